@@ -1,0 +1,67 @@
+"""Structs to JSON bytes and back: the one place that knows the custom scalars (Quantity, Time, MicroTime)."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, TypeVar
+
+import msgspec
+
+from tiphys.machinery import quantity, timestamps
+
+T = TypeVar("T")
+
+
+def decode_scalar(wanted: type[Any], value: Any) -> Any:
+    """msgspec's dec_hook: canonical scalars, ValueError with the reason for a bad one."""
+    if wanted is timestamps.Time:
+        if not isinstance(value, str):
+            raise ValueError("a time must be a string")
+        return timestamps.parse_time(value)
+    if wanted is quantity.Quantity:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError("a quantity must be a string or a number")
+        return quantity.parse(value)
+    if wanted is timestamps.MicroTime:
+        if not isinstance(value, str):
+            raise ValueError("a time must be a string")
+        return timestamps.parse_micro_time(value)
+    raise TypeError(f"no scalar type: {wanted!r}")
+
+
+def encode_scalar(value: Any) -> Any:
+    """msgspec's enc_hook: the str subclasses as plain text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"cannot encode {type(value)!r}")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=encode_scalar)
+encode = _encoder.encode
+
+
+@functools.lru_cache(maxsize=None)
+def decoder(wanted: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(wanted, dec_hook=decode_scalar)
+
+
+def decode(data: bytes | memoryview, wanted: type[T]) -> T:
+    """The object of its JSON bytes. msgspec.ValidationError (path and reason) or msgspec.DecodeError (not JSON)."""
+    found: T = decoder(wanted).decode(data)  # type: ignore[arg-type]
+    return found
+
+
+def convert(value: Any, wanted: type[T]) -> T:
+    """The object of plain JSON values. msgspec.ValidationError."""
+    found: T = msgspec.convert(value, wanted, dec_hook=decode_scalar)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """An object as plain JSON values (dicts, lists, str, ...), free to change."""
+    return msgspec.json.decode(encode(value))
+
+
+def copy(value: T) -> T:
+    """A deep copy that shares nothing that can change."""
+    return decode(encode(value), type(value))

@@ -1,0 +1,80 @@
+"""What a kind decides about its own objects: the hooks that the generic REST verbs call, one `Strategy` a kind.
+
+A strategy is data plus pure functions; it is declared once, as `STRATEGY`, in the kind's own file
+(`kinds/<group>/<kind>.py`). Objects are Structs (or `Unstructured` for custom resources) and are changed in place by
+`default` and `prepare_*`; everything else only reads. Order on create: prepare_for_create, default, (admission), validate.
+On update: default, prepare_for_update, (admission), validate + validate_update; /status has its own pair.
+Specified in the API conventions and in "API concepts".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from tiphys.machinery.field_errors import FieldError
+
+T = TypeVar("T")
+
+
+def nothing(*_: Any) -> None:
+    """A hook that does nothing."""
+
+
+def no_findings(*_: Any) -> list[FieldError]:
+    """A validation without findings."""
+    return []
+
+
+def no_words(*_: Any) -> list[str]:
+    return []
+
+
+def no_fields(_: Any) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column(Generic[T]):
+    """A printer column. `cell(object, now)` gives a str, int, float, bool or None; `priority` above 0 shows with -o wide only."""
+
+    name: str
+    cell: Callable[[T, float], Any]
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy(Generic[T]):
+    """The hooks of one kind. `None` in `columns` means Name and Age alone.
+
+    `fields` gives the values that field selectors can name besides metadata.name and metadata.namespace; its keys are always the
+    same, whatever the object. `has_generation`: metadata.generation is 1 at first and counts changes of anything but metadata and status.
+    `has_status`: there is a /status subresource, so spec writes keep the stored status and status writes change nothing but
+    status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
+    grace period of a delete (0: remove at once). `name_findings(name, prefix)`: messages on a bad metadata.name.
+    """
+
+    default: Callable[[T], None] = nothing
+    prepare_for_create: Callable[[T], None] = nothing
+    prepare_for_update: Callable[[T, T], None] = nothing
+    prepare_for_status_update: Callable[[T, T], None] = nothing
+    validate: Callable[[T], list[FieldError]] = no_findings
+    validate_update: Callable[[T, T], list[FieldError]] = no_findings
+    validate_status_update: Callable[[T, T], list[FieldError]] = no_findings
+    warnings: Callable[[T], list[str]] = no_words
+    name_findings: Callable[[str, bool], list[str]] | None = None
+    columns: Sequence[Column[T]] | None = None
+    fields: Callable[[T], Mapping[str, str]] = no_fields
+    has_generation: bool = True
+    has_status: bool = True
+    grace_seconds: Callable[[T, int | None], int] | None = None
+    allow_create_on_update: bool = False
+    default_propagation: str = "Background"
+    subresource_validators: Mapping[str, Callable[[T, T], list[FieldError]]] = field(default_factory=dict)
+
+
+DEFAULT: Strategy[Any] = Strategy()

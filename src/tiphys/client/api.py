@@ -1,6 +1,7 @@
 """The typed face of a `Transport`: calls by Struct type, `await client.get(core_v1.Pod, "default", "web-0")`.
 
-Nothing is cached here; see `cache.py` and `io/reflector.py` for informers. All methods raise `machinery.errors.ApiError`.
+Nothing is cached here; see `cache.py` and `io/reflector.py` for informers. All methods raise
+`machinery.errors.ApiError`.
 """
 
 from __future__ import annotations
@@ -87,9 +88,7 @@ class Client:
         created: T = await self.transport.call(request)
         return created
 
-    async def create_subresource(
-        self, kind: type[Any], namespace: str, name: str, subresource: str, body: Any
-    ) -> Any:
+    async def create_subresource(self, kind: type[Any], namespace: str, name: str, subresource: str, body: Any) -> Any:
         """binding, eviction, token, ..."""
         return await self.transport.call(
             self._request("create", kind, namespace, name, subresource=subresource, body=body)

@@ -1,9 +1,10 @@
 """How a component talks to the API, whichever way it is connected.
 
-A call is one frozen `ApiRequest`; a `Transport` carries it out: over HTTPS (`client/io/rest.py`), or straight into the API server
-in the same process (handed in by `launch`; no TLS, HTTP or JSON, but the same authorization, with the component's own identity).
-Objects are the Structs of `kinds.types`; what a call returns is a read-only snapshot that others may share: never change it,
-copy first (`kinds.codec.copy`). Every failure is a `machinery.errors.ApiError`; a broken connection has code 0 and reason "Unreachable".
+A call is one frozen `ApiRequest`; a `Transport` carries it out: over HTTPS (`client/io/rest.py`), or straight into the
+API server in the same process (handed in by `launch`; no TLS, HTTP or JSON, but the same authorization, with the
+component's own identity). Objects are the Structs of `kinds.types`; what a call returns is a read-only snapshot that
+others may share: never change it, copy first (`kinds.codec.copy`). Every failure is a `machinery.errors.ApiError`; a
+broken connection has code 0 and reason "Unreachable".
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class ObjectKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One API call. `options` holds the remaining query parameters under their wire names (resourceVersion, limit, dryRun,
-    fieldManager, gracePeriodSeconds, sendInitialEvents, ...). `body` is a Struct (or plain JSON for a patch)."""
+    """One API call. `options` holds the remaining query parameters under their wire names (resourceVersion, limit,
+    dryRun, fieldManager, gracePeriodSeconds, sendInitialEvents, ...). `body` is a Struct (or plain JSON for a
+    patch)."""
 
     verb: Verb
     group: str
@@ -74,11 +76,13 @@ class Transport(Protocol):
     """Carries out calls with one identity."""
 
     async def call(self, request: ApiRequest) -> Any:
-        """A Struct, or a ListResult for list. Raises ApiError. For `delete`, the object or Status that the server answers."""
+        """A Struct, or a ListResult for list. Raises ApiError. For `delete`, the object or Status that the server
+        answers."""
         ...
 
     def watch(self, request: ApiRequest) -> AsyncIterator[Sequence[WatchEvent]]:
-        """Events in order, in batches, until the server or the caller (by closing the iterator) ends it. Raises ApiError."""
+        """Events in order, in batches, until the server or the caller (by closing the iterator) ends it. Raises
+        ApiError."""
         ...
 
     async def close(self) -> None: ...

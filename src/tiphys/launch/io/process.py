@@ -1,0 +1,116 @@
+"""The frame of a long-running process: event loop, logging, notices to the supervisor, signals, an orderly end.
+
+`run_process(name, build)` calls `build` for the components, in the order of their start; they are stopped in the reverse order when
+SIGTERM or SIGINT comes, or when one of them fails (then the exit code is 1 and the supervisor starts the process again).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+import uvloop
+
+from tiphys.aio.component import Component
+
+log = logging.getLogger("tiphys.launch")
+
+OnFailure = Callable[[str, BaseException], None]
+Build = Callable[[OnFailure], Awaitable[Sequence[Component]]]
+FREEZE_AFTER_START = True
+
+
+def configure_logging(level: str | None = None) -> None:
+    """One line an event on standard error, with the time in UTC."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=(level or os.environ.get("TIPHYS_LOG", "INFO")).upper(),
+        format="%(asctime)s.%(msecs)03dZ %(levelname).1s %(name)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    logging.Formatter.converter = __import__("time").gmtime
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def notify(words: str) -> None:
+    """Tell whoever supervises (systemd's or Tiphys' own) in the words of sd_notify; silent when nobody listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.connect("\0" + address[1:] if address.startswith("@") else address)
+        sender.send(words.encode())
+
+
+def run_process(name: str, build: Build) -> None:
+    """Run until told to stop; exits the interpreter with 0, or with 1 after a failure."""
+    configure_logging()
+    code = uvloop.run(_run(name, build))
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)  # no thread of a library may hold up the end
+
+
+async def _run(name: str, build: Build) -> int:
+    loop = asyncio.get_running_loop()
+    end: asyncio.Future[int] = loop.create_future()
+
+    def finish(code: int) -> None:
+        if not end.done():
+            end.set_result(code)
+
+    def on_failure(what: str, error: BaseException) -> None:
+        log.critical("%s: %s failed: %r", name, what, error, exc_info=error)
+        finish(1)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, finish, 0)
+    started: list[Component] = []
+    try:
+        for component in await build(on_failure):
+            started.append(component)
+            await _start(component, end)
+            if end.done():
+                break
+        else:
+            _settle_memory()
+            notify("READY=1")
+            log.info("%s is up", name)
+        return await end
+    except Exception:
+        log.critical("%s could not be started", name, exc_info=True)
+        return 1
+    finally:
+        notify("STOPPING=1")
+        for component in reversed(started):
+            await _stop(component)
+
+
+async def _start(component: Component, end: asyncio.Future[int]) -> None:
+    """Start one component; a signal meanwhile ends the wait."""
+    task = asyncio.ensure_future(component.start())
+    await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=end.done())
+
+
+async def _stop(component: Component) -> None:
+    try:
+        await component.stop()
+    except Exception:
+        log.exception("stopping %s", component.name)
+
+
+def _settle_memory() -> None:
+    """What was made while starting stays for good: keep the collector from walking through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

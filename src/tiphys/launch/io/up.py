@@ -1,0 +1,188 @@
+"""Brings a cluster up, step by step, and takes it down; the command line shows the steps.
+
+`bring_up` is idempotent: what stands is kept, what is missing is made, what was killed is started again. The control plane starts as soon
+as its keys are there; the network is made meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout, agent_unit, settings_findings
+from tiphys.launch.io import processes, state
+from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
+
+Report = Callable[[str], None]
+POLL_SECONDS = 0.02
+API_TIMEOUT_SECONDS = 60.0
+NODE_TIMEOUT_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 60.0
+
+
+class LaunchError(Exception):
+    """The cluster could not be started or stopped; the message says what to look at."""
+
+
+def prepare(layout: Layout, nodes: int) -> Cluster:
+    """The cluster's settings, chosen and saved when it is new. LaunchError, BadState."""
+    existing = state.load(layout)
+    findings = settings_findings(layout.state, nodes, existing)
+    if findings:
+        raise LaunchError("; ".join(findings))
+    if existing is None:
+        cluster = Cluster(number=state.free_number(), nodes=nodes, api_port=state.free_port())
+    else:
+        cluster = msgspec.structs.replace(existing, nodes=nodes)
+    if cluster != existing:
+        state.save(layout, cluster)
+    return cluster
+
+
+def ensure_keys(layout: Layout, cluster: Cluster, now: float) -> None:
+    """Keys, certificates and kubeconfigs of the control plane and of every node."""
+    from tiphys.pki.io import ensure_cluster_pki
+    from tiphys.pki.layout import NodeOptions, PkiOptions
+
+    nodes = tuple(
+        NodeOptions(name=node.name, addresses=(node.address,), server=cluster.node_api_url)
+        for node in cluster.node_list()
+    )
+    options = PkiOptions(
+        cluster=cluster.name,
+        server=cluster.api_url,
+        addresses=("127.0.0.1", cluster.host_address),
+        service_cidrs=(cluster.service_cidr,),
+        cluster_domain=cluster.domain,
+        nodes=nodes,
+    )
+    ensure_cluster_pki(layout.state, options, now)
+
+
+def ensure_network(cluster: Cluster) -> None:
+    """The bridge, the nodes' namespaces and the routes. LaunchError."""
+    from tiphys.network.io.machine import MachineNetwork, MachineNetworkError
+
+    try:
+        MachineNetwork(cluster.identifier).ensure(cluster.node_names(), cluster.number)
+    except MachineNetworkError as error:
+        raise LaunchError(f"the network cannot be made: {error}") from error
+
+
+def start_supervisor(layout: Layout) -> int:
+    """Start the supervisor, or tell the one that runs to read its settings again; its pid."""
+    pid = processes.running_pid(layout.supervisor_pid)
+    if pid is not None:
+        processes.send_signal(pid, signal.SIGHUP)
+        return pid
+    command = [sys.executable, "-m", "tiphys.launch.io.supervisor", str(layout.state)]
+    return processes.spawn(command, layout.supervisor_log, dict(os.environ))
+
+
+def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Cluster:
+    """Start everything and return when every node is Ready. LaunchError, BadState."""
+    layout = Layout(state_directory)
+    began = time.monotonic()
+    with state.machine_lock():
+        cluster = prepare(layout, nodes)
+        ensure_keys(layout, cluster, time.time())
+        supervisor = start_supervisor(layout)
+        ensure_network(cluster)
+    processes.send_signal(supervisor, signal.SIGHUP)  # the namespaces are there: agents may start
+    wait_for_api(layout, supervisor)
+    report(f"API server ready at {cluster.api_url} ({time.monotonic() - began:.1f} s)")
+    wait_for_nodes(layout, cluster, supervisor)
+    word = "node" if cluster.nodes == 1 else "nodes"
+    report(f"{cluster.nodes} {word} Ready ({time.monotonic() - began:.1f} s)")
+    return cluster
+
+
+def wait_for_api(layout: Layout, supervisor: int) -> None:
+    """Until /readyz says ok. LaunchError when the supervisor ends or the time is over."""
+    client = AdminClient(layout, timeout_seconds=5)
+    deadline = time.monotonic() + API_TIMEOUT_SECONDS
+    while True:
+        try:
+            code, _ = client.call("GET", "/readyz")
+        except ApiUnreachable:
+            code = 0
+        if code == 200:
+            client.close()
+            return
+        check_alive(layout, supervisor)
+        if time.monotonic() > deadline:
+            log = layout.unit_log(CONTROL_PLANE)
+            raise LaunchError(f"the API server is not ready after {API_TIMEOUT_SECONDS:.0f} s; see {log}")
+        time.sleep(POLL_SECONDS)
+
+
+def wait_for_nodes(layout: Layout, cluster: Cluster, supervisor: int) -> None:
+    """Until every node of the cluster is Ready, by a watch on Nodes."""
+    wanted = set(cluster.node_names())
+    ready: set[str] = set()
+    deadline = time.monotonic() + NODE_TIMEOUT_SECONDS
+    client = AdminClient(layout, timeout_seconds=15)
+    while time.monotonic() < deadline:
+        check_alive(layout, supervisor)
+        try:
+            for event in client.watch("/api/v1/nodes", timeout_seconds=5):
+                node = event.get("object") or {}
+                name = (node.get("metadata") or {}).get("name", "")
+                (ready.add if event["type"] != "DELETED" and is_ready(node) else ready.discard)(name)
+                if wanted <= ready:
+                    return
+        except ApiUnreachable:
+            time.sleep(POLL_SECONDS)
+    missing = sorted(wanted - ready)
+    logs = ", ".join(str(layout.unit_log(agent_unit(name))) for name in missing)
+    raise LaunchError(f"not Ready after {NODE_TIMEOUT_SECONDS:.0f} s: {', '.join(missing)}; see {logs}")
+
+
+def check_alive(layout: Layout, supervisor: int) -> None:
+    if processes.start_time(supervisor) is None:
+        raise LaunchError(f"the supervisor ended; see {layout.supervisor_log}")
+
+
+def stop_processes(layout: Layout, cluster: Cluster) -> None:
+    """End the supervisor and with it the units; then whatever a killed supervisor left."""
+    supervisor = processes.running_pid(layout.supervisor_pid)
+    if supervisor is not None:
+        processes.send_signal(supervisor, signal.SIGTERM)
+        if not processes.wait_gone(supervisor, STOP_TIMEOUT_SECONDS):
+            raise LaunchError(f"the supervisor (pid {supervisor}) does not stop; see {layout.supervisor_log}")
+    units = [agent_unit(name) for name in cluster.node_names()] + [CONTROL_PLANE]
+    left = {pid for unit in units if (pid := processes.running_pid(layout.unit_pid(unit))) is not None}
+    for pid in left:
+        processes.send_signal(pid, signal.SIGTERM)
+    for pid in left:
+        if not processes.wait_gone(pid, STOP_TIMEOUT_SECONDS):
+            processes.send_signal(pid, signal.SIGKILL)
+            processes.wait_gone(pid, STOP_TIMEOUT_SECONDS)
+    for unit in units:
+        layout.unit_pid(unit).unlink(missing_ok=True)
+
+
+def take_down(state_directory: pathlib.Path, purge: bool, report: Report) -> None:
+    """Stop everything: processes, containers, mounts, namespaces, rules. The state stays unless `purge`."""
+    layout = Layout(state_directory)
+    cluster = state.load(layout)
+    if cluster is None:
+        raise LaunchError(f"no cluster in {state_directory}")
+    stop_processes(layout, cluster)
+    report("processes stopped")
+    remove_nodes(layout, cluster)
+    report("containers, mounts and cgroups removed")
+    from tiphys.network.io.machine import MachineNetwork
+
+    MachineNetwork(cluster.identifier).remove()
+    report("network removed")
+    if purge:
+        subprocess.run(["rm", "-rf", "--one-file-system", str(layout.state)], check=True)
+        report(f"{layout.state} removed")

@@ -1,1 +1,2 @@
-"""What several components need of the Linux kernel: network namespaces, netlink, nftables. It knows nothing of the API."""
+"""What several components need of the Linux kernel: network namespaces, netlink, nftables. It knows nothing of the
+API."""

@@ -1,7 +1,8 @@
 """Which address ranges a cluster uses on its machine, and which cluster number is free.
 
-A number k fixes three ranges that the clusters of one machine do not share: the machine network (host and nodes), the pod network
-and the service network. Everything else takes its addresses from a `ClusterAddresses` value as configuration.
+A number k fixes three ranges that the clusters of one machine do not share: the machine network (host and nodes),
+the pod network and the service network. Everything else takes its addresses from a `ClusterAddresses` value as
+configuration.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ NODE_POD_PREFIX_LENGTH = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterAddresses:
-    """The ranges of one cluster. The host has the machine network's first address, node i (from 0) the one with host part 10 + i."""
+    """The ranges of one cluster. The host has the machine network's first address, node i (from 0) the one with host
+    part 10 + i."""
 
     number: int
     machine_cidr: IPv4Network
@@ -63,6 +65,7 @@ def _overlaps(addresses: ClusterAddresses, taken: Iterable[IPv4Network]) -> bool
 
 
 def free_numbers(taken: Iterable[str]) -> list[int]:
-    """The numbers whose ranges meet none of the machine's networks (addresses and routes as CIDRs; default routes do not count)."""
+    """The numbers whose ranges meet none of the machine's networks (addresses and routes as CIDRs; default routes do
+    not count)."""
     networks = [network for network in (ip_network(each, strict=False) for each in taken) if network.version == 4]
     return [number for number in range(MAXIMUM_CLUSTERS) if not _overlaps(cluster_addresses(number), networks)]

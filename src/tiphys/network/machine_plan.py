@@ -1,8 +1,9 @@
-"""The network of a cluster whose nodes all live on one machine: which namespaces, links, addresses and rules it consists of.
+"""The network of a cluster whose nodes all live on one machine: which namespaces, links, addresses and rules it
+consists of.
 
-The nodes' namespaces hang on a bridge. The bridge lives in a namespace of its own (the switch), so that the host sees a single
-interface, no firewall of the host stands between nodes, and removing the cluster cannot miss a port. Names follow from the cluster's
-identifier alone, so what a killed process left behind can always be found again.
+The nodes' namespaces hang on a bridge. The bridge lives in a namespace of its own (the switch), so that the host
+sees a single interface, no firewall of the host stands between nodes, and removing the cluster cannot miss a port.
+Names follow from the cluster's identifier alone, so what a killed process left behind can always be found again.
 Routes to the pods' subnets are not here: they follow from Node objects (`routes.py`).
 """
 
@@ -95,8 +96,8 @@ def machine_plan(cluster: str, addresses: ClusterAddresses, nodes: Sequence[str]
 
 
 def masquerade_rules(table: str, sources: Sequence[IPv4Network], inside: Sequence[IPv4Network]) -> str:
-    """The nft transaction that gives a table the one rule: what comes from `sources` and leaves for anywhere but `inside`
-    takes the address of the interface that it leaves by. It replaces what the table held."""
+    """The nft transaction that gives a table the one rule: what comes from `sources` and leaves for anywhere but
+    `inside` takes the address of the interface that it leaves by. It replaces what the table held."""
     source = ", ".join(str(each) for each in sources)
     destination = ", ".join(str(each) for each in inside)
     return (
@@ -105,7 +106,8 @@ def masquerade_rules(table: str, sources: Sequence[IPv4Network], inside: Sequenc
         f"table ip {table} {{\n"
         "  chain postrouting {\n"
         "    type nat hook postrouting priority 110; policy accept;\n"
-        f"    ip saddr {{ {source} }} ip daddr != {{ {destination} }} fib daddr type != {{ local, broadcast, multicast }} masquerade\n"
+        f"    ip saddr {{ {source} }} ip daddr != {{ {destination} }}"
+        " fib daddr type != { local, broadcast, multicast } masquerade\n"
         "  }\n"
         "}\n"
     )

@@ -1,7 +1,8 @@
 """Which routes a machine needs so that it reaches every node's pods, and the service network.
 
-A node's pods are behind its internal address: all nodes share one link, so the next hop is that address. The service network is
-behind one Ready node, whose proxy translates it; only a machine without a proxy of its own (the control plane's host) needs that.
+A node's pods are behind its internal address: all nodes share one link, so the next hop is that address. The service
+network is behind one Ready node, whose proxy translates it; only a machine without a proxy of its own (the control
+plane's host) needs that.
 """
 
 from __future__ import annotations
@@ -40,8 +41,6 @@ def _is_ready(node: core_v1.Node) -> bool:
 def pod_cidr(node: core_v1.Node) -> str:
     """The node's IPv4 pod range, "" when none was assigned yet."""
     spec = node.spec
-    if spec is None:
-        return ""
     for each in spec.podCIDRs or ([spec.podCIDR] if spec.podCIDR else []):
         if "." in each:
             return each
@@ -49,7 +48,8 @@ def pod_cidr(node: core_v1.Node) -> str:
 
 
 def pod_routes(nodes: Iterable[core_v1.Node], own_node: str, link: IPv4Network) -> dict[str, str]:
-    """Routes to the other nodes' pods. A node whose address is not on `link` is left out: it is not reached by a plain route."""
+    """Routes to the other nodes' pods. A node whose address is not on `link` is left out: it is not reached by a
+    plain route."""
     routes = {}
     for node in sorted(nodes, key=lambda each: each.metadata.name or ""):
         address, cidr = internal_address(node), pod_cidr(node)
@@ -62,7 +62,8 @@ def pod_routes(nodes: Iterable[core_v1.Node], own_node: str, link: IPv4Network) 
 def service_route(
     nodes: Iterable[core_v1.Node], service_cidr: IPv4Network, link: IPv4Network, current: str
 ) -> dict[str, str]:
-    """The route to the service network: by the current next hop while that node is Ready, else by the first Ready node."""
+    """The route to the service network: by the current next hop while that node is Ready, else by the first Ready
+    node."""
     addresses = [
         address
         for node in sorted(nodes, key=lambda each: each.metadata.name or "")

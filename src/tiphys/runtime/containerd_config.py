@@ -1,6 +1,7 @@
 """containerd's configuration for one node: its own directories and socket, the CRI service, CNI, runc, little else.
 
-Pure text from plain values. It leaves finding out what the machine can do (capabilities, overlayfs) to `io/containerd.py`.
+Pure text from plain values. It leaves finding out what the machine can do (capabilities, overlayfs) to
+`io/containerd.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Container images as OCI archives (one tar file), made from files given as bytes.
 
-Deterministic: the same input gives the same bytes and digests, so an image is told from another by its digest. One layer, not
-compressed: such an archive goes to the same machine's containerd.
+Deterministic: the same input gives the same bytes and digests, so an image is told from another by its digest. One
+layer, not compressed: such an archive goes to the same machine's containerd.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """A regular file, or a symbolic link when `link_target` is set. `path` is relative to the root, without a leading slash."""
+    """A regular file, or a symbolic link when `link_target` is set. `path` is relative to the root, without a
+    leading slash."""
 
     path: str
     content: bytes = b""
@@ -31,8 +32,8 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """What an archive is made from. `references` are full names ("docker.io/library/web:1"). `directories` maps paths to modes;
-    the parents of files need not be named."""
+    """What an archive is made from. `references` are full names ("docker.io/library/web:1"). `directories` maps
+    paths to modes; the parents of files need not be named."""
 
     references: tuple[str, ...]
     architecture: str

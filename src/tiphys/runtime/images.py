@@ -1,6 +1,8 @@
-"""The images that Tiphys makes itself, so that a cluster starts where no registry answers: pause, and the sample application.
+"""The images that Tiphys makes itself, so that a cluster starts where no registry answers: pause, and the sample
+application.
 
-Pure: programs come in as bytes. Their names are reserved to the machine they are made on: "localhost/" is asked of no registry.
+Pure: programs come in as bytes. Their names are reserved to the machine they are made on: "localhost/" is asked of
+no registry.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ def pause_archive(architecture: str, reference: str = PAUSE_IMAGE) -> bytes:
 
 
 def sample_archive(architecture: str, busybox: bytes, applets: Sequence[str], reference: str = SAMPLE_IMAGE) -> bytes:
-    """The sample application's image: busybox (a static one) with its applets, whose web server shows /www on port 8080.
-    `applets` are the names that `busybox --list` prints."""
+    """The sample application's image: busybox (a static one) with its applets, whose web server shows /www on port
+    8080. `applets` are the names that `busybox --list` prints."""
     files = [ImageFile(path="bin/busybox", content=busybox, mode=0o755)]
     files += [
         ImageFile(path=f"bin/{applet}", link_target="busybox") for applet in sorted(set(applets)) if applet != "busybox"

@@ -1,7 +1,7 @@
 """The program of the pause container: a static ELF executable of some 250 bytes, put together here from machine code.
 
-It holds a pod's namespaces open. As the first process of a process namespace it blocks SIGCHLD, SIGINT and SIGTERM and then
-takes them one at a time: SIGCHLD reaps every child that has ended, the other two end it with status 0.
+It holds a pod's namespaces open. As the first process of a process namespace it blocks SIGCHLD, SIGINT and SIGTERM
+and then takes them one at a time: SIGCHLD reaps every child that has ended, the other two end it with status 0.
 (The kernel keeps blocked signals even for a first process, which would otherwise never get one without a handler.)
 No compiler or registry is needed for it. It leaves packing into an image to `images.py`.
 """

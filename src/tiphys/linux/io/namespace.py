@@ -1,7 +1,8 @@
 """Network namespaces, named by files under /run/netns as iproute2 does.
 
-A namespace is made and entered by a thread of its own, so that the calling process never leaves its namespace and never forks.
-Only the file's own bind mount is made: unlike `ip netns`, nothing is mounted over /run/netns, so nothing stays behind.
+A namespace is made and entered by a thread of its own, so that the calling process never leaves its namespace and
+never forks. Only the file's own bind mount is made: unlike `ip netns`, nothing is mounted over /run/netns, so
+nothing stays behind.
 """
 
 from __future__ import annotations

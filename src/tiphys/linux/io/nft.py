@@ -1,7 +1,8 @@
-"""nftables through libnftables, in this process: text commands in, text or an error out; without the library, the `nft` program.
+"""nftables through libnftables, in this process: text commands in, text or an error out; without the library, the
+`nft` program.
 
-One `Nft` belongs to one network namespace: the one its maker's thread is in. Calls block and release the interpreter lock:
-run them in a thread. A call is one atomic transaction: the kernel takes all of it or nothing.
+One `Nft` belongs to one network namespace: the one its maker's thread is in. Calls block and release the interpreter
+lock: run them in a thread. A call is one atomic transaction: the kernel takes all of it or nothing.
 """
 
 from __future__ import annotations

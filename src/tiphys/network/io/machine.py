@@ -1,7 +1,7 @@
 """Makes and removes the network of a cluster on this machine, as root: see `machine_plan.py` for what it consists of.
 
-Blocking calls, about ten milliseconds for each node. `ensure` makes what is missing and leaves what is there; `remove` finds everything
-by name, whatever a killed process left.
+Blocking calls, about ten milliseconds for each node. `ensure` makes what is missing and leaves what is there;
+`remove` finds everything by name, whatever a killed process left.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from tiphys.linux.io import namespace
 from tiphys.linux.io.nft import NftError, delete_table, open_nft
+from tiphys.linux.io.sysctl import write_sysctl
 from tiphys.network.addresses import MAXIMUM_CLUSTERS, ClusterAddresses, cluster_addresses, free_numbers
 from tiphys.network.machine_plan import (
     NODE_INTERFACE,
@@ -80,17 +81,6 @@ def _up(netlink: IPRoute, index: int, mtu: int = 0) -> None:
     netlink.link("set", index=index, state="up", **({"mtu": mtu} if mtu else {}))
 
 
-def write_sysctl(name: str, value: str) -> bool:
-    """Set a kernel parameter ("net.ipv4.ip_forward") of this namespace; False where the kernel has none of this name."""
-    path = Path("/proc/sys") / name.replace(".", "/")
-    try:
-        if path.read_text().strip() != value:
-            path.write_text(value)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 class MachineNetwork:
     """The network of the cluster named `cluster` (lower-case letters and digits, unique on the machine)."""
 
@@ -115,9 +105,9 @@ class MachineNetwork:
         return namespace.run_in(namespace.path_of(switch), find)
 
     def ensure(self, nodes: Sequence[str], number: int | None = None) -> MachineState:
-        """Make the network for these nodes (a node's address follows from its place) and say where each one lives. `number` is
-        the one that the cluster had before, when it had one: its certificates and objects name those addresses.
-        Raises MachineNetworkError."""
+        """Make the network for these nodes (a node's address follows from its place) and say where each one lives.
+        `number` is the one that the cluster had before, when it had one: its certificates and objects name those
+        addresses. Raises MachineNetworkError."""
         try:
             return self._ensure(nodes, number)
         except NetlinkError as error:
@@ -164,7 +154,8 @@ class MachineNetwork:
         return _DEFAULT_MTU, False
 
     def _claim(self, wanted: int | None) -> int:
-        """Take the wanted or the lowest free number by making the host's interface, whose name only one cluster can have."""
+        """Take the wanted or the lowest free number by making the host's interface, whose name only one cluster can
+        have."""
         switch = namespace.create(switch_namespace(self.cluster))
         with IPRoute() as netlink:
             taken = [
@@ -186,7 +177,8 @@ class MachineNetwork:
         if wanted is not None:
             ranges = cluster_addresses(wanted)
             raise MachineNetworkError(
-                f"one of {ranges.machine_cidr}, {ranges.pod_cidr}, {ranges.service_cidr} is in use already: see `ip route`"
+                f"one of {ranges.machine_cidr}, {ranges.pod_cidr}, {ranges.service_cidr} is in use already: "
+                "see `ip route`"
             )
         raise MachineNetworkError(f"none of the {MAXIMUM_CLUSTERS} address ranges for clusters is free: see `ip route`")
 
@@ -243,8 +235,8 @@ class MachineNetwork:
         write_sysctl("net.ipv4.ip_forward", "1")
 
     def remove(self) -> None:
-        """Remove all of it; nothing to remove is no error. The nodes' processes should have ended: a namespace with a process in
-        it loses its name and links here, and itself when that process ends. Raises MachineNetworkError."""
+        """Remove all of it; nothing to remove is no error. The nodes' processes should have ended: a namespace with
+        a process in it loses its name and links here, and itself when that process ends. Raises MachineNetworkError."""
         steps: list[Callable[[], Any]] = [self._remove_links]
         steps += [
             lambda name=name: namespace.delete(name)  # type: ignore[misc]
@@ -262,7 +254,8 @@ class MachineNetwork:
             raise MachineNetworkError("; ".join(faults))
 
     def _remove_links(self) -> None:
-        """Links first: deleting a port takes its peer along at once, while a namespace is cleaned up later by the kernel."""
+        """Links first: deleting a port takes its peer along at once, while a namespace is cleaned up later by the
+        kernel."""
         switch = switch_namespace(self.cluster)
         if not namespace.exists(switch):
             return

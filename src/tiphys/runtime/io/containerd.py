@@ -1,7 +1,9 @@
-"""Runs one node's containerd: starts it or adopts the one that runs, starts it again after a crash, and removes all of it.
+"""Runs one node's containerd: starts it or adopts the one that runs, starts it again after a crash, and removes all
+of it.
 
 containerd outlives the process that started it, so pods live on while an agent is restarted: `stop` only lets go of it,
-`remove_containerd` ends it with its shims, containers, mounts and sockets (also long after a kill -9, from the directory alone).
+`remove_containerd` ends it with its shims, containers, mounts and sockets (also long after a kill -9, from the
+directory alone).
 """
 
 from __future__ import annotations
@@ -153,8 +155,8 @@ def _log_end(paths: ContainerdPaths) -> str:
 
 
 class Containerd:
-    """A component: `start` returns when CRI answers. A crash is mended inside; `on_failure` hears only what cannot be mended
-    (the program vanished)."""
+    """A component: `start` returns when CRI answers. A crash is mended inside; `on_failure` hears only what cannot
+    be mended (the program vanished)."""
 
     name = "containerd"
 
@@ -364,8 +366,8 @@ def _shim_sockets(paths: ContainerdPaths) -> list[Path]:
 
 
 def remove_containerd(paths: ContainerdPaths) -> None:
-    """End containerd, its shims and all their containers, and take away mounts, sockets and running state. What is in `root`
-    (images, containers' data) stays. Nothing to remove is no error. Blocks for up to some seconds."""
+    """End containerd, its shims and all their containers, and take away mounts, sockets and running state. What is
+    in `root` (images, containers' data) stays. Nothing to remove is no error. Blocks for up to some seconds."""
     identity = running_containerd(paths)
     if identity is not None:
         _terminate(identity)

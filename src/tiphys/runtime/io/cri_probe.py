@@ -28,7 +28,9 @@ class CriProbe:
         )
 
     async def _call(self, method: str, request: bytes, timeout_seconds: float) -> bytes:
-        answer: bytes = await self._channel.unary_unary(method)(request, timeout=timeout_seconds, wait_for_ready=True)
+        answer: bytes = await self._channel.unary_unary(method, None, None)(
+            request, timeout=timeout_seconds, wait_for_ready=True
+        )
         return answer
 
     async def version(self, timeout_seconds: float = 10.0) -> None:
@@ -42,4 +44,4 @@ class CriProbe:
         return answer[:1] == b"\x0a"
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)

@@ -91,12 +91,12 @@ async def ended(identity: ProcessIdentity) -> None:
     except ProcessLookupError:
         return
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    done = asyncio.Event()
     try:
         if not is_alive(identity):
             return
-        loop.add_reader(descriptor, lambda: done.done() or done.set_result(None))
-        await done
+        loop.add_reader(descriptor, done.set)
+        await done.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

@@ -1,7 +1,7 @@
 """House rules that a machine can check: purity, lengths, orphans, generated files.
 
-Lengths are a ratchet: what is longer than the limit today is listed in `tidy_ratchet.json` with its length and may only shrink.
-`python tests/test_tidy.py` rewrites that file; a file or function that is not in it must keep the limit.
+Lengths are a ratchet: what is longer than the limit today is listed in `tidy_ratchet.json` with its length and may
+only shrink. `python tests/test_tidy.py` rewrites that file; a file or function that is not in it must keep the limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ BANNED_MODULES = {
     "asyncio", "aiohttp", "grpc", "sqlite3", "subprocess", "random", "socket", "uvloop", "pyroute2", "ctypes",
     "threading", "time", "secrets", "uuid",
 }  # fmt: skip
-BANNED_CALLS = {"open", "datetime.now", "datetime.utcnow", "datetime.datetime.now", "datetime.datetime.utcnow", "os.environ.get"}
+BANNED_CALLS = {
+    "open",
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.datetime.now",
+    "datetime.datetime.utcnow",
+    "os.environ.get",
+}
 # Folders whose business is the outside world.
 SHELL_FOLDERS = {"io", "drivers", "aio", "cli", "testing"}
 SHELL_FILES = {"component.py", "__main__.py", "runner.py", "control_plane.py", "agent.py"}
@@ -38,7 +45,7 @@ def modules() -> list[pathlib.Path]:
 
 def is_shell(path: pathlib.Path) -> bool:
     parts = path.relative_to(SOURCE).parts
-    return path.name in SHELL_FILES or bool(SHELL_FOLDERS & set(parts[:-1])) or "io.py" == path.name
+    return path.name in SHELL_FILES or bool(SHELL_FOLDERS & set(parts[:-1])) or path.name == "io.py"
 
 
 @functools.cache
@@ -170,7 +177,9 @@ def tracked_text_files() -> list[pathlib.Path]:
 
 def test_no_file_names_a_place_of_one_machine() -> None:
     """No checkout path and no package registry address in anything that is committed."""
-    pattern = re.compile(rb"/work/(?:main|shared|scratch)|pypi\.org|files\.pythonhosted|deb\.debian\.org|registry\.npmjs")
+    pattern = re.compile(
+        rb"/work/(?:main|shared|scratch)|pypi\.org|files\.pythonhosted|deb\.debian\.org|registry\.npmjs"
+    )
     found = [
         str(path.relative_to(ROOT))
         for path in tracked_text_files()

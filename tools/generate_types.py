@@ -180,9 +180,13 @@ class Module:
                 lines.append(f"    {attribute}: {text} = field(default_factory={self.late(factory)}{renamed})")
             else:
                 optional = text if text == "Any" else f"{text} | None"
-                lines.append(f"    {attribute}: {optional} = " + (f"field(default=None{renamed})" if renamed else "None"))
+                lines.append(
+                    f"    {attribute}: {optional} = " + (f"field(default=None{renamed})" if renamed else "None")
+                )
         body = "\n".join(lines) or "    pass"
-        self.classes.append(f"class {class_name(definition)}(Struct, omit_defaults=True, kw_only=True, gc=False):\n{body}\n")
+        self.classes.append(
+            f"class {class_name(definition)}(Struct, omit_defaults=True, kw_only=True, gc=False):\n{body}\n"
+        )
 
     def late(self, factory: str) -> str:
         """A class is named late: it may stand further down or in another module."""
@@ -211,7 +215,9 @@ class Module:
         times = sorted(self.scalars & {"Time", "MicroTime"})
         if times:
             local.append(f"from tiphys.machinery.timestamps import {', '.join(times)}")
-        constants = [f'\n\ndef {name}() -> str:\n    return "{value}"' for name, value in sorted(self.constants.items())]
+        constants = [
+            f'\n\ndef {name}() -> str:\n    return "{value}"' for name, value in sorted(self.constants.items())
+        ]
         return "\n".join(head + local) + "".join(constants) + "\n\n\n" + "\n\n".join(self.classes)
 
     def needs_field(self) -> bool:

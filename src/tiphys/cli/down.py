@@ -14,7 +14,8 @@ from tiphys.launch.io.up import LaunchError, take_down
 @click.option("--purge", is_flag=True, help="Remove the state directory too: the cluster's objects, keys and images.")
 @click.pass_obj
 def down(state: pathlib.Path, purge: bool) -> None:
-    """Stop the cluster: its processes, containers, mounts, network namespaces and rules. Its state stays for the next `up`."""
+    """Stop the cluster: its processes, containers, mounts, network namespaces and rules. Its state stays for the next
+    `up`."""
     try:
         take_down(state, purge, click.echo)
     except (BadState, LaunchError) as error:

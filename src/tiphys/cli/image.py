@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
-import shutil
-import subprocess
+import tempfile
 
 import click
 
 from tiphys.launch.cluster import Layout
 from tiphys.launch.io import state as cluster_state
-
-NAMESPACE = "k8s.io"
 
 
 @click.group()
@@ -20,7 +18,9 @@ def image() -> None:
 
 
 @image.command()
-@click.argument("archives", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.argument(
+    "archives", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
+)
 @click.option("--node", "only", multiple=True, help="Only these nodes (default: all, one after the other).")
 @click.pass_obj
 def load(state: pathlib.Path, archives: tuple[pathlib.Path, ...], only: tuple[str, ...]) -> None:
@@ -28,29 +28,45 @@ def load(state: pathlib.Path, archives: tuple[pathlib.Path, ...], only: tuple[st
     load_archives(state, archives, only)
 
 
+@image.command("load-sample")
+@click.pass_obj
+def load_sample(state: pathlib.Path) -> None:
+    """Build the sample application's image and load it."""
+    load_sample_image(state)
+
+
+def load_sample_image(state: pathlib.Path) -> None:
+    """ClickException when there is no static busybox to build it from."""
+    from tiphys.runtime.io.images import ImageError, build_sample_archive
+
+    try:
+        content = build_sample_archive()
+    except ImageError as error:
+        raise click.ClickException(str(error)) from error
+    with tempfile.NamedTemporaryFile(prefix="tiphys-sample-", suffix=".tar") as archive:
+        archive.write(content)
+        archive.flush()
+        load_archives(state, (pathlib.Path(archive.name),))
+
+
 def load_archives(state: pathlib.Path, archives: tuple[pathlib.Path, ...], only: tuple[str, ...] = ()) -> None:
     """Import archives into the nodes of a cluster; ClickException with containerd's words when it refuses one."""
+    from tiphys.runtime.io.containerd import ContainerdPaths
+    from tiphys.runtime.io.images import ImageError, import_archive
+
     layout = Layout(state)
     cluster = cluster_state.load(layout)
     if cluster is None:
         raise click.ClickException(f"no cluster in {state}; start one with `tiphys up`")
-    names = [node.name for node in cluster.node_list()]
+    names = cluster.node_names()
     unknown = sorted(set(only) - set(names))
     if unknown:
         raise click.ClickException(f"no such node: {', '.join(unknown)} (there are {', '.join(names)})")
-    ctr = shutil.which("ctr", path="/usr/bin:/usr/local/bin:/usr/sbin")
-    if ctr is None:
-        raise click.ClickException("ctr is not installed; it comes with containerd")
-    for name in names:
-        if only and name not in only:
-            continue
+    for name in only or names:
+        socket = ContainerdPaths(directory=layout.containerd(name)).socket
         for archive in archives:
-            _import(ctr, layout.containerd_socket(name), archive)
-            click.echo(f"{name}: loaded {archive.name}")
-
-
-def _import(ctr: str, socket: pathlib.Path, archive: pathlib.Path) -> None:
-    command = [ctr, "--address", str(socket), "--namespace", NAMESPACE, "images", "import", str(archive)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise click.ClickException(f"cannot load {archive}: {result.stderr.strip() or result.stdout.strip()}")
+            try:
+                references = asyncio.run(import_archive(str(socket), archive))
+            except ImageError as error:
+                raise click.ClickException(f"{name}: cannot load {archive}: {error}") from error
+            click.echo(f"{name}: loaded {', '.join(references)}")

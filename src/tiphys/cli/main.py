@@ -1,6 +1,7 @@
 """The command `tiphys`: brings clusters up and down and hands over to kubectl.
 
-Subcommands live in modules of their own and are imported when they are called: `tiphys kubectl` must cost no more than kubectl.
+Subcommands live in modules of their own and are imported when they are called: `tiphys kubectl` must cost no more
+than kubectl.
 """
 
 from __future__ import annotations

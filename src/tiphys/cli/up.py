@@ -23,8 +23,8 @@ from tiphys.launch.io.up import LaunchError, bring_up, stop_processes
 def up(state: pathlib.Path, detach: bool, nodes: int | None) -> None:
     """Start the cluster, or resume it; ends by saying how to use it.
 
-    In the foreground the cluster runs until Ctrl-C, which stops its processes as `tiphys down` does, but leaves the containers running
-    for the next `tiphys up`.
+    In the foreground the cluster runs until Ctrl-C, which stops its processes as `tiphys down` does, but leaves the
+    containers running for the next `tiphys up`.
     """
     missing = lacking()
     if missing:

@@ -1,7 +1,7 @@
 """What a cluster on this machine is: its number, its networks, its nodes, and where its files are.
 
-Everything follows from the settings in `cluster.json` (`Cluster`) and the state directory (`Layout`); nothing here touches either.
-Clusters side by side differ in their number, which keeps their networks apart.
+Everything follows from the settings in `cluster.json` (`Cluster`) and the state directory (`Layout`); nothing here
+touches either. Clusters side by side differ in their number, which keeps their networks apart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tiphys.network.addresses import ClusterAddresses, cluster_addresses
 from tiphys.network.machine_plan import node_namespace
 
 MAXIMUM_NODES = 200
+MAXIMUM_SOCKET_PATH_BYTES = 107  # the kernel's limit
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -144,9 +145,6 @@ class Layout:
     def containerd(self, name: str) -> pathlib.Path:
         return self.node(name) / "containerd"
 
-    def containerd_socket(self, name: str) -> pathlib.Path:
-        return self.containerd(name) / "containerd.sock"
-
     def cni(self, name: str) -> pathlib.Path:
         return self.node(name) / "cni"
 
@@ -190,11 +188,6 @@ def agent_unit(node: str) -> str:
     return AGENT_PREFIX + node
 
 
-def longest_socket_path(state: pathlib.Path, nodes: int) -> int:
-    """Bytes of the longest unix socket path under a state directory; the kernel takes 107."""
-    return len(str(Layout(state).containerd(f"node-{nodes}") / "containerd.sock.ttrpc").encode())
-
-
 def settings_findings(state: pathlib.Path, nodes: int, existing: Cluster | None) -> list[str]:
     """What is wrong with a wish for a cluster; empty when nothing is."""
     found = []
@@ -205,6 +198,6 @@ def settings_findings(state: pathlib.Path, nodes: int, existing: Cluster | None)
             f"this cluster has {existing.nodes} nodes and cannot shrink to {nodes}; "
             "remove it first with `tiphys down --purge`"
         )
-    if not found and longest_socket_path(state, nodes) > 107:
+    if len(str(Layout(state).notify_socket).encode()) > MAXIMUM_SOCKET_PATH_BYTES:
         found.append(f"the state directory's path is too long for unix sockets: {state}")
     return found

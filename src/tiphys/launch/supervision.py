@@ -1,7 +1,7 @@
 """When the processes of a cluster are started, restarted and given up waiting for: pure decisions, one value a unit.
 
-A unit is a process that should always run. It starts when the files it requires are there, and again after it ended, each time later
-while it keeps failing: 0.2 s doubling to 10 s, forgotten once it has run for 30 s.
+A unit is a process that should always run. It starts when the files it requires are there, and again after it ended,
+each time later while it keeps failing: 0.2 s doubling to 10 s, forgotten once it has run for 30 s.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitState:
-    """`not_before` is the earliest moment of the next start, `since` when the process was started or told to stop (seconds)."""
+    """`not_before` is the earliest moment of the next start, `since` when the process was started or told to stop
+    (seconds)."""
 
     phase: Phase = Phase.WAITING
     pid: int = 0

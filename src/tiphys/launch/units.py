@@ -7,7 +7,8 @@ from tiphys.launch.supervision import Unit
 
 
 def units_of(cluster: Cluster, layout: Layout, python: str) -> list[Unit]:
-    """In the order of their start. An agent waits for its namespace and for its kubeconfig, which the control plane writes."""
+    """In the order of their start. An agent waits for its namespace and for its kubeconfig, which the control plane
+    writes."""
     state = str(layout.state)
     units = [Unit(name=CONTROL_PLANE, command=(python, "-m", "tiphys.launch.control_plane", state))]
     for node in cluster.node_list():

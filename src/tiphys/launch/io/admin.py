@@ -1,4 +1,5 @@
-"""Plain calls to the cluster's API with the administrator's certificate, for the command line: blocking, few imports."""
+"""Plain calls to the cluster's API with the administrator's certificate, for the command line: blocking, few
+imports."""
 
 from __future__ import annotations
 

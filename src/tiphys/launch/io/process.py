@@ -1,7 +1,8 @@
 """The frame of a long-running process: event loop, logging, notices to the supervisor, signals, an orderly end.
 
-`run_process(name, build)` calls `build` for the components, in the order of their start; they are stopped in the reverse order when
-SIGTERM or SIGINT comes, or when one of them fails (then the exit code is 1 and the supervisor starts the process again).
+`run_process(name, build)` calls `build` for the components, in the order of their start; they are stopped in the
+reverse order when SIGTERM or SIGINT comes, or when one of them fails (then the exit code is 1 and the supervisor
+starts the process again).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import uvloop
 
@@ -24,7 +27,6 @@ log = logging.getLogger("tiphys.launch")
 
 OnFailure = Callable[[str, BaseException], None]
 Build = Callable[[OnFailure], Awaitable[Sequence[Component]]]
-FREEZE_AFTER_START = True
 
 
 def configure_logging(level: str | None = None) -> None:
@@ -35,7 +37,7 @@ def configure_logging(level: str | None = None) -> None:
         format="%(asctime)s.%(msecs)03dZ %(levelname).1s %(name)s %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
-    logging.Formatter.converter = __import__("time").gmtime
+    logging.Formatter.converter = time.gmtime
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
@@ -95,8 +97,9 @@ async def _run(name: str, build: Build) -> int:
 
 async def _start(component: Component, end: asyncio.Future[int]) -> None:
     """Start one component; a signal meanwhile ends the wait."""
-    task = asyncio.ensure_future(component.start())
-    await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+    task: asyncio.Future[None] = asyncio.ensure_future(component.start())
+    waiting: set[asyncio.Future[Any]] = {task, end}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         task.cancel()
     await asyncio.gather(task, return_exceptions=end.done())

@@ -1,8 +1,9 @@
 """Keeps the processes of one cluster running: `python -m tiphys.launch.io.supervisor STATE`.
 
-It starts each unit when what it requires is there, watches it by pidfd, restarts it when it ends, and takes over units that a killed
-supervisor left running. SIGTERM stops all units and then itself. The units tell it through a datagram socket (sd_notify's words) that
-there is news. It sleeps in one `select` and imports little, since it runs as long as the cluster does.
+It starts each unit when what it requires is there, watches it by pidfd, restarts it when it ends, and takes over
+units that a killed supervisor left running. SIGTERM stops all units and then itself. The units tell it through a
+datagram socket (sd_notify's words) that there is news. It sleeps in one `select` and imports little, since it runs as
+long as the cluster does.
 """
 
 from __future__ import annotations

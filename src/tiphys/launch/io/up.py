@@ -1,7 +1,7 @@
 """Brings a cluster up, step by step, and takes it down; the command line shows the steps.
 
-`bring_up` is idempotent: what stands is kept, what is missing is made, what was killed is started again. The control plane starts as soon
-as its keys are there; the network is made meanwhile.
+`bring_up` is idempotent: what stands is kept, what is missing is made, what was killed is started again. The control
+plane starts as soon as its keys are there; the network is made meanwhile.
 """
 
 from __future__ import annotations
@@ -177,10 +177,12 @@ def take_down(state_directory: pathlib.Path, purge: bool, report: Report) -> Non
         raise LaunchError(f"no cluster in {state_directory}")
     stop_processes(layout, cluster)
     report("processes stopped")
-    remove_nodes(layout, cluster)
-    report("containers, mounts and cgroups removed")
+    from tiphys.launch.io.remove import remove_node
     from tiphys.network.io.machine import MachineNetwork
 
+    for node in cluster.node_list():
+        remove_node(layout, node)
+    report("containers, mounts and cgroups removed")
     MachineNetwork(cluster.identifier).remove()
     report("network removed")
     if purge:

@@ -3,7 +3,7 @@
 set -euo pipefail
 declare -A package_of=(
   [containerd]=containerd [runc]=runc [nft]=nftables [ip]=iproute2 [nsenter]=util-linux
-  [conntrack]=conntrack [busybox]=busybox-static [wrk]=wrk [curl]=curl
+  [conntrack]=conntrack [iptables]=iptables [busybox]=busybox-static [wrk]=wrk [curl]=curl
 )
 missing=()
 for command in "${!package_of[@]}"; do

@@ -1,0 +1,256 @@
+"""The OpenAPI documents that the server publishes: the index and one document a group-version (v3), and all in one
+(v2).
+
+Each is built when it is first asked for and kept as bytes. The hashes in the index come from what the documents are
+made of, so that the index costs nothing. Custom resources bring their own schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, is_json
+from tiphys.apiserver.openapi import definitions, operations, swagger
+from tiphys.apiserver.openapi.definitions import NO_DESCRIPTION, Schema, SchemaSource
+from tiphys.apiserver.openapi.operations import Kind
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors
+
+_FORM = "1"  # part of every hash: count it up when the same input gives another document
+
+
+@dataclass(frozen=True, slots=True)
+class CustomResource:
+    """A custom resource and the OpenAPI v3 schema of its objects."""
+
+    resource: Resource
+    schema: Schema
+
+
+class OpenApiDocuments:
+    """`load` reads the schemas and descriptions; it is called for each document that is built (rarely), and what it
+    gives is let go again. `identity` changes whenever what `load` gives does. `git_version` is the server's
+    version."""
+
+    def __init__(
+        self, built_in: Sequence[Resource], load: Callable[[], SchemaSource], identity: str, git_version: str
+    ) -> None:
+        self._built_in = tuple(built_in)
+        self._load = load
+        self._identity = identity
+        self._git_version = git_version
+        self._custom: tuple[CustomResource, ...] = ()
+        self._documents: dict[str, Document] = {}
+
+    def set_custom(self, resources: Sequence[CustomResource]) -> None:
+        """Replace the custom resources."""
+        self._custom = tuple(resources)
+        self._documents.clear()
+
+    def document(self, path: str, accept: str) -> Document | None:
+        """The document at a path below /openapi; None when there is none. ApiError 406 for a client that does not
+        take JSON."""
+        if not path.startswith("/openapi/"):
+            return None
+        if not any(is_json(accepted) for accepted in accepted_types(accept)):
+            raise errors.not_acceptable(f"only the following media types are accepted: {JSON}")
+        path = path.rstrip("/")
+        found = self._documents.get(path)
+        if found is None:
+            found = self._build(path)
+            if found is not None:
+                self._documents[path] = found
+        return found
+
+    def _build(self, path: str) -> Document | None:
+        if path == "/openapi/v2":
+            return Document(JSON, self._swagger(), f'"{self._hash(self._groups())}"')
+        if path == "/openapi/v3":
+            body = msgspec.json.encode({"paths": dict(sorted(self._index().items()))})
+            return Document(JSON, body, f'"{hashlib.sha512(body).hexdigest().upper()}"')
+        group_version = _group_version(path.removeprefix("/openapi/v3/"))
+        if group_version not in self._groups():
+            return None
+        return Document(JSON, self._group_document(*group_version), f'"{self._hash([group_version])}"')
+
+    def _groups(self) -> list[tuple[str, str]]:
+        resources = [*self._built_in, *(custom.resource for custom in self._custom)]
+        return list(dict.fromkeys((resource.group, resource.version) for resource in resources))
+
+    def _index(self) -> dict[str, Any]:
+        found = {}
+        for group, version in self._groups():
+            path = f"apis/{group}/{version}" if group else f"api/{version}"
+            found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._hash([(group, version)])}"}
+        return found
+
+    def _hash(self, group_versions: Iterable[tuple[str, str]]) -> str:
+        """Stands for the content of the documents of some group-versions."""
+        wanted = set(group_versions)
+        parts: list[Any] = [_FORM, self._identity, self._git_version]
+        parts += [
+            [str(r), r.namespaced, r.kind, r.verbs, sorted((n, s.verbs) for n, s in r.subresources.items())]
+            for r in self._built_in
+            if (r.group, r.version) in wanted
+        ]
+        parts += [
+            [str(c.resource), c.resource.verbs, c.schema]
+            for c in self._custom
+            if (c.resource.group, c.resource.version) in wanted
+        ]
+        return hashlib.sha512(msgspec.json.encode(parts)).hexdigest().upper()
+
+    def _group_document(self, group: str, version: str) -> bytes:
+        source = self._load()
+        definition_of, custom = self._definition_names(source)
+        paths = self._paths(group, version, definition_of)
+        schemas = self._definitions(source, custom, _roots([paths]), 3)
+        kinds = {name for kind, name in definition_of.items() if kind[:2] == (group, version)}
+        schemas.update(self._definitions(source, custom, kinds, 3))
+        return msgspec.json.encode(
+            {
+                "openapi": "3.0.0",
+                "info": {"title": "Kubernetes", "version": self._git_version},
+                "paths": paths,
+                "components": {
+                    "schemas": dict(sorted(schemas.items())),
+                    "securitySchemes": {"BearerToken": _BEARER},
+                },
+            }
+        )
+
+    def _swagger(self) -> bytes:
+        source = self._load()
+        definition_of, custom = self._definition_names(source)
+        paths: dict[str, Any] = {}
+        for group, version in self._groups():
+            paths.update(self._paths(group, version, definition_of))
+        found = self._definitions(source, custom, _roots([paths]) | set(definition_of.values()), 2)
+        return msgspec.json.encode(
+            {
+                "swagger": "2.0",
+                "info": {"title": "Kubernetes", "version": self._git_version},
+                "paths": {path: swagger.path_item(item) for path, item in sorted(paths.items())},
+                "definitions": dict(sorted(found.items())),
+                "securityDefinitions": {"BearerToken": _BEARER},
+                "security": [{"BearerToken": []}],
+            }
+        )
+
+    def _definition_names(self, source: SchemaSource) -> tuple[dict[Kind, str], dict[str, Schema]]:
+        """The definition of every kind, and the schemas of the custom ones by definition."""
+        names = source.by_kind()
+        custom: dict[str, Schema] = {}
+        for item in self._custom:
+            resource = item.resource
+            prefix = ".".join(reversed(resource.group.split(".")))
+            name = f"{prefix}.{resource.version}.{resource.kind}"
+            names[resource.group, resource.version, resource.kind] = name
+            custom[name] = _custom_schema(resource, item.schema)
+            names[resource.group, resource.version, resource.list_kind] = f"{name}List"
+            custom[f"{name}List"] = _custom_list(resource, name)
+        return names, custom
+
+    def _paths(self, group: str, version: str, definition_of: Mapping[Kind, str]) -> dict[str, Any]:
+        resources = [r for r in self._built_in if (r.group, r.version) == (group, version)]
+        own = [c.resource for c in self._custom if (c.resource.group, c.resource.version) == (group, version)]
+        paths = operations.Builder(group, version, definition_of).paths(resources) if resources else {}
+        if own:
+            paths.update(operations.Builder(group, version, definition_of, strategic=False).paths(own))
+        return paths
+
+    def _definitions(
+        self, source: SchemaSource, custom: Mapping[str, Schema], roots: set[str], version: int
+    ) -> dict[str, Schema]:
+        wanted = roots | {_OBJECT_META, _LIST_META} if custom else roots
+        found = {
+            name: definitions.definition(source.compact[name], source.descriptions.get(name, NO_DESCRIPTION), version)
+            for name in definitions.closure(source.compact, wanted)
+        }
+        for name in sorted(roots & set(custom)):
+            found[name] = _plain_v2(custom[name]) if version == 2 else custom[name]
+        return found
+
+
+_BEARER = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "authorization",
+    "description": "Bearer Token authentication",
+}
+_OBJECT_META = f"{operations.META}.ObjectMeta"
+_LIST_META = f"{operations.META}.ListMeta"
+
+
+def _group_version(path: str) -> tuple[str, str]:
+    words = path.split("/")
+    if len(words) == 2 and words[0] == "api":
+        return "", words[1]
+    if len(words) == 3 and words[0] == "apis":
+        return words[1], words[2]
+    return "", ""
+
+
+def _roots(values: Iterable[Any]) -> set[str]:
+    """The definitions that operations name."""
+    found: set[str] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            target = value.get("$ref")
+            if isinstance(target, str):
+                found.add(target.rsplit("/", 1)[1])
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return found
+
+
+def _kind_marker(resource: Resource, kind: str) -> list[dict[str, str]]:
+    return [{"group": resource.group, "version": resource.version, "kind": kind}]
+
+
+def _custom_schema(resource: Resource, schema: Schema) -> Schema:
+    properties = {
+        **schema.get("properties", {}),
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_OBJECT_META}"}]},
+    }
+    marker = {"x-kubernetes-group-version-kind": _kind_marker(resource, resource.kind)}
+    return {**schema, "type": "object", "properties": properties, **marker}
+
+
+def _custom_list(resource: Resource, name: str) -> Schema:
+    return {
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_LIST_META}"}]},
+            "items": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}},
+        },
+        "x-kubernetes-group-version-kind": _kind_marker(resource, resource.list_kind),
+    }
+
+
+_NOT_IN_V2 = ("oneOf", "anyOf", "allOf", "not", "nullable", "default", "x-kubernetes-validations")
+
+
+def _plain_v2(schema: Any) -> Any:
+    """A custom schema with what version 2 cannot say left out."""
+    if isinstance(schema, list):
+        return [_plain_v2(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    target = schema.get("$ref") or next((part["$ref"] for part in schema.get("allOf", ()) if "$ref" in part), None)
+    if target:
+        return {"$ref": target.replace("#/components/schemas/", "#/definitions/")}
+    return {key: _plain_v2(value) for key, value in schema.items() if key not in _NOT_IN_V2}

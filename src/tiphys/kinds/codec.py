@@ -40,7 +40,7 @@ _encoder = msgspec.json.Encoder(enc_hook=encode_scalar)
 encode = _encoder.encode
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def decoder(wanted: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(wanted, dec_hook=decode_scalar)
 

@@ -1,0 +1,90 @@
+"""What a container means by what it leaves out: defaults of containers, probes, lifecycle handlers and ports."""
+
+from __future__ import annotations
+
+from tiphys.kinds.types.core_v1 import (
+    Container,
+    EphemeralContainer,
+    HTTPGetAction,
+    LifecycleHandler,
+    ObjectFieldSelector,
+    Probe,
+    ResourceRequirements,
+)
+
+AnyContainer = Container | EphemeralContainer
+
+
+def default_pull_policy(image: str | None) -> str:
+    """Always for images that move (`:latest`, or neither tag nor digest), otherwise IfNotPresent."""
+    image = image or ""
+    if "@" in image:
+        return "IfNotPresent"
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def default_container(container: AnyContainer) -> None:
+    if not container.imagePullPolicy:
+        container.imagePullPolicy = default_pull_policy(container.image)
+    if not container.terminationMessagePath:
+        container.terminationMessagePath = "/dev/termination-log"
+    if not container.terminationMessagePolicy:
+        container.terminationMessagePolicy = "File"
+    if container.resources is None:
+        container.resources = ResourceRequirements()
+    if container.ports:
+        for port in container.ports:
+            if not port.protocol:
+                port.protocol = "TCP"
+    if container.env:
+        for variable in container.env:
+            if variable.valueFrom is not None and variable.valueFrom.fieldRef is not None:
+                default_field_selector(variable.valueFrom.fieldRef)
+            if variable.valueFrom is not None and variable.valueFrom.fileKeyRef is not None:
+                if variable.valueFrom.fileKeyRef.optional is None:
+                    variable.valueFrom.fileKeyRef.optional = False
+    for probe in (container.livenessProbe, container.readinessProbe, container.startupProbe):
+        if probe is not None:
+            default_probe(probe)
+    if container.lifecycle is not None:
+        for handler in (container.lifecycle.postStart, container.lifecycle.preStop):
+            if handler is not None and handler.httpGet is not None:
+                default_http_get(handler.httpGet)
+
+
+def default_field_selector(selector: ObjectFieldSelector) -> None:
+    if not selector.apiVersion:
+        selector.apiVersion = "v1"
+
+
+def default_http_get(action: HTTPGetAction) -> None:
+    if not action.path:
+        action.path = "/"
+    if not action.scheme:
+        action.scheme = "HTTP"
+
+
+def default_probe(probe: Probe) -> None:
+    probe.timeoutSeconds = probe.timeoutSeconds or 1
+    probe.periodSeconds = probe.periodSeconds or 10
+    probe.successThreshold = probe.successThreshold or 1
+    probe.failureThreshold = probe.failureThreshold or 3
+    if probe.httpGet is not None:
+        default_http_get(probe.httpGet)
+    if probe.grpc is not None and probe.grpc.service is None:
+        probe.grpc.service = ""
+
+
+def default_requests(requirements: ResourceRequirements | None) -> None:
+    """A limit without a request is the request too."""
+    if requirements is None or not requirements.limits:
+        return
+    requests = requirements.requests = requirements.requests or {}
+    for name, limit in requirements.limits.items():
+        requests.setdefault(name, limit)
+
+
+def has_handler(handler: LifecycleHandler | Probe) -> bool:
+    """Whether any way of asking the container is given."""
+    return any(getattr(handler, name, None) is not None for name in ("exec", "httpGet", "tcpSocket", "grpc", "sleep"))

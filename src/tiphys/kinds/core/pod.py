@@ -1,0 +1,132 @@
+"""Pods: the hooks of the kind, joined from the files `pod_*`, `container_*`, `volume_*` beside this one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tiphys.kinds.core.pod_columns import COLUMNS
+from tiphys.kinds.core.pod_defaults import default_pod
+from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
+from tiphys.kinds.core.pod_update_validation import (
+    validate_ephemeral_containers_update,
+    validate_pod_status_update,
+    validate_pod_update,
+    validate_resize_update,
+)
+from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.core_v1 import Pod, PodStatus
+from tiphys.machinery.field_errors import FieldError, Path, forbidden
+
+SPEC = Path("spec")
+
+
+def prepare_for_create(pod: Pod) -> None:
+    """A new pod has no state but what it was given: pending, and its class of service (set by the defaults)."""
+    pod.status = PodStatus()
+    grace = pod.spec.terminationGracePeriodSeconds
+    if grace is not None and grace < 0:
+        pod.spec.terminationGracePeriodSeconds = 1
+
+
+def prepare_for_update(pod: Pod, old: Pod) -> None:
+    """Through the pod itself the state stays, and so do ephemeral containers, which have a subresource."""
+    pod.status = old.status
+    grace = pod.spec.terminationGracePeriodSeconds
+    if grace is not None and grace < 0:
+        pod.spec.terminationGracePeriodSeconds = 1
+
+
+def prepare_for_status_update(pod: Pod, old: Pod) -> None:
+    """Through the status subresource the spec stays; the class of service is never the writer's to say."""
+    pod.spec = old.spec
+    pod.metadata.deletionTimestamp = old.metadata.deletionTimestamp
+    pod.metadata.ownerReferences = old.metadata.ownerReferences
+    if old.status.qosClass:
+        pod.status = msgspec.structs.replace(pod.status, qosClass=old.status.qosClass)
+
+
+def validate(pod: Pod) -> list[FieldError]:
+    found = validate_pod_spec(pod.spec, SPEC)
+    if not pod.spec.serviceAccountName:
+        for position, volume in enumerate(pod.spec.volumes or ()):
+            for place, source in enumerate((volume.projected.sources if volume.projected else None) or ()):
+                if source.serviceAccountToken is not None:
+                    at = SPEC.child("volumes").index(position).child("projected", "sources").index(place)
+                    detail = "must not be specified when serviceAccountName is not set"
+                    found.append(forbidden(at.child("serviceAccountToken"), detail))
+    if pod.metadata.resourceVersion:  # it is there already
+        return found
+    return found + validate_on_create(pod)
+
+
+def validate_on_create(pod: Pod) -> list[FieldError]:
+    """What only a pod that is already there may have."""
+    found: list[FieldError] = []
+    if pod.spec.ephemeralContainers:
+        found.append(forbidden(SPEC.child("ephemeralContainers"), "cannot be set on create"))
+    if pod.spec.nodeName and pod.spec.schedulingGates:
+        detail = "cannot be set until all schedulingGates have been cleared"
+        found.append(forbidden(SPEC.child("nodeName"), detail))
+    return found
+
+
+def grace_seconds(pod: Pod, requested: int | None) -> int:
+    """How long a deleted pod has left: nothing when no kubelet holds it or it has ended."""
+    if not pod.spec.nodeName or pod.status.phase in ("Failed", "Succeeded"):
+        return 0
+    grace = requested if requested is not None else pod.spec.terminationGracePeriodSeconds
+    grace = 0 if grace is None else grace
+    return 1 if grace < 0 else grace
+
+
+def fields(pod: Pod) -> dict[str, str]:
+    spec, status = pod.spec, pod.status
+    return {
+        "spec.nodeName": spec.nodeName or "",
+        "spec.restartPolicy": spec.restartPolicy or "",
+        "spec.schedulerName": spec.schedulerName or "",
+        "spec.serviceAccountName": spec.serviceAccountName or "",
+        "spec.hostNetwork": "true" if spec.hostNetwork else "false",
+        "status.phase": status.phase or "",
+        "status.podIP": (status.podIPs[0].ip if status.podIPs else status.podIP) or "",
+        "status.nominatedNodeName": status.nominatedNodeName or "",
+    }
+
+
+def warnings(pod: Pod) -> list[str]:
+    """Advice on what works but does not do what its author may think."""
+    found: list[str] = []
+    grace = pod.spec.terminationGracePeriodSeconds
+    if grace is not None and grace < 0:
+        found.append(
+            "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
+        )
+    for field in ("containers", "initContainers"):
+        for position, container in enumerate(getattr(pod.spec, field) or ()):
+            seen: set[str] = set()
+            for place, variable in enumerate(container.env or ()):
+                if variable.name in seen:
+                    found.append(
+                        f'spec.{field}[{position}].env[{place}]: hides previous definition of "{variable.name}", which may be dropped when using apply'
+                    )
+                seen.add(variable.name)
+    return found
+
+
+STRATEGY: Strategy[Pod] = Strategy(
+    default=default_pod,
+    prepare_for_create=prepare_for_create,
+    prepare_for_update=prepare_for_update,
+    prepare_for_status_update=prepare_for_status_update,
+    validate=validate,
+    validate_update=validate_pod_update,
+    validate_status_update=validate_pod_status_update,
+    warnings=warnings,
+    columns=COLUMNS,
+    fields=fields,
+    grace_seconds=grace_seconds,
+    subresource_validators={
+        "ephemeralcontainers": validate_ephemeral_containers_update,
+        "resize": validate_resize_update,
+    },
+)

@@ -1,0 +1,236 @@
+"""Whether the spec of a pod is well formed, all findings at once, in a pod or in any template that one is made from.
+
+Containers, volumes, security, affinity and tolerations have files of their own; this one joins them and checks the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tiphys.kinds.core.affinity_validation import validate_affinity, validate_spread
+from tiphys.kinds.core.container_validation import (
+    Surroundings,
+    validate_containers,
+    validate_ephemeral_containers,
+    validate_init_containers,
+)
+from tiphys.kinds.core.dns_validation import validate_dns, validate_host_aliases
+from tiphys.kinds.core.resource_validation import container_resource_name, validate_requirements
+from tiphys.kinds.core.security_validation import validate_pod_security
+from tiphys.kinds.core.toleration_validation import validate_tolerations
+from tiphys.kinds.core.volume_validation import validate_volumes
+from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name, validate_labels
+from tiphys.kinds.types.core_v1 import Container, PodSpec
+from tiphys.kinds.value_findings import LARGEST_INT32, in_range
+from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+
+RESTART_POLICIES = ("Always", "Never", "OnFailure")
+POD_RESOURCES = ("cpu", "memory")
+
+
+def validate_pod_spec(spec: PodSpec, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    if spec.volumes:
+        found += validate_volumes(spec.volumes, path.child("volumes"))
+    if spec.resourceClaims:
+        found += _resource_claim_findings(spec, path.child("resourceClaims"))
+    around = Surroundings(
+        volumes={volume.name: volume for volume in spec.volumes or ()},
+        claim_names=frozenset(claim.name for claim in spec.resourceClaims or ()),
+        restart_policy=spec.restartPolicy or "",
+        grace_seconds=spec.terminationGracePeriodSeconds,
+        system=spec.os.name if spec.os else "",
+        users_own=spec.hostUsers is False,
+    )
+    found += validate_containers(spec.containers, path.child("containers"), around)
+    if spec.initContainers:
+        found += validate_init_containers(spec.initContainers, path.child("initContainers"), around, spec.containers)
+    if spec.ephemeralContainers:
+        others = [*spec.containers, *(spec.initContainers or ())]
+        at = path.child("ephemeralContainers")
+        found += validate_ephemeral_containers(spec.ephemeralContainers, at, around, others)
+    if spec.resources is not None:
+        found += _pod_resource_findings(spec, path.child("resources"))
+    if spec.hostNetwork:
+        found += _host_port_findings(spec.containers, path.child("containers"))
+        found += _host_port_findings(spec.initContainers or (), path.child("initContainers"))
+    if spec.restartPolicy not in RESTART_POLICIES:
+        found.append(_choice(path.child("restartPolicy"), spec.restartPolicy, RESTART_POLICIES))
+    found += validate_dns(spec, path)
+    found += validate_pod_security(spec, path)
+    _validate_placement(spec, path, found)
+    _validate_identity(spec, path, found)
+    return found
+
+
+def _choice(path: Path, value: str | None, supported: tuple[str, ...]) -> FieldError:
+    return not_supported(path, value, supported) if value else required(path)
+
+
+def _validate_placement(spec: PodSpec, path: Path, found: list[FieldError]) -> None:
+    """What the scheduler looks at."""
+    if spec.nodeSelector:
+        found += validate_labels(spec.nodeSelector, path.child("nodeSelector"))
+    if spec.affinity is not None:
+        found += validate_affinity(spec.affinity, path.child("affinity"))
+    if spec.readinessGates:
+        found += _gate_findings(
+            [gate.conditionType for gate in spec.readinessGates], path, "readinessGates", "conditionType"
+        )
+    if spec.schedulingGates:
+        found += _scheduling_gate_findings(spec, path.child("schedulingGates"))
+    if spec.topologySpreadConstraints:
+        found += validate_spread(spec.topologySpreadConstraints, path.child("topologySpreadConstraints"))
+    if spec.tolerations:
+        found += validate_tolerations(spec.tolerations, path.child("tolerations"))
+    if spec.nodeName:
+        found += [invalid(path.child("nodeName"), spec.nodeName, text) for text in subdomain_name(spec.nodeName)]
+    if spec.preemptionPolicy is not None and spec.preemptionPolicy not in ("Never", "PreemptLowerPriority"):
+        choices = ("Never", "PreemptLowerPriority")
+        found.append(_choice(path.child("preemptionPolicy"), spec.preemptionPolicy, choices))
+    if spec.overhead:
+        for name, amount in spec.overhead.items():
+            at = path.child("overhead").key(name)
+            found += [invalid(at, name, text) for text in container_resource_name(name)]
+            if amount.amount < 0:
+                found.append(invalid(at, str(amount), "must be greater than or equal to 0"))
+
+
+def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> None:
+    """Names that the pod goes by or refers to, and how long it may live."""
+    names = (
+        ("serviceAccountName", spec.serviceAccountName, subdomain_name),
+        ("hostname", spec.hostname, label_name),
+        ("subdomain", spec.subdomain, label_name),
+        ("hostnameOverride", spec.hostnameOverride, subdomain_name),
+        ("priorityClassName", spec.priorityClassName, subdomain_name),
+        ("runtimeClassName", spec.runtimeClassName, subdomain_name),
+    )
+    for field, value, check in names:
+        if value:
+            found += [invalid(path.child(field), value, text) for text in check(value)]
+    if spec.hostnameOverride and spec.hostNetwork:
+        found.append(
+            invalid(path.child("hostnameOverride"), spec.hostnameOverride, "may not be set when `hostNetwork` is true")
+        )
+    if spec.hostnameOverride and spec.setHostnameAsFQDN:
+        detail = "may not be set when `setHostnameAsFQDN` is true"
+        found.append(invalid(path.child("hostnameOverride"), spec.hostnameOverride, detail))
+    seconds = spec.activeDeadlineSeconds
+    if seconds is not None and not 1 <= seconds <= LARGEST_INT32:
+        found.append(invalid(path.child("activeDeadlineSeconds"), seconds, in_range(1, LARGEST_INT32)))
+    for position, secret in enumerate(spec.imagePullSecrets or ()):
+        if not secret.name:
+            found.append(required(path.child("imagePullSecrets").index(position).child("name")))
+    if spec.hostAliases:
+        found += validate_host_aliases(spec.hostAliases, path.child("hostAliases"))
+    if spec.os is not None:
+        if spec.os.name not in ("linux", "windows"):
+            found.append(_choice(path.child("os", "name"), spec.os.name, ("linux", "windows")))
+        else:
+            found += _system_findings(spec, path)
+
+
+def _system_findings(spec: PodSpec, path: Path) -> list[FieldError]:
+    """What the named operating system does not have."""
+    assert spec.os is not None
+    context = spec.securityContext
+    if spec.os.name == "linux":
+        if context is not None and context.windowsOptions is not None:
+            at = path.child("securityContext", "windowsOptions")
+            return [forbidden(at, "windows options cannot be set for a linux pod")]
+        return []
+    detail = "cannot be set for a windows pod"
+    found = [
+        forbidden(path.child(n), detail)
+        for n in ("hostPID", "hostIPC", "hostUsers", "shareProcessNamespace")
+        if getattr(spec, n)
+    ]
+    linux = (
+        "appArmorProfile seLinuxOptions seccompProfile fsGroup fsGroupChangePolicy sysctls runAsUser runAsGroup"
+        " supplementalGroups supplementalGroupsPolicy"
+    )
+    for name in linux.split():
+        if context is not None and getattr(context, name) is not None:
+            found.append(forbidden(path.child("securityContext", name), detail))
+    return found
+
+
+def _host_port_findings(containers: Sequence[Container], path: Path) -> list[FieldError]:
+    """On the node's network a container's port is the node's port."""
+    found: list[FieldError] = []
+    for position, container in enumerate(containers):
+        for place, port in enumerate(container.ports or ()):
+            if port.hostPort != port.containerPort:
+                at = path.index(position).child("ports").index(place).child("containerPort")
+                detail = "must match `hostPort` when `hostNetwork` is true"
+                found.append(invalid(at, port.containerPort, detail))
+    return found
+
+
+def _gate_findings(names: list[str], path: Path, field: str, leaf: str) -> list[FieldError]:
+    found: list[FieldError] = []
+    for position, name in enumerate(names):
+        at = path.child(field).index(position).child(leaf)
+        found += [invalid(at, name, text) for text in label_key_findings(name)]
+    return found
+
+
+def _scheduling_gate_findings(spec: PodSpec, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    seen: set[str] = set()
+    for position, gate in enumerate(spec.schedulingGates or ()):
+        found += [invalid(path.index(position), gate.name, text) for text in label_key_findings(gate.name)]
+        if gate.name in seen:
+            found.append(duplicate(path.index(position), gate.name))
+        seen.add(gate.name)
+    return found
+
+
+def _resource_claim_findings(spec: PodSpec, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    seen: set[str] = set()
+    for position, claim in enumerate(spec.resourceClaims or ()):
+        at = path.index(position)
+        if not claim.name:
+            found.append(required(at.child("name")))
+        elif claim.name in seen:
+            found.append(duplicate(at.child("name"), claim.name))
+        else:
+            found += [invalid(at.child("name"), claim.name, text) for text in label_name(claim.name)]
+        seen.add(claim.name)
+        if claim.resourceClaimName and claim.resourceClaimTemplateName:
+            detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            found.append(invalid(at, claim, detail))
+        elif not claim.resourceClaimName and not claim.resourceClaimTemplateName:
+            detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            found.append(invalid(at, claim, detail))
+        for field in ("resourceClaimName", "resourceClaimTemplateName"):
+            value = getattr(claim, field)
+            if value:
+                found += [invalid(at.child(field), value, text) for text in subdomain_name(value)]
+    return found
+
+
+def _pod_resource_findings(spec: PodSpec, path: Path) -> list[FieldError]:
+    """Requirements of the pod as a whole; its containers' together must fit into them."""
+    assert spec.resources is not None
+    found = validate_requirements(spec.resources, path)
+    for side in ("limits", "requests"):
+        for name in getattr(spec.resources, side) or ():
+            if name not in POD_RESOURCES and not name.startswith("hugepages-"):
+                found.append(not_supported(path.child(side).key(name), name, POD_RESOURCES))
+    for name, amount in (spec.resources.requests or {}).items():
+        asked = [(c.resources.requests or {}).get(name) for c in spec.containers if c.resources]
+        together = sum(part.amount for part in asked if part is not None)
+        if together > amount.amount:
+            detail = f"must be greater than or equal to aggregate container requests of {together}"
+            found.append(invalid(path.child("requests").key(name), str(amount), detail))
+    for name, amount in (spec.resources.limits or {}).items():
+        for position, container in enumerate(spec.containers):
+            limit = ((container.resources.limits if container.resources else None) or {}).get(name)
+            if limit is not None and limit.amount > amount.amount:
+                at = Path(str(path).removesuffix(".resources")).child("containers").index(position)
+                detail = f"must be less than or equal to pod limits of {amount}"
+                found.append(invalid(at.child("resources", "limits").key(name), str(limit), detail))
+    return found

@@ -1,0 +1,57 @@
+"""Pod templates, as Deployments, Jobs and others embed them: defaults and validation in one place for all of them."""
+
+from __future__ import annotations
+
+from tiphys.kinds.core.pod_defaults import default_pod_template
+from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
+from tiphys.kinds.object_meta import validate_annotations, validate_labels
+from tiphys.kinds.types.core_v1 import PodTemplateSpec
+from tiphys.kinds.types.meta_v1 import LabelSelector
+from tiphys.machinery import labels
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported
+
+default_template = default_pod_template
+MISMATCH = "`selector` does not match template `labels`"
+
+
+def validate_template(template: PodTemplateSpec, path: Path) -> list[FieldError]:
+    """Labels, annotations and spec. A template has no ephemeral containers: those come to running pods."""
+    found: list[FieldError] = []
+    meta = template.metadata
+    if meta.labels:
+        found += validate_labels(meta.labels, path.child("labels"))
+    if meta.annotations:
+        found += validate_annotations(meta.annotations, path.child("annotations"))
+    found += validate_pod_spec(template.spec, path.child("spec"))
+    if template.spec.ephemeralContainers:
+        detail = "ephemeral containers not allowed in pod template"
+        found.append(forbidden(path.child("spec", "ephemeralContainers"), detail))
+    return found
+
+
+def validate_selected_template(template: PodTemplateSpec, selector: labels.Selector, path: Path) -> list[FieldError]:
+    """A template whose pods the owner's selector must find again."""
+    found: list[FieldError] = []
+    template_labels = template.metadata.labels or {}
+    if not selector.empty and not selector.matches(template_labels):
+        found.append(invalid(path.child("metadata", "labels"), template_labels, MISMATCH))
+    return found + validate_template(template, path)
+
+
+def always_restarting(template: PodTemplateSpec, path: Path, kind: str) -> list[FieldError]:
+    """Pods that are meant to run on restart always and set no deadline. `kind` is named in the finding."""
+    found: list[FieldError] = []
+    if template.spec.restartPolicy != "Always":
+        found.append(not_supported(path.child("spec", "restartPolicy"), template.spec.restartPolicy or "", ("Always",)))
+    if template.spec.activeDeadlineSeconds is not None:
+        detail = f"activeDeadlineSeconds in {kind} is not Supported"
+        found.append(forbidden(path.child("spec", "activeDeadlineSeconds"), detail))
+    return found
+
+
+def selector_of(selector: LabelSelector | None) -> labels.Selector:
+    """The selector, or one that selects nothing when it cannot be read (its own findings say why)."""
+    try:
+        return labels.from_object(selector)
+    except ValueError:
+        return labels.NOTHING

@@ -1,0 +1,39 @@
+"""Values that are a number or a percentage (`maxSurge: 25%`): whether they are well formed, and what they amount to."""
+
+from __future__ import annotations
+
+from tiphys.kinds.value_findings import NOT_NEGATIVE
+from tiphys.machinery.field_errors import FieldError, Path, invalid
+from tiphys.machinery.names import percent
+
+
+def validate_int_or_percent(value: int | str, path: Path) -> list[FieldError]:
+    """A percentage, or a number that is not negative."""
+    if isinstance(value, str):
+        return [invalid(path, value, "must be an integer or percentage (e.g '5%')") for _ in percent(value)]
+    return [invalid(path, value, NOT_NEGATIVE)] if value < 0 else []
+
+
+def percent_of(value: int | str | None) -> int | None:
+    """25 for `25%`, None for a number."""
+    return int(value[:-1]) if isinstance(value, str) and not percent(value) else None
+
+
+def at_most_hundred_percent(value: int | str | None, path: Path) -> list[FieldError]:
+    share = percent_of(value)
+    return [invalid(path, value, "must not be greater than 100%")] if share is not None and share > 100 else []
+
+
+def is_zero(value: int | str | None) -> bool:
+    """Whether it is 0 or 0%."""
+    return value == 0 or percent_of(value) == 0
+
+
+def amount_of(value: int | str, total: int, round_up: bool) -> int:
+    """The number that a number or percentage of `total` stands for. ValueError for text that is no percentage."""
+    if isinstance(value, int):
+        return value
+    if percent(value):
+        raise ValueError(f'invalid value for IntOrString: invalid type: string is not a percentage: "{value}"')
+    share = int(value[:-1]) * total
+    return -(-share // 100) if round_up else share // 100

@@ -69,6 +69,8 @@ class Cache(Generic[T]):
         self._namespaces: dict[str, dict[str, T]] = {}
         self._indexes: dict[str, _Index] = {}
         self._tombstones: dict[ObjectKey, int] = {}
+        # Objects whose removal we know of from our own delete while the watch has not told it yet.
+        self._removed_uids: set[str] = set()
         self._pristine: dict[ObjectKey, tuple[T, bytes]] | None = {} if detect_mutation else None
 
     def __len__(self) -> int:
@@ -123,7 +125,7 @@ class Cache(Generic[T]):
         if old is not None:
             if version <= version_of(old):
                 return ()
-        elif version <= self._tombstones.get(key, -1):
+        elif version <= self._tombstones.get(key, -1) or obj.metadata.uid in self._removed_uids:  # type: ignore[attr-defined]
             return ()
         self._tombstones.pop(key, None)
         self._store(key, old, obj)
@@ -133,8 +135,18 @@ class Cache(Generic[T]):
             return (Change(old, None), Change(None, obj))
         return (Change(old, obj),)
 
-    def remove(self, key: ObjectKey, resource_version: int) -> tuple[Change, ...]:
+    def remove_own(self, key: ObjectKey, resource_version: int, uid: str) -> tuple[Change, ...]:
+        """The server has answered that it removed the object of this uid: no sighting of it from before counts any
+        more."""
+        old = self.get(*key)
+        if old is None or old.metadata.uid != uid:  # type: ignore[attr-defined]
+            return ()
+        self._removed_uids.add(uid)
+        return self.remove(key, max(resource_version, version_of(old)))
+
+    def remove(self, key: ObjectKey, resource_version: int, uid: str = "") -> tuple[Change, ...]:
         """The object was deleted at this revision (or: at the latest there). A newer one of that name stays."""
+        self._removed_uids.discard(uid)
         old = self.get(*key)
         if old is not None and version_of(old) > resource_version:
             return ()
@@ -147,7 +159,7 @@ class Cache(Generic[T]):
 
     def replace(self, items: Iterable[T], resource_version: str) -> list[Change]:  # type: ignore[valid-type]
         """All there is as of a revision: what is not among the items is gone, unless it was seen later than that."""
-        changes: list[Change] = []  # type: ignore[valid-type]
+        changes: list[Change] = []
         present = {key_of(obj): obj for obj in items}
         reached = int(resource_version or 0)
         for key in [*self.keys()]:

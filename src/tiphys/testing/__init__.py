@@ -1,0 +1,1 @@
+"""Fakes of the outside worlds that Tiphys' components meet, for our tests and for those of its users."""

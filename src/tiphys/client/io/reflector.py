@@ -193,9 +193,11 @@ class Informer(Generic[T]):
         """What the server answered to our own create, update or patch: the next read sees it before its event comes."""
         self._tell(self.cache.apply(obj))
 
-    def observe_delete(self, key: ObjectKey, resource_version: str | int) -> None:
-        """The server has removed the object, at this revision (or the last one we know of)."""
-        self._tell(self.cache.remove(key, int(resource_version or 0)))
+    def observe_delete(self, key: ObjectKey, resource_version: str | int, uid: str = "") -> None:
+        """The server has removed the object, at this revision (or the last one we know of). With the uid no late event
+        can bring it back; without it one from between the two revisions can, until the removal's own event comes."""
+        version = int(resource_version or 0)
+        self._tell(self.cache.remove_own(key, version, uid) if uid else self.cache.remove(key, version))
 
     def replace(self, items: Sequence[T], resource_version: str) -> None:
         """Sink: a list arrived."""
@@ -209,7 +211,7 @@ class Informer(Generic[T]):
             obj = event.object
             if event.type == "DELETED":
                 key = ObjectKey(obj.metadata.namespace or "", obj.metadata.name or "")
-                self._tell(cache.remove(key, int(obj.metadata.resourceVersion or 0)))
+                self._tell(cache.remove(key, int(obj.metadata.resourceVersion or 0), obj.metadata.uid or ""))
             elif event.type != "BOOKMARK":
                 self._tell(cache.apply(obj))
         cache.advance(batch[-1].object.metadata.resourceVersion or cache.resource_version)
@@ -253,6 +255,10 @@ class InformerSet:
             if self._started:
                 self._run(arguments, found)
         return found
+
+    def existing(self, kind: type[T]) -> Informer[T] | None:
+        """The informer of everything of a kind, if somebody has asked for it."""
+        return self._informers.get((kind, "", "", ""))
 
     def start(self) -> None:
         """Begin to follow; does not wait (see `synced`)."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 # NFT_CTX_OUTPUT_NUMERIC_{PROTO,PRIO,SYMBOL,TIME}: answers must not depend on the machine's names for numbers.
 _OUTPUT_NUMERIC_ALL = (1 << 5) | (1 << 6) | (1 << 7) | (1 << 8)
+_OUTPUT_TERSE = 1 << 11  # listings without the elements of sets
 
 
 class NftError(Exception):
@@ -42,7 +43,7 @@ class LibraryNft:
             raise NftError("libnftables gave no context")
         library.nft_ctx_buffer_output(self._context)
         library.nft_ctx_buffer_error(self._context)
-        library.nft_ctx_output_set_flags(self._context, _OUTPUT_NUMERIC_ALL)
+        library.nft_ctx_output_set_flags(self._context, _OUTPUT_NUMERIC_ALL | _OUTPUT_TERSE)
 
     def run(self, commands: str, *, dry_run: bool = False) -> str:
         with self._lock:
@@ -70,7 +71,7 @@ class ProgramNft:
         self._program = program
 
     def run(self, commands: str, *, dry_run: bool = False) -> str:
-        arguments = [self._program, "-n", *(["-c"] if dry_run else []), "-f", "-"]
+        arguments = [self._program, "-n", "-t", *(["-c"] if dry_run else []), "-f", "-"]
         done = subprocess.run(arguments, input=f"{commands}\n".encode(), capture_output=True, check=False)
         if done.returncode != 0:
             raise NftError(done.stderr.decode(errors="replace").strip() or f"nft failed with status {done.returncode}")

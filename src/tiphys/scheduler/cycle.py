@@ -24,6 +24,8 @@ from tiphys.scheduler.pods import PodInfo, PodShape
 
 NOT_FEASIBLE = -1
 SMALLEST_ROUND = 4
+ROUND_DEPTH = 4
+ROUNDS_SKIPPED = 15
 
 
 class RandomSource(Protocol):
@@ -81,6 +83,7 @@ class ShapeCycle:
         self.shape = shape
         self.cluster = cluster
         self.size = cluster.nodes.size
+        self._skip_rounds = 0
         self.everything = slice(0, self.size)
         self.nominated = {row: list(pods) for row, pods in (nominated or {}).items()}
         self.refusal: tuple[str, PreFilter] | None = None
@@ -185,17 +188,44 @@ class ShapeCycle:
         """Rows for up to `limit` pods at once, where it is certain that single picks would take the same; else []."""
         if self.looks_elsewhere or self.nominated or limit < SMALLEST_ROUND or not self.size:
             return []
+        if self._skip_rounds:
+            self._skip_rounds -= 1
+            return []
         best = int(self.masked.max())
         ties = np.flatnonzero(self.masked == best)
-        if best < 0 or len(ties) < SMALLEST_ROUND:
+        stays = self._stays_best(ties, best) if best >= 0 and len(ties) >= SMALLEST_ROUND else None
+        if stays is None:
+            self._skip_rounds = ROUNDS_SKIPPED
             return []
-        accepted, scores = self._ask_rows(ties, placed=1)
-        if self.uneven and not accepted.all():
-            return []
-        if (scores[accepted] >= best).any():
-            return []
-        left = ties.tolist()
-        return [left.pop(0 if len(left) == 1 else random.randrange(len(left))) for _ in range(min(limit, len(left)))]
+        left, room = ties.tolist(), stays.tolist()
+        picks: list[int] = []
+        while left and len(picks) < limit:
+            position = 0 if len(left) == 1 else random.randrange(len(left))
+            picks.append(left[position])
+            room[position] -= 1
+            if room[position] == 0:
+                del left[position], room[position]
+            elif room[position] == -ROUND_DEPTH:  # what a further pod would do to its score has not been asked
+                break
+        return picks
+
+    def _stays_best(self, ties: Column, best: int) -> Column | None:
+        """How many pods each of the best rows takes until its score has dropped (or it is full); 0 where it has
+        not after `ROUND_DEPTH`. None where a pod may make a score rise, or change the scores of other rows."""
+        stays = np.zeros(len(ties), dtype=np.int64)
+        unknown = np.arange(len(ties))
+        for count in range(1, ROUND_DEPTH + 1):
+            accepted, scores = self._ask_rows(ties[unknown], placed=count)
+            if self.uneven and not accepted.all():
+                return None
+            if (accepted & (scores > best)).any():
+                return None
+            dropped = ~accepted | (scores < best)
+            stays[unknown[dropped]] = count
+            unknown = unknown[~dropped]
+            if not len(unknown):
+                break
+        return stays
 
     def _ask_rows(self, rows: Column, placed: int = 0) -> tuple[Mask, Column]:
         """Whether the plugins that look at a node's pods accept rows, and the total scores of these."""

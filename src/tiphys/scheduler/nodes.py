@@ -154,7 +154,8 @@ class NodeTable:
         self.allocatable[:, row] = 0
         for resource, quantity in quantities.items():
             if resource != PODS:
-                self.allocatable[self._resource(resource), row] = amount(resource, quantity)
+                index = self._resource(resource)  # may replace the array
+                self.allocatable[index, row] = amount(resource, quantity)
         pods = quantities.get(PODS)
         self.allowed_pods[row] = pods.value if pods is not None else 0
 
@@ -215,7 +216,8 @@ class NodeTable:
 
     def count(self, pod: PodInfo, row: int, sign: int) -> None:
         """Add (1) or take away (-1) a pod's share of a row."""
-        self.requested[:, row] += sign * self.vector(pod.shape)
+        vector = self.vector(pod.shape)  # may replace the array
+        self.requested[:, row] += sign * vector
         self.scored[0, row] += sign * pod.shape.requests.scored_milli_cpu
         self.scored[1, row] += sign * pod.shape.requests.scored_memory_bytes
         self.pod_count[row] += sign

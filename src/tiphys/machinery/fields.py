@@ -1,8 +1,8 @@
 """Field selectors: the text of the `fieldSelector` query parameter, read and matched.
 
-`a=b,c!=d,e==f`: all requirements must hold. In values `\\`, `,` and `=` are written with a backslash before them. A field that
-the object lacks is the empty text, as in Kubernetes. Which fields a kind offers is decided by who calls. Specified in "Field
-Selectors".
+`a=b,c!=d,e==f`: all requirements must hold. In values `\\`, `,` and `=` are written with a backslash before them. A
+field that the object lacks is the empty text, as in Kubernetes. Which fields a kind offers is decided by who calls.
+Specified in "Field Selectors".
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which texts are good names: objects, labels, ports, keys, environment variables, URL paths.
 
-Every check takes the text and returns what is wrong with it, in the words clients know; an empty list means good. Lengths are
-bytes. Specified in "Object Names and IDs" and in the API conventions. Which check a field needs is the caller's knowledge.
+Every check takes the text and returns what is wrong with it, in the words clients know; an empty list means good.
+Lengths are bytes. Specified in "Object Names and IDs" and in the API conventions. Which check a field needs is the
+caller's knowledge.
 """
 
 from __future__ import annotations

@@ -120,28 +120,29 @@ class Store(Protocol):
         ...
 
     async def update(self, key: str, value: bytes, expected_revision: int) -> int:
-        """Replace the value if the key is still at `expected_revision`; the new revision. KeyNotFound, RevisionConflict."""
+        """Replace the value if the key is still at `expected_revision`; the new revision. KeyNotFound,
+        RevisionConflict."""
         ...
 
     async def delete(self, key: str, expected_revision: int | None = None) -> int:
-        """Delete the key (if still at `expected_revision`); the revision of the deletion. KeyNotFound, RevisionConflict."""
+        """Delete the key (if still at `expected_revision`); the revision of the deletion. KeyNotFound,
+        RevisionConflict."""
         ...
 
     async def get(self, key: str) -> KeyValue | None:
         """The current state of one key, read consistently (every acknowledged write is seen)."""
         ...
 
-    async def range(
-        self, prefix: str, *, start_after: str = "", limit: int = 0, revision: int = 0
-    ) -> RangeResult:
+    async def range(self, prefix: str, *, start_after: str = "", limit: int = 0, revision: int = 0) -> RangeResult:
         """Keys that begin with `prefix` and come after `start_after`, at most `limit` (0: all), as of `revision`
         (0: now). Compacted, FutureRevision."""
         ...
 
     def watch(self, prefix: str, start_revision: int) -> AsyncIterator[EventBatch]:
-        """Every event on keys under `prefix` with a revision greater than `start_revision`, then whatever comes, in batches.
-        Raises Compacted when `start_revision` is older than what is kept, also later when the reader fell that far behind.
-        The first batch comes at once, empty if nothing is there to deliver; closing the iterator ends the watch."""
+        """Every event on keys under `prefix` with a revision greater than `start_revision`, then whatever comes, in
+        batches. Raises Compacted when `start_revision` is older than what is kept, also later when the reader fell that
+        far behind. The first batch comes at once, empty if nothing is there to deliver; closing the iterator ends the
+        watch."""
         ...
 
     async def compact(self, revision: int) -> None:

@@ -100,9 +100,6 @@ class MvccState:
         self._histories: dict[str, list[StoreEvent]] = {}
         self._superseded_bytes = 0
 
-    def __len__(self) -> int:
-        return len(self.current)
-
     @property
     def superseded_bytes(self) -> int:
         """The size of the values that only history still needs."""

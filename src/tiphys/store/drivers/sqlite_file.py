@@ -111,8 +111,8 @@ class SqliteFile:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise StoreUnavailable(
-                f"{self._path} has format {version}, written by a newer version; this one reads formats up to {FORMAT}: "
-                "use the newer version, or restore a backup that this one made"
+                f"{self._path} has format {version}, written by a newer version; this one reads formats up to {FORMAT}: use "
+                " the newer version, or restore a backup that this one made"
             )
         if version == 0:
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -149,7 +149,8 @@ class SqliteFile:
                 state.apply(delete_event(revision, previous))
             else:
                 raise self._damaged(f"revision {revision} deletes a key that is not there")
-        state = state or MvccState(items.values(), compact_revision)
+        if state is None:
+            state = MvccState(items.values(), compact_revision)
         self._compact_revision = compact_revision
         self._durable_revision = state.revision
         return state
@@ -244,17 +245,20 @@ class SqliteFile:
         revisions = [self._released[index] for index in range(min(_TRIM_ROWS, len(self._released)))]
         padded = revisions + revisions[-1:] * (_TRIM_ROWS - len(revisions))
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("UPDATE compaction SET revision = ?", (self._compact_revision,))
+        self._record_compaction()
         connection.execute(f"DELETE FROM revisions WHERE revision IN ({','.join('?' * _TRIM_ROWS)})", padded)
         connection.execute("COMMIT")
         for _ in revisions:
             self._released.popleft()
 
+    def _record_compaction(self) -> None:
+        self._connected().execute("UPDATE compaction SET revision = ?", (self._compact_revision,))
+
     def _shrink(self) -> bool:
         """Give pages back to the file system, a few at a time, keeping some for what comes; whether there is more to
         do."""
         connection = self._connected()
-        connection.execute("UPDATE compaction SET revision = ?", (self._compact_revision,))
+        self._record_compaction()
         (free_pages,) = connection.execute("PRAGMA freelist_count").fetchone()
         if free_pages > _FREE_PAGES_KEPT:
             pages = min(free_pages - _FREE_PAGES_KEPT, _VACUUM_PAGES)
@@ -269,6 +273,8 @@ class SqliteFile:
         """Release everything; safe to call twice."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
+                if self._tidying:
+                    self._record_compaction()
                 self._connection.close()
             self._connection = None
         if self._lock is not None:
@@ -281,8 +287,8 @@ class SqliteFile:
 
     def _damaged(self, finding: str) -> StoreUnavailable:
         return StoreUnavailable(
-            f"{self._path} is damaged ({finding}): restore a backup of it, or move it away (with its -wal and -shm files) "
-            "to start with an empty cluster"
+            f"{self._path} is damaged ({finding}): restore a backup of it, or move it away "
+            "(with its -wal and -shm files) to start with an empty cluster"
         )
 
     def _describe(self, what: str, error: Exception) -> str:

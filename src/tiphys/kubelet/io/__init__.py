@@ -1,0 +1,1 @@
+"""The kubelet's shell: everything that touches a socket, disk, process, kernel or clock."""

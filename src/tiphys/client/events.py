@@ -106,6 +106,7 @@ class EventCorrelator:
         self._buckets = _Recent()
         self._similar = _Recent()
         self._known = _Recent()
+        self._last_stamp = 0
 
     def correlate(self, happening: Happening, now: float) -> CreateEvent | CountEvent | None:
         """What to write; None when the source says too much about this object."""
@@ -165,7 +166,8 @@ class EventCorrelator:
     ) -> core_v1.Event:
         regarding = happening.regarding
         # Unique for one object and moment, and sorted by time: what clients know event names to look like.
-        name = f"{regarding.name}.{int(now * 1e9):016x}"
+        self._last_stamp = max(int(now * 1e9), self._last_stamp + 1)
+        name = f"{regarding.name}.{self._last_stamp:016x}"
         return core_v1.Event(
             metadata=meta_v1.ObjectMeta(name=name, namespace=regarding.namespace or "default"),
             involvedObject=regarding,

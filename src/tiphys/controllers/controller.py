@@ -8,7 +8,7 @@ asked for it. It must be idempotent: the same view gives the same actions, and o
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tiphys.client.cache import Cache, IndexFunction, key_of
@@ -88,6 +88,7 @@ class Controller:
     source: str = ""
     concurrency: int = 10
     initial_keys: tuple[Hashable, ...] = ()
+    field_selectors: Mapping[type[Any], str] = field(default_factory=dict)
     after_failure: Callable[[View, Any, float, Sequence[Failure]], Sequence[Action] | None] | None = None
     answered: Callable[[View, Any, float, Sequence[Answer], Any], Sequence[Action]] | None = None
 

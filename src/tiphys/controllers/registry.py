@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from tiphys.controllers import replicaset, replicationcontroller
+from tiphys.controllers import (
+    endpoints,
+    endpointslice,
+    namespace,
+    node_ipam,
+    pod_garbage,
+    replicaset,
+    replicationcontroller,
+    root_ca,
+    serviceaccount,
+)
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.controller import Controller
 from tiphys.controllers.deployment import controller as deployment
+from tiphys.controllers.node_lifecycle import controller as node_lifecycle
+from tiphys.controllers.node_lifecycle import eviction
 
 
 def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
     """Every controller that the configuration enables, ready to run."""
-    table = (
+    table = [
+        namespace.CONTROLLER,
+        serviceaccount.CONTROLLER,
+        root_ca.controller(config.root_ca_pem),
         deployment.CONTROLLER,
         replicaset.CONTROLLER,
         replicationcontroller.CONTROLLER,
-    )
+        endpoints.CONTROLLER,
+        endpointslice.controller(config.max_endpoints_per_slice),
+        node_lifecycle.controller(config),
+        eviction.controller(),
+        pod_garbage.controller(config.terminated_pod_threshold),
+    ]
+    if config.allocate_node_cidrs and config.cluster_cidrs:
+        table.append(node_ipam.controller(config.cluster_cidrs, dict(config.node_cidr_mask_sizes)))
     return tuple(controller for controller in table if config.enables(controller.name))

@@ -54,7 +54,7 @@ class ControllerRunner:
         self._timer: asyncio.Task[Any] | None = None
         self._timer_due = float("inf")
         for kind in controller.kinds:
-            self._informers[kind] = informers.informer(kind)
+            self._informers[kind] = informers.informer(kind, field_selector=controller.field_selectors.get(kind, ""))
         for index in controller.indexes:
             self._informers[index.kind].cache.add_index(index.name, index.function)
         self.view = View({kind: informer.cache for kind, informer in self._informers.items()})
@@ -209,7 +209,7 @@ class ControllerRunner:
             self._recorder.record(wanted.regarding, wanted.type, wanted.reason, message)
 
     def _informer(self, kind: type[Any]) -> Informer[Any] | None:
-        return self._every_informer.existing(kind)
+        return self._informers.get(kind) or self._every_informer.existing(kind)
 
     def _observe_write(self, answer: Any) -> None:
         informer = self._informer(type(answer))

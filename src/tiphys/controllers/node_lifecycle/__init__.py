@@ -1,0 +1,1 @@
+"""What happens to nodes that do not report any more, and to the pods on them."""

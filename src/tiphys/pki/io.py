@@ -50,13 +50,15 @@ def ensure_cluster_pki(state: Path, options: PkiOptions, now: float) -> ClusterP
     writer.leaf(paths.apiserver, layout.apiserver_profile(options), authority)
     writer.leaf(paths.kubelet_client, layout.KUBELET_CLIENT, authority)
     writer.leaf(paths.front_proxy_client, layout.FRONT_PROXY_CLIENT, front_proxy)
-    for path, profile in (
-        (paths.admin_kubeconfig, layout.ADMIN),
-        (paths.controller_manager_kubeconfig, layout.CONTROLLER_MANAGER),
-        (paths.scheduler_kubeconfig, layout.SCHEDULER),
-        (paths.proxy_kubeconfig, layout.PROXY),
+    node_server = options.node_server or options.server
+    for path, profile, server in (
+        (paths.admin_kubeconfig, layout.ADMIN, options.server),
+        (paths.controller_manager_kubeconfig, layout.CONTROLLER_MANAGER, options.server),
+        (paths.scheduler_kubeconfig, layout.SCHEDULER, options.server),
+        (paths.proxy_kubeconfig, layout.PROXY, node_server),
+        (paths.dns_kubeconfig, layout.DNS, node_server),
     ):
-        writer.kubeconfig(path, profile, authority, options.cluster, options.server)
+        writer.kubeconfig(path, profile, authority, options.cluster, server)
     for node in options.nodes:
         _node(writer, node, authority, options)
     writer.commit()

@@ -18,6 +18,10 @@ ADMIN = LeafProfile(common_name="kubernetes-admin", organizations=("system:maste
 CONTROLLER_MANAGER = LeafProfile(common_name="system:kube-controller-manager")
 SCHEDULER = LeafProfile(common_name="system:kube-scheduler")
 PROXY = LeafProfile(common_name="system:kube-proxy")
+DNS = LeafProfile(
+    common_name="system:serviceaccount:kube-system:coredns",
+    organizations=("system:serviceaccounts", "system:serviceaccounts:kube-system"),
+)
 KUBELET_CLIENT = LeafProfile(common_name="kube-apiserver-kubelet-client", organizations=("system:masters",))
 FRONT_PROXY_CLIENT = LeafProfile(common_name="front-proxy-client")
 
@@ -43,6 +47,7 @@ class PkiOptions:
 
     cluster: str
     server: str
+    node_server: str = ""
     addresses: tuple[str, ...] = ("127.0.0.1",)
     dns_names: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
@@ -81,6 +86,7 @@ class ClusterPki:
     controller_manager_kubeconfig: Path
     scheduler_kubeconfig: Path
     proxy_kubeconfig: Path
+    dns_kubeconfig: Path
     nodes: Mapping[str, NodePki] = field(default_factory=dict)
     written: tuple[str, ...] = ()
 
@@ -111,6 +117,7 @@ def cluster_paths(state: Path, nodes: tuple[NodeOptions, ...] = (), written: tup
         controller_manager_kubeconfig=kubeconfigs / "controller-manager.conf",
         scheduler_kubeconfig=kubeconfigs / "scheduler.conf",
         proxy_kubeconfig=kubeconfigs / "proxy.conf",
+        dns_kubeconfig=kubeconfigs / "dns.conf",
         nodes={node.name: node_paths(state, node.name) for node in nodes},
         written=written,
     )

@@ -18,7 +18,8 @@ def configured(**spec: object) -> DnsConfig:
 
 
 def test_the_machines_own_file_is_read() -> None:
-    text = "# comment\nnameserver 192.0.2.1\nsearch a.example b.example\noptions ndots:2 rotate\nnameserver 192.0.2.2 # two\n"
+    text = "# comment\nnameserver 192.0.2.1\nsearch a.example b.example\n"
+    text += "options ndots:2 rotate\nnameserver 192.0.2.2 # two\n"
     assert parse_resolv_conf(text) == DnsConfig(
         servers=("192.0.2.1", "192.0.2.2"), searches=("a.example", "b.example"), options=("ndots:2", "rotate")
     )

@@ -58,6 +58,7 @@ def ensure_keys(layout: Layout, cluster: Cluster, now: float) -> None:
     options = PkiOptions(
         cluster=cluster.name,
         server=cluster.api_url,
+        node_server=cluster.node_api_url,
         addresses=("127.0.0.1", cluster.host_address),
         service_cidrs=(cluster.service_cidr,),
         cluster_domain=cluster.domain,

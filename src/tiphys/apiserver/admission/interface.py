@@ -1,0 +1,51 @@
+"""What an admission plugin is asked and may look at.
+
+`admit(request, obj, old, lookups)` may change `obj` in place (never `old`) and raises ApiError to refuse. `obj` is None for a
+delete, `old` is None for a create. Plugins are pure: objects they look up are read-only snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.kinds.resource import Resource
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionRequest:
+    """`operation` is CREATE, UPDATE, DELETE or CONNECT. `now` is in seconds since the epoch."""
+
+    operation: str
+    resource: Resource
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    user: UserInfo
+    now: float
+    new_suffix: Callable[[], str] = field(repr=False)
+    dry_run: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def on(self, group: str, *plurals: str) -> bool:
+        """Whether it is about the objects of these resources themselves (not a subresource)."""
+        return self.resource.group == group and self.resource.plural in plurals and not self.subresource
+
+
+class Lookups(Protocol):
+    """The cluster's objects, as of now."""
+
+    def get(self, kind: type[T], namespace: str, name: str) -> T | None: ...
+
+    def list(self, kind: type[T], namespace: str = "") -> Iterable[T]: ...
+
+
+class Plugin(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None: ...

@@ -1,0 +1,27 @@
+"""The admission plugins, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Plugin
+from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.node_restriction import NodeRestriction
+from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.service_account import ServiceAccounts
+
+PLUGINS: tuple[Plugin, ...] = (
+    NamespaceLifecycle(),
+    NodeRestriction(),
+    ServiceAccounts(),
+    Priority(),
+    DefaultTolerationSeconds(),
+)
+
+
+def admit(request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups, plugins: Sequence[Plugin] = PLUGINS) -> None:
+    """Ask every plugin. ApiError of the first that refuses."""
+    for plugin in plugins:
+        plugin.admit(request, obj, old, lookups)

@@ -1,0 +1,294 @@
+"""The API server as a component: its configuration, its parts, and how they are wired."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiphys.aio.clock import Clock
+from tiphys.aio.tasks import TaskOwner
+from tiphys.apiserver.admission import table
+from tiphys.apiserver.admission.interface import AdmissionRequest
+from tiphys.apiserver.authn import reviews as token_reviews
+from tiphys.apiserver.authn.component import KEY_SET_PATH, Authn, AuthnConfig, build_authn
+from tiphys.apiserver.authn.identity import UserInfo, authenticated
+from tiphys.apiserver.authn.interface import HttpRequestHead, PeerCertificate
+from tiphys.apiserver.authz import reviews as access_reviews
+from tiphys.apiserver.authz.chain import StandardAuthorizer
+from tiphys.apiserver.authz.interface import Attributes, Authorizer, Decision
+from tiphys.apiserver.bootstrap import io as bootstrap
+from tiphys.apiserver.bootstrap.objects import BootstrapConfig
+from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.discovery.document import Document
+from tiphys.apiserver.discovery.health import HealthChecks
+from tiphys.apiserver.discovery.resources import ResourceDiscovery
+from tiphys.apiserver.discovery.version import BuildInfo, git_version, version_document
+from tiphys.apiserver.documents import ServerDocuments
+from tiphys.apiserver.hooks import WriteHook
+from tiphys.apiserver.io.dispatch import Dispatch, VirtualCreate
+from tiphys.apiserver.io.feed import Feed
+from tiphys.apiserver.io.handler import ApiHandler, Limits
+from tiphys.apiserver.io.inprocess import InProcessTransport
+from tiphys.apiserver.io.reads import Reads
+from tiphys.apiserver.io.server import HttpServer
+from tiphys.apiserver.io.tls import server_context
+from tiphys.apiserver.io.verbs import Verbs
+from tiphys.apiserver.io.watching import BOOKMARK_SECONDS, WatchHub
+from tiphys.apiserver.io.writes import Writer
+from tiphys.apiserver.metrics import Metrics
+from tiphys.apiserver.openapi.documents import OpenApiDocuments
+from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
+from tiphys.client.interface import Transport
+from tiphys.kinds import registry
+from tiphys.store.interface import Store
+
+log = logging.getLogger(__name__)
+
+SUFFIX_MARKS = "bcdfghjklmnpqrstvwxz2456789"
+BOOTSTRAP_USER = "system:apiserver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServerConfig:
+    """`addresses` to listen on, as (host, port). Without `authn` nobody is known (for tests and simulations, with
+    `authorize` False: then everything is allowed). `bootstrap` None leaves the cluster as it is."""
+
+    addresses: tuple[tuple[str, int], ...] = ()
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    client_ca_file: str = ""
+    authn: AuthnConfig | None = None
+    authorize: bool = True
+    anonymous: bool = True
+    bootstrap: BootstrapConfig | None = None
+    service_cidrs: tuple[str, ...] = ()
+    node_port_range: tuple[int, int] = (30000, 32767)
+    kubelet_client_cert_file: str = ""
+    kubelet_client_key_file: str = ""
+    kubelet_ca_file: str = ""
+    server_address: str = ""
+    limits: Limits = field(default_factory=Limits)
+    stop_grace_seconds: float = 5.0
+    seed: int | None = None
+
+
+class AlwaysAllow:
+    """An authorizer for tests and simulations."""
+
+    def authorize(self, attributes: Attributes) -> Decision:
+        return Decision(True)
+
+
+class Nobody:
+    """An authenticator that knows no credentials."""
+
+    async def authenticate(self, request: HttpRequestHead, peer_certificate: PeerCertificate | None) -> UserInfo | None:
+        if peer_certificate is None:
+            return None
+        return authenticated(UserInfo(peer_certificate.common_name, "", peer_certificate.organizations))
+
+
+class ApiServer:
+    """See `aio.component.Component`. The store is started and closed by the caller."""
+
+    name = "apiserver"
+
+    def __init__(
+        self,
+        config: ApiServerConfig,
+        store: Store,
+        clock: Clock,
+        on_failure: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._owner = TaskOwner(self.name, on_failure)
+        self._random = random.Random(config.seed)
+        self._system_random = random.SystemRandom() if config.seed is None else self._random
+        self.caches = Caches(registry.all_resources())
+        self.hub = WatchHub(self.caches, clock.now)
+        self._feed = Feed(store, self.caches, self.hub.on_changes, self._owner)
+        self._reads = Reads(self.caches, self._feed, store)
+        self.metrics = Metrics()
+        self._authorizer: Authorizer = AlwaysAllow()
+        self._authn: Authn | None = None
+        self._dispatch: Dispatch | None = None
+        self._handler: ApiHandler | None = None
+        self._server: HttpServer | None = None
+        self._ready = False
+
+    # -- start and stop
+
+    async def start(self) -> None:
+        """Load the state, make what a cluster begins with, and serve."""
+        config = self._config
+        await self._feed.start()
+        if config.authn is not None:
+            self._authn = build_authn(config.authn, self.caches, self._clock)
+        standard = self._standard_authorizer() if config.authorize else None
+        if standard is not None:
+            self._authorizer = standard
+        self._dispatch = self._build_dispatch(standard)
+        self._handler = self._build_handler(self._dispatch)
+        if config.bootstrap is not None:
+            boot = self.transport(BOOTSTRAP_USER, ("system:masters",))
+            written = await bootstrap.ensure(boot, config.bootstrap, self._clock.now())
+            log.info("%d objects written that every cluster has", written)
+        tls = None
+        if config.tls_cert_file:
+            tls = server_context(config.tls_cert_file, config.tls_key_file, config.client_ca_file)
+        self._server = HttpServer(self._handler, config.addresses, tls, self._clock, self._owner)
+        await self._server.start()
+        self._owner.start(self._send_bookmarks(), "bookmarks")
+        self._ready = True
+
+    def _standard_authorizer(self) -> StandardAuthorizer:
+        from tiphys.apiserver.bootstrap.access import node_rules
+
+        return StandardAuthorizer(self.caches, node_rules())
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports listened on, in the order of the configured addresses."""
+        return self._server.ports if self._server is not None else []
+
+    async def _send_bookmarks(self) -> None:
+        while True:
+            await self._clock.sleep(BOOKMARK_SECONDS)
+            self.hub.bookmarks()
+
+    async def stop(self) -> None:
+        """Watches end, requests under way finish, nothing is left."""
+        self._ready = False
+        if self._handler is not None and not self._handler.stopping.done():
+            self._handler.stopping.set_result(None)
+        if self._server is not None:
+            await self._server.stop(self._config.stop_grace_seconds)
+            self._server = None
+        await self._feed.stop()
+        await self._owner.close()
+
+    # -- what others get
+
+    def transport(self, user: str, groups: tuple[str, ...] = ()) -> Transport:
+        """Calls in this process, with this identity."""
+        assert self._dispatch is not None, "the API server has not been started"
+        identity = authenticated(UserInfo(user, "", groups))
+        return InProcessTransport(
+            identity, self._authorizer, self._dispatch, self._reads, self.hub, self._random.random
+        )
+
+    # -- wiring
+
+    def _suffix(self) -> str:
+        return "".join(self._system_random.choices(SUFFIX_MARKS, k=5))
+
+    def _uid(self) -> str:
+        return str(uuid.UUID(int=self._system_random.getrandbits(128), version=4))
+
+    def _build_dispatch(self, standard: StandardAuthorizer | None) -> Dispatch:
+        def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
+            table.admit(request, obj, old, self.caches)
+
+        writer = Writer(self._store, self.caches, self._feed)
+        verbs = Verbs(
+            self.caches, self._feed, writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix
+        )
+        issuer = self._authn.issuer if self._authn is not None else None
+        return Dispatch(verbs, self._reads, self._virtual(standard), issuer, self._clock.now, self._uid)
+
+    def _hooks(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], WriteHook]:
+        return {}
+
+    def _virtual(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], VirtualCreate]:
+        """The resources that answer and store nothing."""
+        authn, authorizer = self._authn, self._authorizer
+        found: dict[tuple[str, str], VirtualCreate] = {
+            ("authorization.k8s.io", "subjectaccessreviews"): lambda obj, user, namespace, now: (
+                access_reviews.review_subject(obj, authorizer)
+            ),
+            ("authorization.k8s.io", "localsubjectaccessreviews"): lambda obj, user, namespace, now: (
+                access_reviews.review_subject_locally(obj, namespace, authorizer)
+            ),
+            ("authorization.k8s.io", "selfsubjectaccessreviews"): lambda obj, user, namespace, now: (
+                access_reviews.review_self(obj, user, authorizer)
+            ),
+            ("authentication.k8s.io", "selfsubjectreviews"): lambda obj, user, namespace, now: (
+                token_reviews.review_self(user, now)
+            ),
+        }
+        if standard is not None:
+            rbac = standard.rbac
+            found["authorization.k8s.io", "selfsubjectrulesreviews"] = lambda obj, user, namespace, now: (
+                access_reviews.review_rules(obj, user, rbac)
+            )
+        if authn is not None:
+            authenticator = authn.authenticator
+            found["authentication.k8s.io", "tokenreviews"] = lambda obj, user, namespace, now: (
+                token_reviews.review_token(obj, authenticator, now)
+            )
+        return found
+
+    def _build_handler(self, dispatch: Dispatch) -> ApiHandler:
+        config = self._config
+        handler = ApiHandler(
+            authenticator=self._authn or Nobody(),
+            authorizer=self._authorizer,
+            anonymous=config.anonymous,
+            dispatch=dispatch,
+            reads=self._reads,
+            hub=self.hub,
+            documents=self._documents(),
+            proxies=None,
+            metrics=self.metrics,
+            clock=self._clock,
+            limits=config.limits,
+            random=self._random.random,
+        )
+        self._add_gauges(handler)
+        return handler
+
+    def _documents(self) -> ServerDocuments:
+        build = BuildInfo()
+        resources = registry.all_resources()
+        fixed: dict[str, Document] = {"/version": version_document(build)}
+        if self._authn is not None:
+            fixed["/.well-known/openid-configuration"] = Document("application/json", self._authn.issuer_document, "")
+            fixed[KEY_SET_PATH] = Document("application/jwk-set+json", self._authn.key_set, "")
+        checks = {"ping": lambda: "", "watch-cache": lambda: "" if self._ready else "not started"}
+        live = {"ping": lambda: ""}
+        return ServerDocuments(
+            ResourceDiscovery(resources, self._config.server_address),
+            OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build)),
+            HealthChecks({"healthz": checks, "livez": live, "readyz": checks}),
+            fixed,
+            self.metrics.text,
+        )
+
+    def _add_gauges(self, handler: ApiHandler) -> None:
+        def in_flight() -> list[tuple[dict[str, str], float]]:
+            mutating, reading = handler.in_flight
+            return [({"request_kind": "mutating"}, mutating), ({"request_kind": "readOnly"}, reading)]
+
+        def watches() -> list[tuple[dict[str, str], float]]:
+            return [
+                ({"group": collection.resource.group, "resource": collection.resource.plural}, count)
+                for collection, count in self.hub.counts()
+            ]
+
+        def objects() -> list[tuple[dict[str, str], float]]:
+            return [
+                ({"group": found.resource.group, "resource": found.resource.plural}, found.count)
+                for found in self.caches.collections
+            ]
+
+        add = self.metrics.add_gauge
+        add("apiserver_current_inflight_requests", "Requests under way, long-running ones not counted.", in_flight)
+        add("apiserver_longrunning_requests", "Watches by resource.", watches)
+        add("apiserver_storage_objects", "Stored objects by resource.", objects)
+        add("apiserver_storage_revision", "The last revision in the watch cache.", lambda: [({}, self.caches.revision)])

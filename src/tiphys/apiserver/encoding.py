@@ -1,0 +1,224 @@
+"""Request bodies to objects: JSON and YAML, leniently as Go reads them, strictly on demand.
+
+The usual body is decoded straight into its Struct. What that refuses is looked at again as plain JSON: nulls of fields
+that may not be null count as left out. `fieldValidation` decides what unknown and duplicate fields lead to: nothing
+(Ignore), warnings (Warn, when nothing is asked for), or a refusal (Strict). Media types: JSON and YAML; others are 415.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from tiphys.apiserver import strictness
+from tiphys.kinds import codec
+from tiphys.machinery import errors
+
+JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPTED = (JSON, YAML)
+FIELD_VALIDATIONS = ("", "Ignore", "Warn", "Strict")
+
+_encode_plain = msgspec.json.Encoder().encode
+_decode_plain = msgspec.json.Decoder().decode
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: no dates, no sexagesimal or octal-looking numbers with colons, floats like 1e3."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    mark: [(tag, pattern) for tag, pattern in found if tag.rsplit(":", 1)[1] in ("null", "merge")]
+    for mark, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$"), list("tTfFyYnNoO")
+)  # fmt: skip
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0x[0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"), list("-+.0123456789")
+)  # fmt: skip
+
+
+def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    found: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, bool):
+            key = "true" if key else "false"
+        elif not isinstance(key, str):
+            key = key_node.value
+        found[key] = loader.construct_object(value_node, deep=True)
+    return found
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)  # type: ignore[no-untyped-call]
+
+
+def media_type(content_type: str) -> str:
+    """Without parameters; nothing given means JSON."""
+    return content_type.split(";", 1)[0].strip().lower() or JSON
+
+
+def read_yaml(data: bytes) -> Any:
+    """The plain values of a YAML document. ApiError 400."""
+    try:
+        return yaml.load(data, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
+
+
+def plain_body(data: bytes, content_type: str, kind: str) -> Any:
+    """The plain values of a JSON or YAML body. ApiError 400 or 415."""
+    found = media_type(content_type)
+    if found == YAML:
+        return read_yaml(data)
+    if found != JSON:
+        raise errors.unsupported_media_type(ACCEPTED)
+    try:
+        return _decode_plain(data)
+    except msgspec.DecodeError as error:
+        raise _unreadable(kind, error) from error
+
+
+def _unreadable(kind: str, error: Exception) -> errors.ApiError:
+    detail = f"couldn't get version/kind; json parse error: {error}"
+    return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {detail}")
+
+
+def decode_body(
+    data: bytes, content_type: str, wanted: type[Any], api_version: str, kind: str, field_validation: str = ""
+) -> tuple[Any, list[str]]:
+    """The object of a body and warnings for the client. ApiError 400 or 415.
+
+    `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind."""
+    if field_validation not in FIELD_VALIDATIONS:
+        raise invalid_field_validation(field_validation)
+    if media_type(content_type) != JSON:
+        plain = plain_body(data, content_type, kind)
+        data = _encode_plain(plain)
+    try:
+        obj = codec.decode(data, wanted)
+    except msgspec.ValidationError:
+        obj = _leniently(data, wanted, api_version, kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _unreadable(kind, error) from error
+    _check_kind(obj, api_version, kind)
+    warnings = (
+        strictness_outcome(strictness.findings(data, wanted), field_validation) if field_validation != "Ignore" else []
+    )
+    return obj, warnings
+
+
+def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> Any:
+    try:
+        return codec.convert(without_nulls(_decode_plain(data)), wanted)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise unhandled(kind, api_version, str(error)) from error
+
+
+def unhandled(kind: str, api_version: str, detail: str) -> errors.ApiError:
+    version = api_version.rpartition("/")[2]
+    return errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {detail}')
+
+
+def without_nulls(value: Any) -> Any:
+    """Plain values in which no mapping has a null."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str) -> Any:
+    """The object of plain values (a patch's result). ApiError 400."""
+    try:
+        obj = codec.convert(plain, wanted)
+    except msgspec.ValidationError:
+        try:
+            obj = codec.convert(without_nulls(plain), wanted)
+        except msgspec.ValidationError as error:
+            raise unhandled(kind, api_version, str(error)) from error
+    _check_kind(obj, api_version, kind)
+    return obj
+
+
+def _check_kind(obj: Any, api_version: str, kind: str) -> None:
+    if not obj.kind:
+        obj.kind = kind
+    if not obj.apiVersion:
+        obj.apiVersion = api_version
+    if obj.kind != kind:
+        found = f'no kind "{obj.kind}" is registered for version "{obj.apiVersion}"'
+        raise errors.bad_request(
+            f'{obj.kind} in version "{obj.apiVersion.rpartition("/")[2]}" cannot be handled as a {kind}: {found}'
+        )
+    if obj.apiVersion != api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({obj.apiVersion}) does not match the expected API version ({api_version})"
+        )
+
+
+def strictness_outcome(findings: list[str], field_validation: str) -> list[str]:
+    """The warnings that findings on unknown and duplicate fields lead to. ApiError 400 when Strict."""
+    if findings and field_validation == "Strict":
+        raise errors.bad_request("strict decoding error: " + ", ".join(findings))
+    return findings if field_validation != "Ignore" else []
+
+
+def invalid_field_validation(value: str) -> errors.ApiError:
+    detail = f'fieldValidation: Unsupported value: "{value}": supported values: "Ignore", "Strict", "Warn"'
+    return errors.ApiError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: {detail}')
+
+
+def duplicate_fields(data: bytes) -> list[str]:
+    """`duplicate field "spec.x"` for every key that an object of a JSON text has twice."""
+    found: list[str] = []
+
+    def walk(pairs: list[tuple[str, Any]], path: str) -> None:
+        seen: set[str] = set()
+        for key, value in pairs:
+            where = f"{path}.{key}" if path else key
+            if key in seen:
+                found.append(f'duplicate field "{where}"')
+            seen.add(key)
+            descend(value, where)
+
+    def descend(value: Any, where: str) -> None:
+        if isinstance(value, _Pairs):
+            walk(value.pairs, where)
+        elif isinstance(value, list):
+            for position, item in enumerate(value):
+                descend(item, f"{where}[{position}]")
+
+    descend(json.loads(data, object_pairs_hook=_Pairs), "")
+    return found
+
+
+class _Pairs:
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
+
+
+def query_options(query: Mapping[str, str]) -> tuple[str, bool]:
+    """(fieldValidation, dry run). ApiError for values that mean nothing."""
+    dry_run = query.get("dryRun", "")
+    if dry_run not in ("", "All"):
+        raise errors.ApiError(
+            422,
+            "Invalid",
+            f'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "{dry_run}": supported values: "All"',
+        )
+    return query.get("fieldValidation", ""), dry_run == "All"

@@ -1,0 +1,245 @@
+"""The bytes of answers: one object, a list, a watch event, each in the form that the client asked for.
+
+The usual form sends an entry's own bytes; the others are made from its Struct. A form is a value: watches with equal forms
+share what they send.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from tiphys.apiserver import tables
+from tiphys.apiserver.negotiation import Accepted
+from tiphys.apiserver.watch_cache import CacheEvent, Entry
+from tiphys.kinds import codec, registry
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+@dataclass(frozen=True, slots=True)
+class ListHead:
+    """The metadata of a list; `remaining` None when it is not known."""
+
+    revision: int
+    continue_token: str = ""
+    remaining: int | None = None
+
+    def encoded(self) -> bytes:
+        head = b'{"resourceVersion":"%d"' % self.revision
+        if self.continue_token:
+            head += b',"continue":"%s"' % self.continue_token.encode()
+        if self.remaining is not None:
+            head += b',"remainingItemCount":%d' % self.remaining
+        return head + b"}"
+
+
+def converted(obj: Any, resource: Resource) -> Any:
+    """An object in the version of `resource` (loaded at the first use: few resources have more than one version)."""
+    return importlib.import_module("tiphys.kinds.conversion").convert(obj, resource)
+
+
+class Form(Protocol):
+    """`now` is for ages in tables."""
+
+    @property
+    def resource(self) -> Resource: ...
+
+    def one(self, entry: Entry, now: float) -> bytes: ...
+
+    def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes: ...
+
+    def event(self, event_type: str, entry: Entry, now: float) -> bytes: ...
+
+    def bookmark(self, revision: int, initial_events_end: bool) -> bytes: ...
+
+
+def _line(event_type: str, obj: bytes) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (event_type.encode(), obj)
+
+
+def _bookmark_metadata(revision: int, initial_events_end: bool) -> bytes:
+    annotations = b',"annotations":{"%s":"true"}' % INITIAL_EVENTS_END.encode() if initial_events_end else b""
+    return b'{"resourceVersion":"%d","creationTimestamp":null%s}' % (revision, annotations)
+
+
+class _MetadataOnly(msgspec.Struct, gc=False):
+    metadata: msgspec.Raw
+
+
+_metadata_decoder = msgspec.json.Decoder(_MetadataOnly)
+
+
+def metadata_bytes(data: bytes) -> bytes:
+    """The metadata of an object's JSON, as it stands there."""
+    return bytes(_metadata_decoder.decode(data).metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectForm:
+    """The objects themselves, in the version of `resource` (which may not be the one they are stored in)."""
+
+    resource: Resource
+
+    def data(self, entry: Entry) -> bytes:
+        if entry.layout.resource is self.resource:
+            return entry.data
+        return codec.encode(converted(entry.object, self.resource))
+
+    def one(self, entry: Entry, now: float) -> bytes:
+        return self.data(entry)
+
+    def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
+        resource = self.resource
+        start = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}","metadata":'.encode()
+        if entries and entries[0].layout.resource is resource:
+            items = b",".join([entry.data for entry in entries])
+        else:
+            items = b",".join([self.data(entry) for entry in entries])
+        return b"".join((start, head.encoded(), b',"items":[', items, b"]}\n"))
+
+    def event(self, event_type: str, entry: Entry, now: float) -> bytes:
+        return _line(event_type, self.data(entry))
+
+    def bookmark(self, revision: int, initial_events_end: bool) -> bytes:
+        metadata = _bookmark_metadata(revision, initial_events_end)
+        kind, version = self.resource.kind.encode(), self.resource.api_version.encode()
+        return _line("BOOKMARK", b'{"kind":"%s","apiVersion":"%s","metadata":%s}' % (kind, version, metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataForm:
+    """PartialObjectMetadata (and lists of it)."""
+
+    resource: Resource
+    meta_version: str = "v1"
+
+    def data(self, entry: Entry) -> bytes:
+        head = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%s","metadata":' % self.meta_version.encode()
+        return head + metadata_bytes(entry.data) + b"}"
+
+    def one(self, entry: Entry, now: float) -> bytes:
+        return self.data(entry)
+
+    def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
+        start = (
+            b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/%s","metadata":'
+            % self.meta_version.encode()
+        )
+        items = b",".join([self.data(entry) for entry in entries])
+        return b"".join((start, head.encoded(), b',"items":[', items, b"]}\n"))
+
+    def event(self, event_type: str, entry: Entry, now: float) -> bytes:
+        return _line(event_type, self.data(entry))
+
+    def bookmark(self, revision: int, initial_events_end: bool) -> bytes:
+        metadata = _bookmark_metadata(revision, initial_events_end)
+        version = self.meta_version.encode()
+        return _line(
+            "BOOKMARK",
+            b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%s","metadata":%s}' % (version, metadata),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """A Table with the kind's columns; `include` says what each row carries besides: Metadata, Object or None."""
+
+    resource: Resource
+    include: str = "Metadata"
+    meta_version: str = "v1"
+
+    def _table(self, entries: Sequence[Entry], metadata: bytes, now: float) -> bytes:
+        rows = b",".join([self._row(entry, now) for entry in entries])
+        columns = tables.column_definitions(self.resource)
+        version = self.meta_version.encode()
+        head = b'{"kind":"Table","apiVersion":"meta.k8s.io/%s","metadata":%s,"columnDefinitions":' % (version, metadata)
+        return b"".join((head, columns, b',"rows":[', rows, b"]}"))
+
+    def _row(self, entry: Entry, now: float) -> bytes:
+        obj = entry.object
+        if entry.layout.resource is not self.resource:
+            obj = converted(obj, self.resource)
+        row = b'{"cells":' + tables.cells(self.resource, obj, now)
+        if self.include == "Metadata":
+            row += b',"object":' + MetadataForm(self.resource, self.meta_version).data(entry)
+        elif self.include == "Object":
+            row += b',"object":' + ObjectForm(self.resource).data(entry)
+        return row + b"}"
+
+    def one(self, entry: Entry, now: float) -> bytes:
+        return self._table([entry], b'{"resourceVersion":"%d"}' % entry.revision, now)
+
+    def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
+        return self._table(entries, head.encoded(), now)
+
+    def event(self, event_type: str, entry: Entry, now: float) -> bytes:
+        return _line(event_type, self.one(entry, now))
+
+    def bookmark(self, revision: int, initial_events_end: bool) -> bytes:
+        metadata = _bookmark_metadata(revision, initial_events_end)
+        version = self.meta_version.encode()
+        return _line(
+            "BOOKMARK",
+            b'{"kind":"Table","apiVersion":"meta.k8s.io/%s","metadata":%s,"columnDefinitions":null,"rows":[{"cells":[],'
+            b'"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%s","metadata":%s}}]}'
+            % (version, metadata, version, metadata),
+        )
+
+
+def form_of(resource: Resource, accepted: Accepted, include_object: str = "") -> Form:
+    """The form of an answer. ApiError 406 for a shape that does not exist, 400 for a bad includeObject."""
+    resource = _canonical(resource)
+    if not accepted.shape:
+        return _object_form(resource)
+    if accepted.shape == "Table":
+        if include_object not in ("", "None", "Metadata", "Object"):
+            raise errors.bad_request(f"unrecognized includeObject value: {include_object!r}")
+        return TableForm(resource, include_object or "Metadata", accepted.meta_version)
+    return MetadataForm(resource, accepted.meta_version)
+
+
+@functools.cache
+def _object_form(resource: Resource) -> ObjectForm:
+    return ObjectForm(resource)
+
+
+@functools.cache
+def _canonical(resource: Resource) -> Resource:
+    return registry.find(resource.group, resource.version, resource.plural) or resource
+
+
+def encode_event(form: Form, event_type: str, event: CacheEvent, now: float) -> bytes:
+    """The bytes of an event of the cache, made once for all watches with this form. An object that left a selection shows
+    the state it was last seen in, at the revision of the change."""
+    key = (form, event_type)
+    found: bytes | None = event.encoded.get(key)
+    if found is None:
+        found = event.encoded[key] = form.event(event_type, shown_entry(event_type, event), now)
+    return found
+
+
+def shown_entry(event_type: str, event: CacheEvent) -> Entry:
+    """The entry that an event shows to a watch that it is `event_type` for."""
+    if event_type != "DELETED" or event.deleted:
+        return event.entry
+    found: Entry | None = event.encoded.get("left")
+    if found is None:
+        previous = event.previous
+        assert previous is not None
+        data = previous.layout.respliced(previous.data, event.revision)
+        found = Entry(previous.layout, previous.namespace, previous.name, event.revision, data)
+        event.encoded["left"] = found
+    return found
+
+
+def encode_other(obj: Any) -> bytes:
+    """An object that is no stored resource (Status, Scale, TokenReview, ...)."""
+    return codec.encode(obj)

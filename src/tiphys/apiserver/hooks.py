@@ -1,0 +1,32 @@
+"""What some kinds need around their writes beyond what a strategy decides alone: one explicit table.
+
+A hook sees the write before it happens (and may refuse it or complete the object) and is told how it ended. The verbs ask
+the table by resource and know no kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from tiphys.apiserver.rest.context import WriteContext
+
+Ended = Callable[[], None]
+
+
+class WriteHook(Protocol):
+    """`before_write(context, new, old)` may change `new` and raise ApiError; what it returns is called when the write has ended,
+    whichever way (`old` is None for a create)."""
+
+    def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None: ...
+
+
+def terminating_namespace(namespace: Any) -> None:
+    """A namespace that is being deleted says so in its phase."""
+    namespace.status = msgspec.structs.replace(namespace.status, phase="Terminating")
+
+
+# What a kind records when its deletion begins, by group and plural.
+ON_MARK: Mapping[tuple[str, str], Callable[[Any], None]] = {("", "namespaces"): terminating_namespace}

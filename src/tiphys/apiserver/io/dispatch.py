@@ -1,0 +1,228 @@
+"""Which code serves a call: a verb on a resource, one of its subresources, or a resource that stores nothing (reviews).
+
+Everything special is in a table; the verbs themselves are `verbs.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.io.reads import Reads
+from tiphys.apiserver.io.verbs import Verbs
+from tiphys.apiserver.request import RequestInfo
+from tiphys.apiserver.rest import binding, eviction, patch, scale, subresources, update
+from tiphys.apiserver.rest.call import Call, ObjectBody, Outcome
+from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds import registry
+from tiphys.kinds.resource import Resource
+from tiphys.kinds.types import authentication_v1, autoscaling_v1, core_v1, meta_v1, policy_v1
+from tiphys.machinery import errors
+from tiphys.store.interface import KeyNotFound, RevisionConflict
+
+# (object, user, namespace, now) -> the answered object
+VirtualCreate = Callable[[Any, UserInfo, str, float], Any]
+ATTEMPTS = 5
+
+
+class TokenIssuer(Protocol):
+    def issue(
+        self, namespace: str, name: str, request: authentication_v1.TokenRequest, now: float, token_id: str
+    ) -> authentication_v1.TokenRequest: ...
+
+
+class Dispatch:
+    def __init__(
+        self,
+        verbs: Verbs,
+        reads: Reads,
+        virtual: Mapping[tuple[str, str], VirtualCreate],
+        issuer: TokenIssuer | None,
+        now: Callable[[], float],
+        new_uid: Callable[[], str],
+    ) -> None:
+        self._verbs = verbs
+        self._reads = reads
+        self._virtual = virtual
+        self._issuer = issuer
+        self._now = now
+        self._new_uid = new_uid
+        self._creates: Mapping[str, Callable[[Call, WriteContext], Any]] = {
+            "binding": self._bind,
+            "eviction": self._evict,
+            "token": self._token,
+        }
+
+    # -- what there is
+
+    def resource(self, info: RequestInfo) -> Resource | None:
+        """The resource of a request; None when nothing is served there."""
+        found = registry.find(info.group, info.version, info.resource)
+        if found is None:
+            return None
+        if info.namespace and not found.namespaced and found.plural != "namespaces":
+            return None
+        if info.subresource and info.subresource not in found.subresources:
+            return None
+        return found
+
+    def check(self, call: Call) -> None:
+        """Whether the verb is served there. ApiError 404 or 405."""
+        resource, verb = call.resource, call.verb
+        verbs = resource.subresources[call.subresource].verbs if call.subresource else resource.verbs
+        if verb not in verbs:
+            raise errors.method_not_allowed()
+        if resource.namespaced and not call.namespace and verb not in ("list", "watch"):
+            if verb in ("create", "deletecollection"):
+                raise errors.method_not_allowed()
+            raise errors.path_not_found()
+
+    # -- reading
+
+    def get(self, call: Call) -> Outcome:
+        """One object, or what a subresource shows of it. ApiError 404."""
+        entry = self._reads.collection(call.resource).get(call.namespace, call.name) if call.resource.storage else None
+        if entry is None:
+            raise errors.not_found(call.resource.plural, call.resource.group, call.name)
+        if call.subresource == "scale":
+            return Outcome(obj=scale.of(entry.object))
+        return Outcome(entry=entry)
+
+    # -- writing
+
+    async def write(self, call: Call) -> Outcome:
+        """create, update, patch, delete, deletecollection. ApiError."""
+        if call.verb == "create":
+            return await self._create(call)
+        if call.verb == "delete":
+            return await self._verbs.delete(call)
+        if call.verb == "deletecollection":
+            return await self._verbs.delete_collection(call, self._reads.selection(call))
+        if call.subresource == "scale":
+            return await self._scale(call)
+        if call.subresource:
+            return await self._subresource(call)
+        return await (self._verbs.update(call) if call.verb == "update" else self._verbs.patch(call))
+
+    async def _create(self, call: Call) -> Outcome:
+        resource = call.resource
+        if call.subresource:
+            handler = self._creates.get(call.subresource)
+            if handler is None:
+                raise errors.method_not_allowed()
+            context = self._verbs.context(call, call.query.get("dryRun") == "All")
+            found: Outcome = await handler(call, context)
+            return found
+        if resource.storage:
+            return await self._verbs.create(call)
+        if (resource.group, resource.plural) == ("", "bindings"):
+            return await self._bind_by_body(call)
+        answer = self._virtual.get((resource.group, resource.plural))
+        if answer is None:
+            raise errors.method_not_allowed()
+        obj, warnings = call.body.decode(resource.type, resource.api_version, resource.kind)
+        done = answer(obj, call.user, call.namespace, self._now())
+        return Outcome(code=201, obj=done, warnings=tuple(warnings))
+
+    async def _subresource(self, call: Call) -> Outcome:
+        resource = call.resource
+        context = self._verbs.context(call, call.query.get("dryRun") == "All")
+        prepare, findings = subresources.PREPARES[call.subresource]
+        if call.verb == "patch":
+            change = patch.prepare(
+                call.body.patch_type, call.body.plain(), resource, call.query.get("fieldValidation", "")
+            )
+        else:
+
+            def change(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
+                return call.body.decode(resource.type, resource.api_version, resource.kind)
+
+        return await self._verbs.change(call, context, change, prepare, findings)
+
+    async def _scale(self, call: Call) -> Outcome:
+        context = self._verbs.context(call, call.query.get("dryRun") == "All")
+
+        def replaced(_: WriteContext, __: autoscaling_v1.Scale) -> tuple[Any, list[str]]:
+            return call.body.decode(autoscaling_v1.Scale, scale.API_VERSION, scale.KIND)
+
+        def patched(inner: WriteContext, current: autoscaling_v1.Scale) -> tuple[Any, list[str]]:
+            return patch.patched(inner, call.body.patch_type, plain, current, call.query.get("fieldValidation", ""))
+
+        plain = call.body.plain() if call.verb == "patch" else None
+        change = scale.change(patched if call.verb == "patch" else replaced)
+        outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
+        assert outcome.entry is not None
+        return Outcome(obj=scale.of(outcome.entry.object), warnings=outcome.warnings)
+
+    # -- creates below an object
+
+    async def _bind(self, call: Call, context: WriteContext) -> Outcome:
+        body, _ = call.body.decode(core_v1.Binding, "v1", "Binding")
+        if body.metadata.name and body.metadata.name != call.name:
+            raise errors.bad_request("name in URL does not match name in Binding object")
+        found = binding.findings(body)
+        if found:
+            raise errors.invalid("Binding", "", call.name, found)
+        self._verbs.admit(context, "CREATE", body, None, call.query)
+
+        def change(inner: WriteContext, old: Any) -> tuple[Any, list[str]]:
+            return binding.bound(inner, old, body), []
+
+        def prepare(inner: WriteContext, new: Any, old: Any) -> None:
+            update.count_generation(inner, new, old)
+
+        await self._verbs.change(call, context, change, prepare, lambda *_: [])
+        return Outcome(code=201, obj=binding.success())
+
+    async def _bind_by_body(self, call: Call) -> Outcome:
+        body, _ = call.body.decode(core_v1.Binding, "v1", "Binding")
+        pods = registry.find("", "v1", "pods")
+        assert pods is not None
+        below = Call(
+            user=call.user, resource=pods, verb="create", namespace=call.namespace, name=body.metadata.name or "",
+            subresource="binding", query=call.query, body=ObjectBody(body),
+        )  # fmt: skip
+        return await self._bind(below, self._verbs.context(below, call.query.get("dryRun") == "All"))
+
+    async def _token(self, call: Call, context: WriteContext) -> Outcome:
+        if self._issuer is None:
+            raise errors.unavailable("no key to sign service account tokens is configured")
+        wanted = authentication_v1.TokenRequest
+        body, warnings = call.body.decode(wanted, "authentication.k8s.io/v1", "TokenRequest")
+        self._verbs.admit(context, "CREATE", body, None, call.query)
+        answer = self._issuer.issue(call.namespace, call.name, body, context.now, self._new_uid())
+        return Outcome(code=201, obj=answer, warnings=tuple(warnings))
+
+    async def _evict(self, call: Call, context: WriteContext) -> Outcome:
+        body, _ = call.body.decode(policy_v1.Eviction, "policy/v1", "Eviction")
+        if body.metadata.name and body.metadata.name != call.name:
+            raise errors.bad_request("name in URL does not match name in Eviction object")
+        self._verbs.admit(context, "CREATE", body, None, call.query)
+        options = body.deleteOptions or meta_v1.DeleteOptions()
+        pod = self._verbs.entry(context).object
+        if not eviction.needs_no_budget(pod):
+            await self._charge(call, context, pod)
+        delete = Call(
+            user=call.user, resource=call.resource, verb="delete", namespace=call.namespace, name=call.name,
+            query=call.query, body=ObjectBody(options),
+        )  # fmt: skip
+        await self._verbs.delete(delete)
+        return Outcome(code=201, obj=binding.success())
+
+    async def _charge(self, call: Call, context: WriteContext, pod: core_v1.Pod) -> None:
+        """Take one disruption from the pod's budget, if it has one. ApiError 429, 500."""
+        for _ in range(ATTEMPTS):
+            budgets = self._verbs.caches.list(policy_v1.PodDisruptionBudget, call.namespace)
+            budget = eviction.budget_of(pod, budgets)
+            if budget is None:
+                return
+            charged = eviction.charged(context, budget, pod)
+            if charged is None or context.dry_run:
+                return
+            try:
+                await self._verbs.write_as_is(charged)
+                return
+            except (RevisionConflict, KeyNotFound):
+                continue
+        raise errors.too_many_requests(eviction.MESSAGE, 1)

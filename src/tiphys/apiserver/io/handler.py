@@ -1,0 +1,356 @@
+"""One request from its head to its answer: who asks, may they, what is it, and the bytes that go back.
+
+Every failure is a Status. A fault of the server's own is logged with its traceback and answered as InternalError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import yaml
+
+from tiphys.aio.clock import Clock
+from tiphys.apiserver import negotiation, watch_options
+from tiphys.apiserver.authn import identity
+from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.authn.impersonation import impersonate
+from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, PeerCertificate
+from tiphys.apiserver.authz.interface import Authorizer
+from tiphys.apiserver.authz.refusal import forbidden
+from tiphys.apiserver.documents import ServerDocuments
+from tiphys.apiserver.forms import encode_other, form_of
+from tiphys.apiserver.io.dispatch import Dispatch
+from tiphys.apiserver.io.http import HttpConnection, HttpRequest
+from tiphys.apiserver.io.reads import Reads
+from tiphys.apiserver.io.streams import WatchStream
+from tiphys.apiserver.io.watching import WatchHub
+from tiphys.apiserver.metrics import Metrics
+from tiphys.apiserver.permissions import attributes_of
+from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_path, parse_query
+from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
+from tiphys.machinery import errors
+from tiphys.machinery.errors import ApiError
+
+log = logging.getLogger(__name__)
+
+GZIP_FROM_BYTES = 128 * 1024
+
+
+class Proxies(Protocol):
+    """Streams to kubelets and services."""
+
+    def serves(self, call: Call) -> bool: ...
+
+    async def serve(self, call: Call, info: RequestInfo, request: HttpRequest, connection: HttpConnection) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Limits:
+    mutating_in_flight: int = 200
+    reading_in_flight: int = 400
+    request_seconds: float = 60.0
+    gzip: bool = False
+
+
+class ApiHandler:
+    """The `Handler` of the HTTP server."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        anonymous: bool,
+        dispatch: Dispatch,
+        reads: Reads,
+        hub: WatchHub,
+        documents: ServerDocuments,
+        proxies: Proxies | None,
+        metrics: Metrics,
+        clock: Clock,
+        limits: Limits,
+        random: Any,
+    ) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._anonymous = anonymous
+        self._dispatch = dispatch
+        self._reads = reads
+        self._hub = hub
+        self._documents = documents
+        self._proxies = proxies
+        self._metrics = metrics
+        self._clock = clock
+        self._limits = limits
+        self._random = random
+        self._mutating = 0
+        self._reading = 0
+        self.stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, request: HttpRequest, connection: HttpConnection) -> None:
+        began = self._clock.monotonic()
+        info = RequestInfo(verb=request.method.lower(), path=request.path)
+        code, counted = 0, 0
+        try:
+            if not request.path:
+                raise _unreadable(int(request.body))
+            query = parse_query(request.query)
+            named = _named(query) if "fieldSelector" in query else ""
+            info = parse_path(request.method, request.path, flag(query, "watch"), named)
+            if not is_long_running(info, query):
+                counted = self._admit_in_flight(info)
+            user = await self._user(request, connection)
+            question = attributes_of(user, info, query.get("fieldSelector", ""))
+            decision = self._authorizer.authorize(question)
+            if not decision.allowed:
+                raise forbidden(question, decision.reason)
+            code = await self._serve(request, connection, info, query, user)
+        except ApiError as error:
+            code = self._fail(request, connection, error)
+        except msgspec.ValidationError as error:
+            code = self._fail(request, connection, errors.bad_request(str(error)))
+        except asyncio.CancelledError:
+            code = 504
+            self._cancelled(request, connection)
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            code = self._fail(request, connection, errors.internal("the server failed; its log says why"))
+        finally:
+            if counted:
+                self._leave_in_flight(counted)
+            self._metrics.observe(info, code, self._clock.monotonic() - began)
+
+    # -- bounds
+
+    def _admit_in_flight(self, info: RequestInfo) -> int:
+        """1 for a reading, 2 for a mutating request that is now counted. ApiError 429."""
+        if info.verb in ("get", "list", "watch", "head", "options"):
+            if self._reading >= self._limits.reading_in_flight:
+                raise errors.too_many_requests("Too many requests, please try again later.", 1)
+            self._reading += 1
+            return 1
+        if self._mutating >= self._limits.mutating_in_flight:
+            raise errors.too_many_requests("Too many requests, please try again later.", 1)
+        self._mutating += 1
+        return 2
+
+    def _leave_in_flight(self, counted: int) -> None:
+        if counted == 1:
+            self._reading -= 1
+        else:
+            self._mutating -= 1
+
+    @property
+    def in_flight(self) -> tuple[int, int]:
+        """(mutating, reading) requests under way."""
+        return self._mutating, self._reading
+
+    def _cancelled(self, request: HttpRequest, connection: HttpConnection) -> None:
+        if not connection.responded and not connection.closed:
+            self._fail(request, connection, errors.timeout("request did not complete within the allotted timeout"))
+
+    # -- who
+
+    async def _user(self, request: HttpRequest, connection: HttpConnection) -> UserInfo:
+        """The user, impersonation done. ApiError 401 or 403."""
+        peer: Peer = connection.peer or _peer(connection)
+        headers = request.headers
+        if "authorization" not in headers and peer.user is not None:
+            user: UserInfo | None = peer.user
+        else:
+            head = HttpRequestHead(
+                method=request.method,
+                path=request.path,
+                query=request.query,
+                headers=headers,
+                all_headers=request.text_headers,
+                remote_address=peer.address,
+            )
+            user = await self._authenticator.authenticate(head, peer.certificate)
+            if user is None:
+                if not self._anonymous:
+                    raise errors.unauthorized()
+                user = identity.anonymous()
+            elif "authorization" not in headers:
+                peer.user = user = identity.authenticated(user)
+            else:
+                user = identity.authenticated(user)
+        if any(name.startswith("impersonate-") for name in headers):
+            return impersonate(user, request.text_headers, self._authorizer)
+        return user
+
+    # -- what
+
+    async def _serve(
+        self,
+        request: HttpRequest,
+        connection: HttpConnection,
+        info: RequestInfo,
+        query: Mapping[str, str],
+        user: UserInfo,
+    ) -> int:
+        headers = request.headers
+        if not info.is_resource:
+            return self._document(request, connection, info)
+        resource = self._dispatch.resource(info)
+        if resource is None:
+            return self._document(request, connection, info)
+        call = Call(
+            user=user,
+            resource=resource,
+            verb=info.verb,
+            namespace=info.namespace if resource.namespaced else "",
+            name=info.name,
+            subresource=info.subresource,
+            query=query,
+            body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
+        )
+        if self._proxies is not None and self._proxies.serves(call):
+            await self._proxies.serve(call, info, request, connection)
+            return 101 if request.upgrade else 200
+        self._dispatch.check(call)
+        accepted = negotiation.negotiate(headers.get("accept", ""))
+        if info.verb == "watch":
+            return await self._watch(call, accepted, request, connection)
+        if info.verb == "list":
+            return await self._list(call, accepted, request, connection)
+        outcome = self._dispatch.get(call) if info.verb == "get" else await self._dispatch.write(call)
+        return self._answer(call, outcome, accepted, request, connection)
+
+    def _document(self, request: HttpRequest, connection: HttpConnection, info: RequestInfo) -> int:
+        headers = request.headers
+        found = self._documents.document(request.method, info.path, request.query, headers.get("accept", ""))
+        if found is None:
+            raise errors.path_not_found()
+        code, document = found
+        extra = b""
+        if document.etag:
+            extra = b"Etag: %s\r\nVary: Accept\r\n" % document.etag.encode()
+            if document.matches(headers.get("if-none-match", "")):
+                code, body = 304, b""
+                connection.respond(request, code, body, document.content_type.encode(), extra)
+                return code
+        connection.respond(request, code, document.body, document.content_type.encode(), extra)
+        return code
+
+    async def _list(
+        self, call: Call, accepted: negotiation.Accepted, request: HttpRequest, connection: HttpConnection
+    ) -> int:
+        form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
+        entries, head = await self._reads.list(call)
+        body = form.many(entries, head, self._clock.now())
+        self._send(request, connection, 200, body, accepted, call.query)
+        return 200
+
+    async def _watch(
+        self, call: Call, accepted: negotiation.Accepted, request: HttpRequest, connection: HttpConnection
+    ) -> int:
+        form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
+        options = watch_options.parse(call.query, self._random())
+        chosen = self._reads.selection(call)
+        collection = self._reads.collection(call.resource)
+        await self._reads.wait_for(options.revision)
+        if options.revision is not None and not options.initial_events:
+            watch_options.past_events(collection, chosen, options.revision)
+        stream = WatchStream(
+            self._hub, self._reads.caches, collection, chosen, form, options, request, connection, self._clock.now
+        )
+        await stream.run(self.stopping)
+        return 200
+
+    def _answer(
+        self,
+        call: Call,
+        outcome: Outcome,
+        accepted: negotiation.Accepted,
+        request: HttpRequest,
+        connection: HttpConnection,
+    ) -> int:
+        if outcome.entry is not None:
+            form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
+            body = form.one(outcome.entry, self._clock.now())
+        else:
+            body = encode_other(outcome.obj)
+        extra = b"".join([warning_header(text) for text in outcome.warnings]) if outcome.warnings else b""
+        self._send(request, connection, outcome.code, body, accepted, call.query, extra)
+        return outcome.code
+
+    def _send(
+        self,
+        request: HttpRequest,
+        connection: HttpConnection,
+        code: int,
+        body: bytes,
+        accepted: negotiation.Accepted,
+        query: Mapping[str, str],
+        extra: bytes = b"",
+    ) -> None:
+        content_type = b"application/json"
+        if accepted.yaml:
+            content_type = b"application/yaml"
+            body = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, sort_keys=False).encode()
+        elif "pretty" in query and flag(query, "pretty"):
+            body = msgspec.json.format(body, indent=2)
+        if self._limits.gzip and len(body) > GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+            body = gzip.compress(body, 1)
+            extra += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+        connection.respond(request, code, body, content_type, extra)
+
+    def _fail(self, request: HttpRequest, connection: HttpConnection, error: ApiError) -> int:
+        if connection.responded:
+            connection.abort()
+            return error.code
+        extra = b""
+        if error.retry_after_seconds:
+            extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
+        connection.respond(request, error.code, msgspec.json.encode(error.status()) + b"\n", b"application/json", extra)
+        return error.code
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of the other end of a connection; `user` once its certificate has been authenticated."""
+
+    address: str
+    certificate: PeerCertificate | None
+    user: UserInfo | None = None
+
+
+def _peer(connection: HttpConnection) -> Peer:
+    from tiphys.apiserver.io.tls import peer_certificate
+
+    address = connection.transport.get_extra_info("peername")
+    peer = Peer(address[0] if isinstance(address, tuple) else "", peer_certificate(connection.transport))
+    connection.peer = peer
+    return peer
+
+
+def _named(query: Mapping[str, str]) -> str:
+    """The name that a field selector pins, for authorization; a selector that cannot be read is refused later."""
+    try:
+        from tiphys.machinery import fields
+
+        return fields.parse(query["fieldSelector"]).exact_match("metadata.name") or ""
+    except ValueError:
+        return ""
+
+
+def _unreadable(code: int) -> ApiError:
+    if code == 413:
+        return errors.too_large(3 * 1024 * 1024)
+    if code == 431:
+        return ApiError(431, "RequestHeaderFieldsTooLarge", "the request's headers are too large")
+    return errors.bad_request("the request cannot be read as HTTP/1.1")
+
+
+def warning_header(text: str) -> bytes:
+    """A Warning header line (RFC 7234, code 299)."""
+    clean = "".join(mark if mark.isprintable() else " " for mark in text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'Warning: 299 - "{clean}"\r\n'.encode("utf-8", "replace")

@@ -1,0 +1,78 @@
+"""Reading: get, list and what watches begin with, from the watch caches; the store's history where those do not reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tiphys.apiserver import lists, selection
+from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.forms import ListHead
+from tiphys.apiserver.io.feed import Feed
+from tiphys.apiserver.rest.call import Call
+from tiphys.apiserver.selection import Selection
+from tiphys.apiserver.watch_cache import Collection, Entry, WindowExceeded
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors
+from tiphys.store.interface import Store, StoreError
+
+# How long a read waits for a revision that it names and that has not arrived yet.
+WAIT_SECONDS = 3.0
+
+
+class Reads:
+    def __init__(self, caches: Caches, feed: Feed, store: Store) -> None:
+        self.caches = caches
+        self._feed = feed
+        self._store = store
+
+    def collection(self, resource: Resource) -> Collection:
+        return self.caches.collection(resource)
+
+    def selection(self, call: Call) -> Selection:
+        """What a list or watch selects. ApiError 400."""
+        query = call.query
+        label_text, field_text = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        if not label_text and not field_text:
+            return Selection(call.namespace)
+        return selection.parse(call.resource, call.namespace, label_text, field_text)
+
+    async def wait_for(self, revision: int | None) -> None:
+        """Wait a little for a revision that a client knows already. ApiError 504."""
+        if revision is None or revision <= self.caches.revision:
+            return
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._feed.reached(revision)
+        except TimeoutError:
+            raise errors.too_large_resource_version(revision, self.caches.revision) from None
+
+    async def list(self, call: Call) -> tuple[Sequence[Entry], ListHead]:
+        """The entries and metadata of a list. ApiError."""
+        query = lists.parse(call.query)
+        chosen = self.selection(call)
+        collection = self.collection(call.resource)
+        if query.revision is not None and query.revision > self.caches.revision:
+            await self.wait_for(query.revision)
+        try:
+            return lists.select(collection, self.caches.revision, chosen, query)
+        except WindowExceeded:
+            past = await self._past(collection, chosen.namespace, query.revision or 0)
+            return lists.select(collection, self.caches.revision, chosen, query, lambda _: past)
+
+    async def _past(self, collection: Collection, namespace: str, revision: int) -> Sequence[Entry] | None:
+        """An older state from the store's history; None when it is gone."""
+        prefix = collection.resource.storage_prefix
+        if namespace:
+            prefix = f"{prefix}{namespace}/"
+        try:
+            found = await self._store.range(prefix, revision=revision)
+        except StoreError:
+            return None
+        entries = []
+        for item in found.items:
+            place = self.caches.locate(item.key)
+            if place is not None:
+                data = collection.layout.splice(item.value, item.mod_revision)
+                entries.append(Entry(collection.layout, place[1], place[2], item.mod_revision, data))
+        return entries

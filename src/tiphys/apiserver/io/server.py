@@ -1,0 +1,74 @@
+"""The listening sockets of the API server: accepts connections, sweeps away stuck ones, stops gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+
+from tiphys.aio.clock import Clock
+from tiphys.aio.tasks import TaskOwner
+from tiphys.apiserver.io.http import SWEEP_SECONDS, Handler, HttpConnection, HttpServerState
+
+HANDSHAKE_SECONDS = 10.0
+BACKLOG = 1024
+POLL_SECONDS = 0.02
+
+
+class HttpServer:
+    """`addresses` are (host, port); port 0 takes any free one, which `ports` then tells."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        addresses: Sequence[tuple[str, int]],
+        tls: ssl.SSLContext | None,
+        clock: Clock,
+        owner: TaskOwner,
+    ) -> None:
+        self._addresses = addresses
+        self._tls = tls
+        self._clock = clock
+        self._owner = owner
+        self.state = HttpServerState(handler, clock.monotonic)
+        self._servers: list[asyncio.Server] = []
+        self.ports: list[int] = []
+
+    async def start(self) -> None:
+        """OSError when an address cannot be listened on."""
+        loop = asyncio.get_running_loop()
+        handshake = {"ssl_handshake_timeout": HANDSHAKE_SECONDS} if self._tls is not None else {}
+        try:
+            for host, port in self._addresses:
+                server = await loop.create_server(
+                    lambda: HttpConnection(self.state), host, port, ssl=self._tls, backlog=BACKLOG, **handshake
+                )
+                self._servers.append(server)
+                self.ports.append(server.sockets[0].getsockname()[1])
+        except OSError:
+            await self.stop(0.0)
+            raise
+        self._owner.start(self._sweep(), "sweep of connections")
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep(SWEEP_SECONDS)
+            self.state.sweep()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Accept nothing new, let requests under way finish for up to `grace_seconds`, then close everything."""
+        self.state.stopping = True
+        for server in self._servers:
+            server.close()
+        for connection in [*self.state.connections]:
+            connection.close_when_idle()
+        deadline = self._clock.monotonic() + grace_seconds
+        while any(connection.busy for connection in self.state.connections) and self._clock.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        for connection in [*self.state.connections]:
+            task = connection.task
+            connection.abort()
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._servers.clear()

@@ -1,0 +1,324 @@
+"""The writing verbs, once for every resource: read from the watch cache, decide (`rest/`), admit, write with compare-and-swap.
+
+A write that lost a race is decided anew on the newer state, unless the client named the revision it meant. Nothing here
+knows a kind: what kinds decide is in their strategies, in `hooks.py` and in the table of subresources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tiphys.aio.clock import Clock
+from tiphys.apiserver.admission.interface import AdmissionRequest
+from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.encoding import query_options
+from tiphys.apiserver.forms import converted
+from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
+from tiphys.apiserver.io.feed import Feed
+from tiphys.apiserver.io.writes import Writer
+from tiphys.apiserver.rest import create, delete, patch, update
+from tiphys.apiserver.rest.call import Call, Outcome
+from tiphys.apiserver.rest.context import WriteContext
+from tiphys.apiserver.selection import Selection
+from tiphys.apiserver.watch_cache import Collection, Entry
+from tiphys.kinds import codec, registry
+from tiphys.kinds.types import meta_v1
+from tiphys.machinery import errors
+from tiphys.machinery.errors import MODIFIED_DETAIL
+from tiphys.store.interface import KeyExists, KeyNotFound, RevisionConflict
+
+ATTEMPTS = 5
+Admit = Callable[[AdmissionRequest, Any, Any], None]
+# How a new object comes from a request and the current object: (context, what is there) -> (new object, warnings)
+Change = Callable[[WriteContext, Any], tuple[Any, list[str]]]
+Prepare = Callable[[WriteContext, Any, Any], None]
+Findings = Callable[[WriteContext, Any, Any], list[Any]]
+
+
+class Verbs:
+    """`admit` runs the admission table; `hooks` by (group, plural)."""
+
+    def __init__(
+        self,
+        caches: Caches,
+        feed: Feed,
+        writer: Writer,
+        clock: Clock,
+        admit: Admit,
+        hooks: Mapping[tuple[str, str], WriteHook],
+        new_uid: Callable[[], str],
+        new_suffix: Callable[[], str],
+    ) -> None:
+        self.caches = caches
+        self._feed = feed
+        self._writer = writer
+        self._clock = clock
+        self._admit = admit
+        self._hooks = hooks
+        self._new_uid = new_uid
+        self._new_suffix = new_suffix
+
+    # -- shared pieces
+
+    def context(self, call: Call, dry_run: bool) -> WriteContext:
+        return WriteContext(
+            resource=call.resource,
+            namespace=call.namespace if call.resource.namespaced else "",
+            name=call.name,
+            subresource=call.subresource,
+            user=call.user,
+            now=self._clock.now(),
+            dry_run=dry_run,
+            new_uid=self._new_uid,
+            new_suffix=self._new_suffix,
+        )
+
+    def admit(self, context: WriteContext, operation: str, obj: Any, old: Any, query: Mapping[str, str]) -> None:
+        """Ask every admission plugin. ApiError."""
+        request = AdmissionRequest(
+            operation=operation,
+            resource=context.resource,
+            subresource=context.subresource,
+            namespace=context.namespace,
+            name=context.name,
+            user=context.user,
+            now=context.now,
+            new_suffix=context.new_suffix,
+            dry_run=context.dry_run,
+            options=query,
+        )
+        self._admit(request, obj, old)
+
+    def entry(self, context: WriteContext) -> Entry:
+        """What is stored now. ApiError 404."""
+        found = self.caches.collection(context.resource).get(context.namespace, context.name)
+        if found is None:
+            raise context.not_found()
+        return found
+
+    def _hook(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
+        hook = self._hooks.get((context.resource.group, context.resource.plural))
+        return hook.before_write(context, new, old) if hook is not None else None
+
+    def served(self, entry: Entry, context: WriteContext) -> Any:
+        """The stored object in the version of the request."""
+        if entry.layout.resource is context.resource or entry.layout.resource == context.resource:
+            return entry.object
+        return converted(entry.object, context.resource)
+
+    def stored(self, collection: Collection, context: WriteContext, obj: Any) -> Any:
+        if collection.resource == context.resource:
+            return obj
+        return converted(obj, registry.storage_resource(context.resource))
+
+    def unwritten(self, collection: Collection, obj: Any, revision: int) -> Entry:
+        """An entry for an answer about an object that was not written (a dry run)."""
+        meta = obj.metadata
+        data = codec.encode(obj)
+        return Entry(collection.layout, meta.namespace or "", meta.name or "", revision, data, obj)
+
+    # -- create
+
+    async def create(self, call: Call) -> Outcome:
+        _, dry_run = query_options(call.query)
+        context, resource = self.context(call, dry_run), call.resource
+        obj, warnings = call.body.decode(resource.type, resource.api_version, resource.kind)
+        generated = not obj.metadata.name and bool(obj.metadata.generateName)
+        original = codec.encode(obj) if generated else b""
+        for attempt in range(create.GENERATE_ATTEMPTS):
+            create.prepare(context, obj)
+            self.admit(context, "CREATE", obj, None, call.query)
+            ended = self._hook(context, obj, None)
+            try:
+                create.refuse(context, obj, create.findings(context, obj))
+                warnings += resource.strategy.warnings(obj)
+                return Outcome(code=201, entry=await self._created(context, obj), warnings=tuple(warnings))
+            except KeyExists:
+                if not generated or attempt + 1 == create.GENERATE_ATTEMPTS:
+                    raise create.name_taken(context, obj, generated) from None
+            finally:
+                if ended is not None:
+                    ended()
+            obj = codec.decode(original, resource.type)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _created(self, context: WriteContext, obj: Any) -> Entry:
+        collection = self.caches.collection(context.resource)
+        obj = self.stored(collection, context, obj)
+        meta = obj.metadata
+        if collection.get(meta.namespace or "", meta.name) is not None:
+            raise KeyExists(meta.name)
+        if context.dry_run:
+            return self.unwritten(collection, obj, 0)
+        return await self._writer.create(collection, obj, self._writer.encode(obj))
+
+    # -- update and patch
+
+    async def update(self, call: Call) -> Outcome:
+        _, dry_run = query_options(call.query)
+        context, resource = self.context(call, dry_run), call.resource
+
+        def replaced(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
+            return call.body.decode(resource.type, resource.api_version, resource.kind)
+
+        if resource.strategy.allow_create_on_update and not call.subresource:
+            collection = self.caches.collection(resource)
+            if collection.get(context.namespace, context.name) is None:
+                return await self.create(call)
+        return await self.change(call, context, replaced)
+
+    async def patch(self, call: Call) -> Outcome:
+        validation, dry_run = query_options(call.query)
+        context = self.context(call, dry_run)
+        apply = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation)
+        return await self.change(call, context, apply)
+
+    async def change(
+        self,
+        call: Call,
+        context: WriteContext,
+        change: Change,
+        prepare: Prepare | None = None,
+        findings: Findings | None = None,
+    ) -> Outcome:
+        """Write what `change` makes of the current object, again on newer states while others are faster."""
+        if prepare is None:
+            status = context.subresource == "status"
+            prepare = update.prepare_status if status else update.prepare
+            findings = update.status_findings if status else update.findings
+        assert findings is not None
+        for attempt in range(ATTEMPTS):
+            entry = self.entry(context)
+            old = self.served(entry, context)
+            new, warnings = change(context, old)
+            unconditional = (
+                not new.metadata.resourceVersion or new.metadata.resourceVersion == old.metadata.resourceVersion
+            )
+            asked = new.metadata.resourceVersion
+            prepare(context, new, old)
+            self.admit(context, "UPDATE", new, old, call.query)
+            ended = self._hook(context, new, old)
+            try:
+                create.refuse(context, new, findings(context, new, old))
+                written = await self._changed(context, entry, new, old)
+                warnings += call.resource.strategy.warnings(new)
+                return Outcome(entry=written, warnings=tuple(warnings))
+            except KeyNotFound:
+                raise context.not_found() from None
+            except RevisionConflict as conflict:
+                client_named = call.verb == "update" and bool(asked)
+                if client_named or not unconditional or attempt + 1 == ATTEMPTS:
+                    raise context.conflict(MODIFIED_DETAIL) from None
+                await self._feed.reached(conflict.current.mod_revision)
+            finally:
+                if ended is not None:
+                    ended()
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _changed(self, context: WriteContext, entry: Entry, new: Any, old: Any) -> Entry:
+        collection = self.caches.collection(context.resource)
+        removes = update.finished(new, old)
+        new = self.stored(collection, context, new)
+        version = new.metadata.resourceVersion
+        value = self._writer.encode(new)
+        if context.dry_run:
+            new.metadata.resourceVersion = version
+            return self.unwritten(collection, new, entry.revision)
+        if removes:
+            revision = await self._writer.delete(collection, entry)
+            return Entry(
+                collection.layout, entry.namespace, entry.name, revision, collection.layout.splice(value, revision)
+            )
+        if value == collection.layout.unspliced(entry.data):
+            return entry
+        return await self._writer.update(collection, new, value, entry.revision)
+
+    async def write_as_is(self, obj: Any) -> Entry:
+        """Replace an object by one that the server itself made of it. KeyNotFound, RevisionConflict."""
+        collection = self.caches.collection(registry.resource_of(type(obj)))
+        revision = int(obj.metadata.resourceVersion)
+        return await self._writer.update(collection, obj, self._writer.encode(obj), revision)
+
+    # -- delete
+
+    async def delete(self, call: Call) -> Outcome:
+        options = delete.options_from_query(call.delete_options(), call.query)
+        delete.check_options(options)
+        return await self.remove(call, self.context(call, bool(options.dryRun)), options)
+
+    async def remove(self, call: Call, context: WriteContext, options: meta_v1.DeleteOptions) -> Outcome:
+        """Delete one object with options that were checked."""
+        self.entry(context)
+        self.admit(context, "DELETE", None, None, call.query)
+        on_mark = ON_MARK.get((context.resource.group, context.resource.plural))
+        collection = self.caches.collection(context.resource)
+        for _ in range(ATTEMPTS):
+            entry = self.entry(context)
+            obj = entry.object
+            delete.check_preconditions(context, obj, options)
+            decision = delete.decide(context, obj, options, on_mark)
+            try:
+                if isinstance(decision, delete.Remove):
+                    return await self._removed(context, collection, entry)
+                if isinstance(decision, delete.Mark):
+                    entry = await self._marked(context, collection, entry, decision.obj)
+                return Outcome(entry=entry)
+            except KeyNotFound:
+                raise context.not_found() from None
+            except RevisionConflict as conflict:
+                await self._feed.reached(conflict.current.mod_revision)
+        raise context.conflict(MODIFIED_DETAIL)
+
+    async def _removed(self, context: WriteContext, collection: Collection, entry: Entry) -> Outcome:
+        if not context.dry_run:
+            await self._writer.delete(collection, entry)
+        if context.resource.plural in delete.ANSWERS_OBJECT:
+            return Outcome(entry=entry)
+        return Outcome(obj=delete.success(context, entry.object))
+
+    async def _marked(self, context: WriteContext, collection: Collection, entry: Entry, marked: Any) -> Entry:
+        if context.dry_run:
+            return self.unwritten(collection, marked, entry.revision)
+        value = self._writer.encode(marked)
+        if value == collection.layout.unspliced(entry.data):
+            return entry
+        return await self._writer.update(collection, marked, value, entry.revision)
+
+    async def delete_collection(self, call: Call, selection: Selection) -> Outcome:
+        """Delete everything that is selected; what others delete meanwhile counts as done."""
+        options = delete.options_from_query(call.delete_options(), call.query)
+        delete.check_options(options)
+        collection = self.caches.collection(call.resource)
+        found = [entry for entry in collection.entries(selection.namespace) if selection.matches(entry)]
+
+        async def one(entry: Entry) -> None:
+            single = Call(
+                user=call.user,
+                resource=call.resource,
+                verb="delete",
+                namespace=entry.namespace,
+                name=entry.name,
+                query=call.query,
+            )
+            try:
+                await self.remove(single, self.context(single, bool(options.dryRun)), options)
+            except errors.ApiError as error:
+                if error.code != 404:
+                    raise
+
+        await in_turn_together([one(entry) for entry in found])
+        return Outcome(obj={"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+
+
+async def in_turn_together(work: list[Awaitable[None]], together: int = 32) -> None:
+    """Await all, `together` at a time; the first failure is raised when its batch has ended."""
+    for start in range(0, len(work), together):
+        results = await asyncio.gather(*work[start : start + together], return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                for rest in work[start + together :]:
+                    if asyncio.iscoroutine(rest):
+                        rest.close()
+                raise result

@@ -1,0 +1,120 @@
+"""Delivers events to watches: pending events of a group are encoded once and handed to all its members in one write each.
+
+A watch first catches up (current state, or past events), then joins its group and gets what the group gets. One that does
+not take its bytes leaves the group, waits until it has taken them, and catches up from the window again; one that falls
+behind the window ends with 410, one that takes nothing for too long is cut off. So memory per watch is bounded and
+nobody waits for anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.selection import Selection
+from tiphys.apiserver.watch_cache import CacheEvent, Collection
+from tiphys.apiserver.watchers import Group, Watchers
+
+BOOKMARK_SECONDS = 60.0
+
+
+class Payloads(Protocol):
+    """How a group's members want events; compares by value."""
+
+    def events(self, pending: Sequence[tuple[str, CacheEvent]], now: float) -> Any: ...
+
+    def bookmark(self, revision: int) -> Any:
+        """None when these members want none."""
+        ...
+
+
+class Member(Protocol):
+    """A watch that has caught up."""
+
+    def deliver(self, payload: Any) -> bool:
+        """False: it cannot take more now (the payload was not taken)."""
+        ...
+
+    def fell_behind(self, revision: int) -> None:
+        """It was taken out of the group; it has everything up to `revision`."""
+        ...
+
+
+class WatchHub:
+    """All watches of the server."""
+
+    def __init__(self, caches: Caches, now: Any) -> None:
+        self._caches = caches
+        self._now = now
+        self._watchers: dict[Collection, Watchers[Any]] = {}
+        self._touched: dict[Group[Any], Watchers[Any]] = {}
+        self._scheduled = False
+        self.delivered_events = 0
+
+    def __len__(self) -> int:
+        return sum(len(watchers) for watchers in self._watchers.values())
+
+    def counts(self) -> list[tuple[Collection, int]]:
+        return [(collection, len(watchers)) for collection, watchers in self._watchers.items()]
+
+    def on_changes(self, changes: Sequence[tuple[Collection, CacheEvent]], revision: int) -> None:
+        """Events were applied to the caches: put them to the groups they concern; they go out in this turn of the loop."""
+        for collection, event in changes:
+            watchers = self._watchers.get(collection)
+            if watchers is not None:
+                for group in watchers.add(event):
+                    self._touched[group] = watchers
+        if self._touched and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush_all)
+
+    def _flush_all(self) -> None:
+        self._scheduled = False
+        touched, self._touched = self._touched, {}
+        for group, watchers in touched.items():
+            self._flush(group, watchers)
+
+    def _flush(self, group: Group[Any], watchers: Watchers[Any]) -> None:
+        pending, group.pending = group.pending, []
+        if not pending:
+            return
+        before, group.delivered = group.delivered, self._caches.revision
+        payload = group.form.events(pending, self._now())
+        self.delivered_events += len(pending) * len(group.members)
+        slow = [member for member in group.members if not member.deliver(payload)]
+        for member in slow:
+            watchers.leave(group, member)
+            member.fell_behind(before)
+
+    def join(self, collection: Collection, selection: Selection, form: Payloads, member: Any) -> Group[Any]:
+        """From now on `member` gets every event after the caches' present revision."""
+        watchers = self._watchers.get(collection)
+        if watchers is None:
+            watchers = self._watchers[collection] = Watchers()
+        group = watchers.group(selection, form)
+        self._touched.pop(group, None)
+        self._flush(group, watchers)
+        group = watchers.group(selection, form)
+        group.delivered = self._caches.revision
+        group.members[member] = None
+        return group
+
+    def leave(self, collection: Collection, group: Group[Any], member: Any) -> None:
+        watchers = self._watchers.get(collection)
+        if watchers is not None:
+            watchers.leave(group, member)
+
+    def bookmarks(self) -> None:
+        """Tell every watch that wants it how far it is."""
+        self._flush_all()
+        revision = self._caches.revision
+        for watchers in self._watchers.values():
+            for group in watchers.groups:
+                payload = group.form.bookmark(revision)
+                if payload is None:
+                    continue
+                group.delivered = revision
+                for member in [*group.members]:
+                    member.deliver(payload)

@@ -1,0 +1,66 @@
+"""Writes to the store: encode once, compare and swap, return when the watch cache has what was written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.io.feed import Feed
+from tiphys.apiserver.watch_cache import Collection, Entry
+from tiphys.kinds import codec
+from tiphys.machinery import errors
+from tiphys.store.interface import Store, StoreUnavailable
+
+NOT_ACKNOWLEDGED = "the state of the cluster cannot be written: {}"
+
+
+class Writer:
+    """Objects handed over here belong to the cache afterwards: whoever writes must not change them again."""
+
+    def __init__(self, store: Store, caches: Caches, feed: Feed) -> None:
+        self._store = store
+        self._caches = caches
+        self._feed = feed
+
+    def encode(self, obj: Any) -> bytes:
+        """The bytes as they are stored, without resourceVersion."""
+        obj.metadata.resourceVersion = None
+        return codec.encode(obj)
+
+    async def create(self, collection: Collection, obj: Any, value: bytes) -> Entry:
+        """KeyExists; ApiError 503."""
+        return await self._put(collection, obj, value, None)
+
+    async def update(self, collection: Collection, obj: Any, value: bytes, expected_revision: int) -> Entry:
+        """KeyNotFound, RevisionConflict; ApiError 503."""
+        return await self._put(collection, obj, value, expected_revision)
+
+    async def _put(self, collection: Collection, obj: Any, value: bytes, expected_revision: int | None) -> Entry:
+        meta = obj.metadata
+        namespace, name = meta.namespace or "", meta.name
+        key = collection.resource.storage_key(namespace, name)
+        expected = self._caches.expect(key, value, obj)
+        try:
+            if expected_revision is None:
+                revision = await self._store.create(key, value)
+            else:
+                revision = await self._store.update(key, value, expected_revision)
+            await self._feed.reached(revision)
+        except StoreUnavailable as error:
+            raise errors.unavailable(NOT_ACKNOWLEDGED.format(error)) from error
+        finally:
+            self._caches.forget(key, expected)
+        if expected.entry is not None:
+            return expected.entry
+        return Entry(collection.layout, namespace, name, revision, collection.layout.splice(value, revision))
+
+    async def delete(self, collection: Collection, entry: Entry) -> int:
+        """Remove an object that is still as `entry` says; the revision of the deletion. KeyNotFound, RevisionConflict;
+        ApiError 503."""
+        key = collection.resource.storage_key(entry.namespace, entry.name)
+        try:
+            revision = await self._store.delete(key, entry.revision)
+            await self._feed.reached(revision)
+        except StoreUnavailable as error:
+            raise errors.unavailable(NOT_ACKNOWLEDGED.format(error)) from error
+        return revision

@@ -1,0 +1,221 @@
+"""Which entries a list answers with: the state asked for by resourceVersion, the page asked for by limit and continue.
+
+A continue token is opaque to clients: the revision of the first page and the key to go on after, so that all pages show
+one state. Specified in "API concepts", "Resource versions" and "Retrieving large results sets in chunks".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tiphys.apiserver.forms import ListHead
+from tiphys.apiserver.selection import Selection
+from tiphys.apiserver.watch_cache import Collection, Entry, WindowExceeded
+from tiphys.machinery import errors, field_errors
+from tiphys.machinery.field_errors import Path
+
+TOO_OLD_TOKEN = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted "
+    "between the time the first chunk was returned and now may show up in the list."
+)
+TOO_OLD_LIST = "The resourceVersion for the provided list is too old."
+
+
+class _Token(msgspec.Struct):
+    v: str = ""
+    rv: int = 0
+    start: str = ""
+
+
+class ContinueExpired(errors.ApiError):
+    """410 with a token to go on with inconsistently."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(410, "Expired", TOO_OLD_TOKEN)
+        self.token = token
+
+    def status(self) -> dict[str, Any]:
+        return {**super().status(), "metadata": {"continue": self.token}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """`revision` None: the latest state; `exact`: that state and no later one. `after`: the key to go on after."""
+
+    limit: int = 0
+    revision: int | None = None
+    exact: bool = False
+    after: str = ""
+    continued: bool = False
+
+
+def encode_token(revision: int, after: str) -> str:
+    """Revision -1 means: whatever the state is then."""
+    data = msgspec.json.encode(_Token(v="meta.k8s.io/v1", rv=revision, start=after))
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def decode_token(token: str) -> tuple[int, str]:
+    """(revision, key to go on after). ApiError 400."""
+    try:
+        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        found = msgspec.json.decode(data, type=_Token)
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise errors.bad_request(f"continue key is not valid: {error}") from error
+    if found.v != "meta.k8s.io/v1":
+        raise errors.bad_request(
+            f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
+        )
+    return found.rv, found.start
+
+
+def parse_revision(text: str) -> int:
+    """A resourceVersion parameter. ApiError 400."""
+    if not text.isascii() or not text.isdigit():
+        raise errors.bad_request(
+            f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)
+
+
+def _options_invalid(*findings: field_errors.FieldError) -> errors.ApiError:
+    return errors.invalid("ListOptions", "meta.k8s.io", "", findings)
+
+
+def check_match(query: Mapping[str, str], watch: bool) -> None:
+    """Whether resourceVersionMatch and sendInitialEvents make sense together. ApiError 422."""
+    match, path = query.get("resourceVersionMatch", ""), Path("resourceVersionMatch")
+    send = query.get("sendInitialEvents")
+    if send is not None:
+        if not watch:
+            raise _options_invalid(
+                field_errors.forbidden(Path("sendInitialEvents"), "sendInitialEvents is forbidden for list")
+            )
+        if match != "NotOlderThan":
+            detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            raise _options_invalid(
+                field_errors.forbidden(path, detail)
+                if not match
+                else field_errors.not_supported(path, match, ["NotOlderThan"])
+            )
+        return
+    if not match:
+        return
+    if watch:
+        raise _options_invalid(field_errors.forbidden(path, "resourceVersionMatch is forbidden for watch"))
+    if query.get("continue"):
+        raise _options_invalid(
+            field_errors.forbidden(path, "resourceVersionMatch is forbidden when continue is provided")
+        )
+    if not query.get("resourceVersion"):
+        raise _options_invalid(
+            field_errors.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided")
+        )
+    if match not in ("Exact", "NotOlderThan"):
+        raise _options_invalid(field_errors.not_supported(path, match, ["Exact", "NotOlderThan", ""]))
+    if match == "Exact" and query["resourceVersion"] == "0":
+        raise _options_invalid(
+            field_errors.forbidden(path, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+        )
+
+
+def parse(query: Mapping[str, str]) -> ListQuery:
+    """The list that query parameters ask for. ApiError 400 or 422."""
+    check_match(query, watch=False)
+    limit_text = query.get("limit") or "0"
+    try:
+        limit = max(int(limit_text), 0)
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{limit_text}": invalid syntax') from error
+    version, token = query.get("resourceVersion", ""), query.get("continue", "")
+    if token:
+        if version not in ("", "0"):
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        revision, after = decode_token(token)
+        known = revision if revision >= 0 else None
+        return ListQuery(limit=limit, revision=known, exact=known is not None, after=after, continued=True)
+    if version in ("", "0"):
+        if version:
+            parse_revision(version)
+        return ListQuery(limit=limit)
+    match = query.get("resourceVersionMatch", "")
+    exact = match == "Exact" or (not match and limit > 0)
+    return ListQuery(limit=limit, revision=parse_revision(version), exact=exact)
+
+
+def select(
+    collection: Collection,
+    current: int,
+    selection: Selection,
+    query: ListQuery,
+    history: Callable[[int], Sequence[Entry] | None] | None = None,
+) -> tuple[Sequence[Entry], ListHead]:
+    """The entries of the answer and its metadata. `current` is the revision up to which the collection is complete;
+    `history(revision)` gives an older state than the window holds, None when it is gone; without it such a state is
+    WindowExceeded. ApiError 410 or 504."""
+    if query.revision is not None and query.revision > current:
+        raise errors.too_large_resource_version(query.revision, current)
+    revision = query.revision if query.exact and query.revision is not None else current
+    if query.exact and revision < current:
+        entries = _state(collection, selection, query, revision, history)
+    else:
+        entries = _latest(collection, selection)
+    if query.after:
+        entries = entries[bisect_right(entries, query.after, key=lambda entry: entry.key) :]
+    if not query.limit:
+        return (entries if selection.whole else [e for e in entries if selection.matches(e)]), ListHead(revision)
+    return _page(entries, selection, query.limit, revision)
+
+
+def _latest(collection: Collection, selection: Selection) -> Sequence[Entry]:
+    if selection.name and selection.namespace:
+        entry = collection.get(selection.namespace, selection.name)
+        return [entry] if entry is not None else []
+    return collection.entries(selection.namespace)
+
+
+def _state(
+    collection: Collection,
+    selection: Selection,
+    query: ListQuery,
+    revision: int,
+    history: Callable[[int], Sequence[Entry] | None] | None,
+) -> Sequence[Entry]:
+    try:
+        return collection.entries_at(revision, selection.namespace)
+    except WindowExceeded:
+        if history is None:
+            raise
+        found = history(revision)
+        if found is not None:
+            return found
+        if query.continued:
+            raise ContinueExpired(encode_token(-1, query.after)) from None
+        raise errors.expired(TOO_OLD_LIST) from None
+
+
+def _page(
+    entries: Sequence[Entry], selection: Selection, limit: int, revision: int
+) -> tuple[Sequence[Entry], ListHead]:
+    if selection.whole:
+        page = entries[:limit]
+        left = len(entries) - len(page)
+        if not left:
+            return page, ListHead(revision)
+        return page, ListHead(revision, encode_token(revision, page[-1].key), left)
+    page = []
+    for entry in entries:
+        if selection.matches(entry):
+            if len(page) == limit:
+                return page, ListHead(revision, encode_token(revision, page[-1].key))
+            page.append(entry)
+    return page, ListHead(revision)

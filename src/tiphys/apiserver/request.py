@@ -1,0 +1,122 @@
+"""What a request asks for, read from its method, path and query: a verb on a resource, or a plain path.
+
+Everything here is text work; whether the resource exists and the user may do it is decided elsewhere. Specified in "API
+concepts", "Resource URIs" and "Determine the request verb".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestInfo:
+    """`verb` is the API verb for resource requests and the lower-case method for others. `rest` is what follows the
+    subresource in the path (of proxies), with its leading slash."""
+
+    verb: str
+    path: str
+    is_resource: bool = False
+    group: str = ""
+    version: str = ""
+    namespace: str = ""
+    resource: str = ""
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+    legacy_watch: bool = False
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_query(query: str) -> Mapping[str, str]:
+    """The query parameters; of repeated ones the first. Cached: not to be changed."""
+    found: dict[str, str] = {}
+    if query:
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            found.setdefault(key, value)
+    return found
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A boolean parameter as the API reads it: there and neither empty-less false nor 0."""
+    value = query.get(name)
+    return value is not None and value.lower() not in ("false", "0")
+
+
+def _parts(path: str) -> tuple[str, str, list[str]] | None:
+    """(group, version, what follows) of a resource path; None for any other."""
+    pieces = path.split("/")[1:]
+    if len(pieces) > 2 and pieces[0] == "api":
+        return "", pieces[1], pieces[2:]
+    if len(pieces) > 3 and pieces[0] == "apis":
+        return pieces[1], pieces[2], pieces[3:]
+    return None
+
+
+@functools.lru_cache(maxsize=8192)
+def parse_path(method: str, path: str, watch: bool, named: str) -> RequestInfo:
+    """`path` without the query, still percent-encoded. `watch`: the query asks to watch; `named`: the name that a field
+    selector pins (it takes part in authorization)."""
+    found = _parts(path)
+    if found is None or found[2] == [""]:
+        return RequestInfo(verb=method.lower(), path=unquote(path))
+    group, version, raw = found
+    legacy_watch = bool(raw) and raw[0] == "watch"
+    if legacy_watch:
+        raw = raw[1:]
+        if not raw:
+            return RequestInfo(verb=method.lower(), path=unquote(path))
+    namespace, resource, tail = _placed(raw)
+    name = unquote(tail[0]) if tail else ""
+    subresource = tail[1] if len(tail) > 1 else ""
+    rest = "/" + "/".join(tail[2:]) if len(tail) > 2 else ""
+    verb = _VERBS.get(method, method.lower())
+    if not name and verb == "get":
+        verb = "watch" if watch or legacy_watch else "list"
+        name = named
+    elif not name and verb == "delete":
+        verb = "deletecollection"
+        name = named
+    elif legacy_watch and verb == "get":
+        verb = "watch"
+    return RequestInfo(
+        verb=verb,
+        path=unquote(path),
+        is_resource=True,
+        group=group,
+        version=version,
+        namespace=unquote(namespace),
+        resource=resource,
+        name=name,
+        subresource=subresource,
+        rest=rest,
+        legacy_watch=legacy_watch,
+    )
+
+
+def _placed(raw: list[str]) -> tuple[str, str, list[str]]:
+    """(namespace, resource, name and what follows). A namespace itself is in the namespace of its name."""
+    if len(raw) > 1 and raw[-1] == "" and len(raw) <= 4:
+        raw = raw[:-1]
+    if raw[0] == "namespaces" and len(raw) > 1:
+        if len(raw) > 2 and raw[2] not in _NAMESPACE_SUBRESOURCES:
+            return raw[1], raw[2], raw[3:]
+        if len(raw) > 3:
+            return raw[1], raw[2], raw[3:]
+        return raw[1], "namespaces", raw[1:]
+    return "", raw[0], raw[1:]
+
+
+def is_long_running(info: RequestInfo, query: Mapping[str, str]) -> bool:
+    """Watches and streams have no time limit and do not count as in flight."""
+    if info.verb == "watch":
+        return True
+    if info.subresource in ("exec", "attach", "portforward", "proxy"):
+        return True
+    return info.subresource == "log" and flag(query, "follow")

@@ -1,0 +1,129 @@
+"""One call as the verbs see it, whether it came over HTTP or from the same process, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tiphys.apiserver import encoding
+from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.watch_cache import Entry
+from tiphys.kinds import codec
+from tiphys.kinds.resource import Resource
+from tiphys.kinds.types import meta_v1
+from tiphys.machinery import errors
+
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+)
+APPLY = "application/apply-patch+yaml"
+
+
+class Body(Protocol):
+    """What was sent with a call."""
+
+    def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
+        """An object of its own to change, and warnings. ApiError 400, 415."""
+        ...
+
+    def plain(self) -> Any:
+        """Plain JSON values. ApiError 400."""
+        ...
+
+    @property
+    def empty(self) -> bool: ...
+
+    @property
+    def patch_type(self) -> str:
+        """The media type of a patch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedBody:
+    """Bytes off the wire."""
+
+    data: bytes
+    content_type: str
+    field_validation: str = ""
+
+    def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
+        return encoding.decode_body(self.data, self.content_type, wanted, api_version, kind, self.field_validation)
+
+    def plain(self) -> Any:
+        media = encoding.media_type(self.content_type)
+        as_json = self.content_type if media == encoding.YAML else encoding.JSON
+        return encoding.plain_body(self.data, as_json, "patch")
+
+    @property
+    def empty(self) -> bool:
+        return not self.data
+
+    @property
+    def patch_type(self) -> str:
+        return encoding.media_type(self.content_type)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectBody:
+    """A Struct (or plain values, of a patch) from the same process; the caller keeps it, so it is copied."""
+
+    value: Any
+    kind_of_patch: str = ""
+
+    def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
+        if isinstance(self.value, wanted):
+            return codec.copy(self.value), []
+        return encoding.from_plain(codec.plain(self.value), wanted, api_version, kind), []
+
+    def plain(self) -> Any:
+        return codec.plain(self.value)
+
+    @property
+    def empty(self) -> bool:
+        return self.value is None
+
+    @property
+    def patch_type(self) -> str:
+        return self.kind_of_patch
+
+
+NO_BODY = EncodedBody(b"", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """`query` holds the options under their wire names."""
+
+    user: UserInfo
+    resource: Resource
+    verb: str
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Body = NO_BODY
+
+    def delete_options(self) -> meta_v1.DeleteOptions:
+        """ApiError 400."""
+        if self.body.empty:
+            return meta_v1.DeleteOptions()
+        if isinstance(self.body, ObjectBody):
+            return self.body.value if isinstance(self.body.value, meta_v1.DeleteOptions) else meta_v1.DeleteOptions()
+        plain = self.body.plain()
+        if not isinstance(plain, dict):
+            raise errors.bad_request("the body of a delete must be DeleteOptions")
+        return codec.convert(encoding.without_nulls(plain), meta_v1.DeleteOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a call came to: an `entry` of a stored resource, or an `obj` of its own (Status, Scale, ...)."""
+
+    code: int = 200
+    entry: Entry | None = None
+    obj: Any = None
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,32 @@
+"""What a write is about: the same for every verb and resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteContext:
+    """`now` is in seconds since the epoch; `new_uid` and `new_suffix` (five characters for generated names) are
+    randomness handed in."""
+
+    resource: Resource
+    namespace: str
+    name: str = ""
+    subresource: str = ""
+    user: UserInfo
+    now: float
+    dry_run: bool = False
+    new_uid: Callable[[], str] = field(repr=False)
+    new_suffix: Callable[[], str] = field(repr=False)
+
+    def not_found(self) -> errors.ApiError:
+        return errors.not_found(self.resource.plural, self.resource.group, self.name)
+
+    def conflict(self, detail: str, name: str = "") -> errors.ApiError:
+        return errors.conflict(self.resource.plural, self.resource.group, name or self.name, detail)

@@ -1,0 +1,84 @@
+"""Creating an object: what the server fills in, and every finding against it. Specified in the API conventions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds.object_meta import validate_object_meta
+from tiphys.machinery import errors, field_errors, timestamps
+from tiphys.machinery.field_errors import FieldError, Path
+
+GENERATED_BASE_LIMIT = 58
+GENERATE_ATTEMPTS = 8
+
+
+def prepare(context: WriteContext, obj: Any) -> None:
+    """Fill in metadata and defaults, in place. ApiError 400 for an object that does not fit its URL."""
+    meta, resource = obj.metadata, context.resource
+    if meta.resourceVersion:
+        raise errors.bad_request("resourceVersion should not be set on objects to be created")
+    place(context, meta)
+    if not meta.name and meta.generateName:
+        meta.name = meta.generateName[:GENERATED_BASE_LIMIT] + context.new_suffix()
+    meta.resourceVersion = None
+    meta.selfLink = None
+    meta.deletionTimestamp = None
+    meta.deletionGracePeriodSeconds = None
+    meta.uid = context.new_uid()
+    meta.creationTimestamp = timestamps.time_of(context.now)
+    strategy = resource.strategy
+    meta.generation = 1 if counts_generations(obj, strategy) else None
+    if strategy.has_status and hasattr(obj, "status"):
+        reset_status(obj)
+    strategy.prepare_for_create(obj)
+    strategy.default(obj)
+
+
+def place(context: WriteContext, meta: Any) -> None:
+    """The namespace is the URL's; an object may leave it out but not contradict it."""
+    if not context.resource.namespaced:
+        if meta.namespace:
+            meta.namespace = None
+        return
+    if not meta.namespace:
+        meta.namespace = context.namespace
+    elif meta.namespace != context.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def reset_status(obj: Any) -> None:
+    """An object begins without a status."""
+    obj.status = type(obj)().status
+
+
+def counts_generations(obj: Any, strategy: Any) -> bool:
+    return bool(strategy.has_generation) and hasattr(obj, "spec")
+
+
+def findings(context: WriteContext, obj: Any) -> list[FieldError]:
+    """Everything that is wrong with a new object."""
+    resource = context.resource
+    found = validate_object_meta(obj.metadata, resource.namespaced, resource.strategy.name_findings)
+    return found + resource.strategy.validate(obj)
+
+
+def refuse(context: WriteContext, obj: Any, found: list[FieldError]) -> None:
+    """ApiError 422 when there are findings."""
+    if found:
+        raise errors.invalid(context.resource.kind, context.resource.group, obj.metadata.name or "", found)
+
+
+def name_taken(context: WriteContext, obj: Any, generated: bool) -> errors.ApiError:
+    """409 for a name that is taken; a generated one says so and may be tried again."""
+    error = errors.already_exists(context.resource.plural, context.resource.group, obj.metadata.name)
+    if generated:
+        error.message = f"{error.message}, the server was not able to generate a unique name for the object"
+        error.retry_after_seconds = 1
+    return error
+
+
+def name_required() -> FieldError:
+    return field_errors.required(Path("metadata.name"), "name or generateName is required")

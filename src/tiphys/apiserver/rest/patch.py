@@ -1,0 +1,72 @@
+"""Patching: how the three kinds of patch make a new object of the current one. Server-side apply is not served yet.
+
+The patch is applied to the object's plain JSON; the result goes the way of an update. Specified in "API concepts",
+"Patch and apply operations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tiphys.apiserver import encoding, strictness
+from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
+from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds import codec
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors
+
+Change = Callable[[WriteContext, Any], tuple[Any, list[str]]]
+
+
+def apply_patch(patch_type: str, patch: Any, current: Any, wanted: type[Any]) -> Any:
+    """The plain object after a patch. ApiError 400, 415 or 422."""
+    from tiphys.machinery.patch import json as json_patch
+    from tiphys.machinery.patch import merge as merge_patch
+    from tiphys.machinery.patch import strategic
+
+    if patch_type == PATCH_TYPES[0]:
+        return json_patch.apply(current, patch)
+    if patch_type == PATCH_TYPES[1]:
+        return merge_patch.apply(current, patch)
+    if patch_type == PATCH_TYPES[2]:
+        return strategic.apply(current, patch, wanted)
+    if patch_type == APPLY:
+        raise errors.ApiError(
+            415, "UnsupportedMediaType", "server-side apply is not supported by this server; use client-side apply"
+        )
+    raise errors.unsupported_media_type(PATCH_TYPES)
+
+
+def prepare(patch_type: str, patch: Any, resource: Resource, field_validation: str = "") -> Change:
+    """The change that a patch of a resource means. ApiError for a patch of no known type."""
+    if patch_type not in PATCH_TYPES:
+        apply_patch(patch_type, patch, {}, resource.type)
+    if patch_type == PATCH_TYPES[0] and not isinstance(patch, list):
+        raise errors.bad_request("a JSON patch is a list of operations")
+    if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
+        raise errors.bad_request("a merge patch is an object")
+
+    def change(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
+        return patched(context, patch_type, patch, old, field_validation)
+
+    return change
+
+
+def patched(
+    context: WriteContext, patch_type: str, patch: Any, old: Any, field_validation: str
+) -> tuple[Any, list[str]]:
+    """The object after the patch (its resourceVersion is the current one unless the patch names another)."""
+    wanted = type(old)
+    plain = apply_patch(patch_type, patch, codec.plain(old), wanted)
+    if not isinstance(plain, dict):
+        raise errors.bad_request("the patched object is no object")
+    unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []
+    warnings = encoding.strictness_outcome(unknown, field_validation)
+    try:
+        new = encoding.from_plain(plain, wanted, old.apiVersion, old.kind)
+    except msgspec.ValidationError as error:
+        raise errors.bad_request(str(error)) from error
+    return new, warnings

@@ -1,0 +1,70 @@
+"""The /scale subresource: one small object with the replica count of any kind that has one.
+
+Kinds offer it by having spec.replicas, status.replicas and spec.selector (a LabelSelector or a map).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds.types import autoscaling_v1, meta_v1
+from tiphys.machinery import errors, field_errors, labels
+from tiphys.machinery.field_errors import Path
+
+API_VERSION = "autoscaling/v1"
+KIND = "Scale"
+
+
+def of(obj: Any) -> autoscaling_v1.Scale:
+    """The Scale of an object."""
+    meta, selector = obj.metadata, obj.spec.selector
+    chosen = labels.from_set(selector) if isinstance(selector, dict) else labels.from_object(selector)
+    return autoscaling_v1.Scale(
+        metadata=meta_v1.ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=meta.uid,
+            resourceVersion=meta.resourceVersion,
+            creationTimestamp=meta.creationTimestamp,
+        ),
+        spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or None),
+        status=autoscaling_v1.ScaleStatus(replicas=obj.status.replicas or 0, selector=str(chosen) or None),
+    )
+
+
+def scaled(context: WriteContext, obj: Any, scale: autoscaling_v1.Scale) -> Any:
+    """The object with the replica count of a Scale. ApiError 400, 409 or 422."""
+    meta = scale.metadata
+    if meta.name and meta.name != context.name:
+        raise errors.bad_request(
+            f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
+        )
+    replicas = scale.spec.replicas or 0
+    if replicas < 0:
+        finding = field_errors.invalid(Path("spec.replicas"), replicas, "must be greater than or equal to 0")
+        raise errors.invalid(KIND, "autoscaling", context.name, [finding])
+    if meta.uid and meta.uid != obj.metadata.uid:
+        detail = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {obj.metadata.uid}"
+        raise context.conflict(detail)
+    version = meta.resourceVersion or obj.metadata.resourceVersion
+    return msgspec.structs.replace(
+        obj,
+        metadata=msgspec.structs.replace(obj.metadata, resourceVersion=version),
+        spec=msgspec.structs.replace(obj.spec, replicas=replicas),
+    )
+
+
+def change(
+    make: Callable[[WriteContext, autoscaling_v1.Scale], tuple[Any, list[str]]],
+) -> Callable[[WriteContext, Any], tuple[Any, list[str]]]:
+    """The change of an object that a change of its Scale means."""
+
+    def changed(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
+        scale, warnings = make(context, of(old))
+        return scaled(context, old, scale), warnings
+
+    return changed

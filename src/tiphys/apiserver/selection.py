@@ -1,0 +1,79 @@
+"""Which objects a list or watch is about: a namespace, a label selector, a field selector.
+
+An event concerns a watch by what it changed in the selection: an object that enters it is ADDED, one that leaves it is
+DELETED (in the state it was last seen in, at the revision of the change). Specified in "API concepts" and "Field Selectors".
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from tiphys.apiserver.watch_cache import CacheEvent, Entry
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors, fields, labels
+
+
+@functools.cache
+def field_names(resource: Resource) -> frozenset[str]:
+    """The fields that a selector on this resource can name."""
+    own = resource.strategy.fields(resource.type())
+    return frozenset({"metadata.name", "metadata.namespace", *own})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is selected; `namespace` "" means all of them."""
+
+    namespace: str = ""
+    labels: labels.Selector = labels.EVERYTHING
+    fields: fields.FieldSelector = fields.EVERYTHING
+
+    @property
+    def whole(self) -> bool:
+        """Nothing but the namespace narrows it."""
+        return self.labels.empty and self.fields.empty
+
+    def matches(self, entry: Entry) -> bool:
+        if self.namespace and entry.namespace != self.namespace:
+            return False
+        if not self.labels.empty and not self.labels.matches(entry.labels):
+            return False
+        return self.fields.empty or self.fields.matches(entry.fields)
+
+    @property
+    def index(self) -> tuple[str, str] | None:
+        """A field and the value it must have, if there is such a requirement."""
+        for requirement in self.fields.requirements:
+            if requirement.operator == "=":
+                return requirement.field, requirement.value
+        return None
+
+    @property
+    def name(self) -> str:
+        """The name that every object must have; "" when any will do."""
+        return self.fields.exact_match("metadata.name") or ""
+
+    def event_type(self, event: CacheEvent) -> str:
+        """ADDED, MODIFIED, DELETED, or "" when the event does not concern it."""
+        now = not event.deleted and self.matches(event.entry)
+        before = event.previous is not None and self.matches(event.previous)
+        if now:
+            return "MODIFIED" if before else "ADDED"
+        return "DELETED" if before else ""
+
+
+def parse(resource: Resource, namespace: str, label_text: str, field_text: str) -> Selection:
+    """The selection of query parameters. ApiError 400 when they cannot be understood."""
+    try:
+        selector = labels.parse(label_text) if label_text else labels.EVERYTHING
+    except ValueError as error:
+        raise errors.bad_request(f"unable to parse requirement: {error}") from error
+    try:
+        wanted = fields.parse(field_text) if field_text else fields.EVERYTHING
+    except ValueError as error:
+        raise errors.bad_request(str(error)) from error
+    for requirement in wanted.requirements:
+        if requirement.field not in field_names(resource):
+            raise errors.bad_request(f"field label not supported: {requirement.field}")
+    return Selection(namespace, selector, wanted)

@@ -1,0 +1,72 @@
+"""What a watch request asks for: where to begin, how long, with bookmarks or not. Specified in "API concepts",
+"Efficient detection of changes" and "Streaming lists"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tiphys.apiserver import lists
+from tiphys.apiserver.request import flag
+from tiphys.apiserver.selection import Selection
+from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry, WindowExceeded
+from tiphys.machinery import errors
+
+SHORTEST_SECONDS = 1800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions:
+    """`revision` None: begin with the present state as ADDED events. `bookmark_initial_end`: say when that is complete."""
+
+    revision: int | None
+    initial_events: bool
+    bookmark_initial_end: bool = False
+    bookmarks: bool = False
+    timeout_seconds: float
+
+
+def parse(query: Mapping[str, str], jitter: float) -> WatchOptions:
+    """`jitter` in [0, 1) spreads the time limits of watches that name none. ApiError 400 or 422."""
+    lists.check_match(query, watch=True)
+    text = query.get("resourceVersion", "")
+    version = lists.parse_revision(text) if text else 0
+    bookmarks = flag(query, "allowWatchBookmarks")
+    seconds = SHORTEST_SECONDS * (1 + jitter)
+    asked = query.get("timeoutSeconds", "")
+    if asked:
+        try:
+            seconds = float(int(asked)) or seconds
+        except ValueError as error:
+            raise errors.bad_request(f'strconv.ParseInt: parsing "{asked}": invalid syntax') from error
+    send = query.get("sendInitialEvents")
+    if send is not None:
+        wanted = flag(query, "sendInitialEvents")
+        known = version if text and text != "0" else None
+        if wanted:
+            return WatchOptions(
+                revision=known,
+                initial_events=True,
+                bookmark_initial_end=bookmarks,
+                bookmarks=bookmarks,
+                timeout_seconds=seconds,
+            )
+        return WatchOptions(revision=known, initial_events=False, bookmarks=bookmarks, timeout_seconds=seconds)
+    if version == 0:
+        return WatchOptions(revision=None, initial_events=True, bookmarks=bookmarks, timeout_seconds=seconds)
+    return WatchOptions(revision=version, initial_events=False, bookmarks=bookmarks, timeout_seconds=seconds)
+
+
+def initial_entries(collection: Collection, selection: Selection) -> Sequence[Entry]:
+    """The present state of what is selected."""
+    return lists.select(collection, collection.revision, selection, lists.ListQuery())[0]
+
+
+def past_events(collection: Collection, selection: Selection, revision: int) -> list[tuple[str, CacheEvent]]:
+    """What happened in the selection after `revision`. ApiError 410 when that is not known any more."""
+    try:
+        events = collection.events_since(revision)
+    except WindowExceeded as exceeded:
+        raise errors.expired(f"too old resource version: {revision} ({exceeded.oldest})") from None
+    found = ((selection.event_type(event), event) for event in events)
+    return [(event_type, event) for event_type, event in found if event_type]

@@ -1,0 +1,285 @@
+"""What clients are told is served: both forms of discovery, health, version, and the paths at /."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tiphys.apiserver.discovery.document import accepted_types, json_document
+from tiphys.apiserver.discovery.health import HealthAnswer, HealthChecks
+from tiphys.apiserver.discovery.resources import ResourceDiscovery, storage_version_hash, version_rank
+from tiphys.apiserver.discovery.served import ServedDocuments
+from tiphys.apiserver.discovery.version import BuildInfo, version_document
+from tiphys.apiserver.openapi.definitions import SchemaSource
+from tiphys.apiserver.openapi.documents import OpenApiDocuments
+from tiphys.kinds import registry
+from tiphys.kinds.resource import Resource, Subresource
+from tiphys.machinery.errors import ApiError
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+DEPLOYMENTS = Resource(
+    group="apps",
+    version="v1",
+    plural="deployments",
+    singular="deployment",
+    kind="Deployment",
+    namespaced=True,
+    verbs=("list", "create", "get"),
+    short_names=("deploy",),
+    categories=("all",),
+    subresources={
+        "scale": Subresource(name="scale", kind="Scale", group="autoscaling", version="v1", verbs=("update", "get")),
+        "status": Subresource(name="status", kind="Deployment", group="apps", version="v1", verbs=("get",)),
+    },
+    storage="apps/deployments",
+)
+NODES = Resource(
+    group="", version="v1", plural="nodes", singular="node", kind="Node", namespaced=False, verbs=("get",), storage="n"
+)
+
+
+def custom(version: str, group: str = "example.com") -> Resource:
+    return Resource(
+        group=group, version=version, plural="things", singular="thing", kind="Thing", namespaced=True, verbs=("get",)
+    )
+
+
+def discovery() -> ResourceDiscovery:
+    return ResourceDiscovery((NODES, DEPLOYMENTS), "10.201.0.1:6443")
+
+
+def content(found: ResourceDiscovery, path: str, accept: str = "") -> object:
+    document = found.document(path, accept)
+    return None if document is None else json.loads(document.body)
+
+
+def test_the_classic_lists() -> None:
+    found = discovery()
+    version = {"groupVersion": "apps/v1", "version": "v1"}
+    group = {"name": "apps", "versions": [version], "preferredVersion": version}
+    assert content(found, "/api") == {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "10.201.0.1:6443"}],
+    }
+    assert content(found, "/apis") == {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]}
+    assert content(found, "/apis/apps/") == {"kind": "APIGroup", "apiVersion": "v1", **group}
+    assert content(found, "/apis/apps/v1") == {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": "apps/v1",
+        "resources": [
+            {
+                "name": "deployments",
+                "singularName": "deployment",
+                "namespaced": True,
+                "kind": "Deployment",
+                "verbs": ["create", "get", "list"],
+                "shortNames": ["deploy"],
+                "categories": ["all"],
+                "storageVersionHash": storage_version_hash("apps", "v1", "Deployment"),
+            },
+            {
+                "name": "deployments/scale",
+                "singularName": "",
+                "namespaced": True,
+                "group": "autoscaling",
+                "version": "v1",
+                "kind": "Scale",
+                "verbs": ["get", "update"],
+            },
+            {
+                "name": "deployments/status",
+                "singularName": "",
+                "namespaced": True,
+                "kind": "Deployment",
+                "verbs": ["get"],
+            },
+        ],
+    }
+    assert [content(found, path) for path in ("/apis/batch", "/apis/apps/v2", "/api/v2", "/apis//v1", "/apiary")] == [
+        None
+    ] * 5
+
+
+def test_the_aggregated_form() -> None:
+    document = discovery().document("/apis", f"{AGGREGATED},application/json;q=0.9")
+    assert document is not None
+    assert document.content_type == AGGREGATED
+    assert json.loads(document.body) == {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": [
+            {
+                "metadata": {"name": "apps", "creationTimestamp": None},
+                "versions": [
+                    {
+                        "version": "v1",
+                        "resources": [
+                            {
+                                "resource": "deployments",
+                                "responseKind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+                                "scope": "Namespaced",
+                                "singularResource": "deployment",
+                                "verbs": ["create", "get", "list"],
+                                "shortNames": ["deploy"],
+                                "categories": ["all"],
+                                "subresources": [
+                                    {
+                                        "subresource": "scale",
+                                        "responseKind": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+                                        "verbs": ["get", "update"],
+                                    },
+                                    {
+                                        "subresource": "status",
+                                        "responseKind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+                                        "verbs": ["get"],
+                                    },
+                                ],
+                            }
+                        ],
+                        "freshness": "Current",
+                    }
+                ],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "APIGroupList"),
+        ("*/*", "APIGroupList"),
+        ("application/json", "APIGroupList"),
+        (AGGREGATED, "APIGroupDiscoveryList"),
+        (AGGREGATED.replace("v=v2", "v=v2beta1"), "APIGroupDiscoveryList"),
+        (AGGREGATED.replace("v=v2", "v=v9") + ",application/json", "APIGroupList"),
+        (f"{AGGREGATED};q=0.5,application/json", "APIGroupList"),
+        ("application/vnd.kubernetes.protobuf,application/json;q=0.2", "APIGroupList"),
+    ],
+)
+def test_the_accept_header_chooses(accept: str, kind: str) -> None:
+    found = content(discovery(), "/apis", accept)
+    assert isinstance(found, dict)
+    assert found["kind"] == kind
+
+
+def test_a_client_that_takes_no_json_is_told_so() -> None:
+    with pytest.raises(ApiError) as caught:
+        discovery().document("/apis", "application/vnd.kubernetes.protobuf")
+    assert caught.value.code == 406
+
+
+def test_custom_resources_come_and_go() -> None:
+    found = discovery()
+    before = found.document("/apis", AGGREGATED)
+    found.set_custom((custom("v1beta1"), custom("v2"), custom("v1", "a.org"), custom("v1"), custom("v2alpha1")))
+    assert found.group_versions() == [
+        ("", "v1"),
+        ("apps", "v1"),
+        ("a.org", "v1"),
+        ("example.com", "v2"),
+        ("example.com", "v1"),
+        ("example.com", "v1beta1"),
+        ("example.com", "v2alpha1"),
+    ]
+    changed = found.document("/apis", AGGREGATED)
+    assert before is not None and changed is not None and before.etag != changed.etag
+    found.set_custom(())
+    again = found.document("/apis", AGGREGATED)
+    assert again is not None and again.etag == before.etag
+
+
+def test_versions_are_ranked_as_kubernetes_does() -> None:
+    words = ["v1", "foo1", "v3beta1", "v12alpha1", "v10", "v11beta2", "foo10", "v2", "v11alpha2", "v10beta3"]
+    assert sorted(words, key=version_rank) == [
+        "v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10",
+    ]  # fmt: skip
+
+
+def test_the_storage_version_hash_is_the_one_that_clients_compare() -> None:
+    assert storage_version_hash("", "v1", "Pod") == "xPOwRZ+Yhw8="
+    listed = content(ResourceDiscovery(registry.all_resources()), "/apis/autoscaling/v1")
+    assert isinstance(listed, dict)
+    hashes = [entry.get("storageVersionHash") for entry in listed["resources"]]
+    assert hashes[0] == storage_version_hash("autoscaling", "v2", "HorizontalPodAutoscaler")
+
+
+def test_a_document_is_matched_by_its_tag() -> None:
+    document = json_document({"a": 1})
+    assert document.matches(document.etag) and document.matches(f'"x", W/{document.etag}')
+    assert not document.matches("") and not document.matches('"x"')
+
+
+def test_accept_clauses_are_ranked() -> None:
+    ranked = accepted_types("text/html;q=0.3, application/yaml;q=0, application/json;as=Table;q=0.9,*/*;q=0.1")
+    assert [(accepted.media_type, dict(accepted.parameters)) for accepted in ranked] == [
+        ("application/json", {"as": "Table"}),
+        ("text/html", {}),
+        ("*/*", {}),
+    ]
+
+
+def health(store: str = "") -> HealthChecks:
+    checks = {"ping": lambda: "", "store": lambda: store}
+    return HealthChecks({"healthz": checks, "livez": {"ping": checks["ping"]}, "readyz": checks})
+
+
+def test_health() -> None:
+    assert health().answer("/readyz") == HealthAnswer(200, "ok")
+    assert health().answer("/readyz", verbose=True) == HealthAnswer(
+        200, "[+]ping ok\n[+]store ok\nreadyz check passed\n"
+    )
+    assert health("disk full").answer("/readyz") == HealthAnswer(
+        500, "[+]ping ok\n[-]store failed: reason withheld\nreadyz check failed\n", (("store", "disk full"),)
+    )
+    assert health("disk full").answer("/readyz/store") == HealthAnswer(
+        500, "internal server error: disk full\n", (("store", "disk full"),)
+    )
+    assert health("disk full").answer("/readyz/ping") == HealthAnswer(200, "ok")
+    assert health("disk full").answer("/livez") == HealthAnswer(200, "ok")
+    assert health("disk full").answer("/readyz", exclude=("store", "x"), verbose=True) == HealthAnswer(
+        200,
+        "[+]ping ok\n[+]store excluded: ok\n"
+        'warn: some health checks cannot be excluded: no matches for "x"\nreadyz check passed\n',
+    )
+    assert health().answer("/readyz/nothing") is None
+    assert health().answer("/metrics") is None
+
+
+def test_version_is_what_clients_parse() -> None:
+    found = json.loads(version_document(BuildInfo(version="0.1.0")).body)
+    assert (found["major"], found["minor"], found["gitVersion"]) == ("1", "37", "v1.37.0+tiphys.0.1.0")
+
+
+def served() -> ServedDocuments:
+    openapi = OpenApiDocuments((NODES,), lambda: SchemaSource({}, {}), "x", "v1.37.0")
+    return ServedDocuments(
+        discovery=discovery(),
+        openapi=openapi,
+        health=health(),
+        version=version_document(BuildInfo()),
+        issuer=b"{}",
+        key_set=b"{}",
+        metrics=lambda: b"up 1\n",
+    )
+
+
+def test_everything_beside_resources_is_found_at_one_place() -> None:
+    documents = served()
+    paths = documents.paths()
+    assert paths == sorted(paths)
+    assert {"/api/v1", "/apis/apps/v1", "/readyz/store", "/metrics", "/openid/v1/jwks"} <= set(paths)
+    answered = [path for path in paths if documents.document("GET", path, {}, "", {}) is not None]
+    assert set(paths) - set(answered) == {"/openapi/v3/apis/apps/v1"}  # its OpenAPI was not asked for here
+    root = documents.document("GET", "/", {}, "", {})
+    assert root is not None and json.loads(root.body) == {"paths": paths}
+    assert documents.document("GET", "/nothing", {}, "", {}) is None
+    verbose = documents.document("GET", "/livez", {"verbose": ""}, "", {})
+    assert verbose is not None and verbose.body == b"[+]ping ok\nlivez check passed\n"
+    with pytest.raises(ApiError) as caught:
+        documents.document("POST", "/version", {}, "", {})
+    assert caught.value.code == 405

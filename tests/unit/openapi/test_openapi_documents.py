@@ -1,0 +1,243 @@
+"""The published OpenAPI documents: complete, free of dangling references, and as kubectl reads them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tiphys.apiserver.openapi.definitions import Description, SchemaSource, definition
+from tiphys.apiserver.openapi.documents import CustomResource, OpenApiDocuments
+from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
+from tiphys.apiserver.openapi.operations import group_words, tag
+from tiphys.kinds import registry
+from tiphys.kinds.resource import Resource
+from tiphys.machinery.errors import ApiError
+
+POD = "io.k8s.api.core.v1.Pod"
+
+
+@functools.cache
+def documents() -> OpenApiDocuments:
+    return OpenApiDocuments(registry.all_resources(), load_schemas, schemas_identity(), "v1.37.0")
+
+
+@functools.cache
+def content(path: str) -> Any:
+    found = documents().document(path, "")
+    assert found is not None
+    return json.loads(found.body)
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        target = value.get("$ref")
+        if isinstance(target, str):
+            yield target
+        for part in value.values():
+            yield from references(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from references(part)
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield path, method, operation
+
+
+def group_paths() -> list[str]:
+    return [
+        f"/openapi/v3/apis/{group}/{version}" if group else f"/openapi/v3/api/{version}"
+        for group, versions in registry.group_versions()
+        for version in versions
+    ]
+
+
+def test_the_index_names_a_document_for_each_group_version() -> None:
+    index = content("/openapi/v3")["paths"]
+    assert sorted(f"/openapi/v3/{path}" for path in index) == sorted(group_paths())
+    for path, entry in index.items():
+        url, _, digest = entry["serverRelativeURL"].partition("?hash=")
+        assert url == f"/openapi/v3/{path}"
+        document = documents().document(url, "")
+        assert document is not None and document.etag == f'"{digest}"'
+
+
+@pytest.mark.parametrize("path", group_paths())
+def test_every_reference_leads_somewhere(path: str) -> None:
+    document = content(path)
+    schemas = document["components"]["schemas"]
+    assert {target.rsplit("/", 1)[1] for target in references(document)} <= set(schemas)
+    words = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(words) == len(set(words))
+
+
+def test_every_resource_of_a_group_has_its_kind_and_its_verbs() -> None:
+    wanted = {"list": "list", "create": "post", "deletecollection": "deletecollection", "get": "get", "update": "put"}
+    for resource in registry.all_resources():
+        prefix = f"apis/{resource.group}/{resource.version}" if resource.group else f"api/{resource.version}"
+        scope = "namespaces/{namespace}/" if resource.namespaced else ""
+        base = f"/{prefix}/{scope}{resource.plural}"
+        paths = content(f"/openapi/v3/{prefix}")["paths"]
+        actions = {
+            operation["x-kubernetes-action"]
+            for path in (base, f"{base}/{{name}}")
+            for method, operation in paths.get(path, {}).items()
+            if method != "parameters"
+        }
+        assert {wanted.get(verb, verb) for verb in resource.verbs} - {"watch"} == actions, str(resource)
+
+
+def test_what_kubectl_looks_for_in_a_patch() -> None:
+    patch = content("/openapi/v3/apis/apps/v1")["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"][
+        "patch"
+    ]
+    assert patch["x-kubernetes-group-version-kind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
+    assert [parameter["name"] for parameter in patch["parameters"]] == [
+        "dryRun",
+        "fieldManager",
+        "fieldValidation",
+        "force",
+    ]
+    assert list(patch["requestBody"]["content"]) == [
+        "application/apply-patch+yaml",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    ]
+
+
+def test_subresources_have_the_kind_of_their_body() -> None:
+    paths = content("/openapi/v3/api/v1")["paths"]
+    eviction = paths["/api/v1/namespaces/{namespace}/pods/{name}/eviction"]["post"]
+    assert eviction["operationId"] == "createCoreV1NamespacedPodEviction"
+    assert eviction["x-kubernetes-group-version-kind"] == {"group": "policy", "version": "v1", "kind": "Eviction"}
+    execute = paths["/api/v1/namespaces/{namespace}/pods/{name}/exec"]
+    assert {operation["x-kubernetes-action"] for method, operation in execute.items() if method != "parameters"} == {
+        "connect"
+    }
+    assert paths["/api/v1/namespaces/{namespace}/pods/{name}/log"]["get"]["operationId"] == "readCoreV1NamespacedPodLog"
+    assert (
+        paths["/api/v1/namespaces/{namespace}/services/{name}/proxy/{path}"]["get"]["x-kubernetes-action"] == "connect"
+    )
+
+
+def test_schemas_carry_the_markers_of_patches() -> None:
+    containers = content("/openapi/v3/api/v1")["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"][
+        "containers"
+    ]
+    containers.pop("description", None)
+    assert containers == {
+        "type": "array",
+        "items": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.Container"}], "default": {}},
+        "x-kubernetes-list-map-keys": ["name"],
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-patch-merge-key": "name",
+        "x-kubernetes-patch-strategy": "merge",
+    }
+
+
+def test_version_two_is_one_document() -> None:
+    document = content("/openapi/v2")
+    assert {target.rsplit("/", 1)[1] for target in references(document)} <= set(document["definitions"])
+    assert all(target.startswith("#/definitions/") for target in references(document))
+    create = document["paths"]["/api/v1/namespaces/{namespace}/pods"]["post"]
+    assert create["parameters"][0] == {
+        "name": "body",
+        "in": "body",
+        "schema": {"$ref": f"#/definitions/{POD}"},
+        "required": True,
+    }
+    assert create["consumes"] == ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+    assert document["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]["type"] == "string"
+
+
+def test_forms_of_a_definition() -> None:
+    compact = {
+        "type": "object",
+        "required": ["name", "ref"],
+        "properties": {
+            "name": {"type": "string"},
+            "ref": {"ref": "x.Other"},
+            "amount": {"ref": "x.Other"},
+            "words": {"type": "array", "items": {"type": "string"}, "list-type": "atomic"},
+        },
+        "map-type": "atomic",
+    }
+    description = Description("A thing.", {"amount": "How much."})
+    assert definition(compact, description, 3) == {
+        "description": "A thing.",
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "default": ""},
+            "ref": {"allOf": [{"$ref": "#/components/schemas/x.Other"}], "default": {}},
+            "amount": {"description": "How much.", "allOf": [{"$ref": "#/components/schemas/x.Other"}]},
+            "words": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
+        },
+        "required": ["name", "ref"],
+        "x-kubernetes-map-type": "atomic",
+    }
+    assert definition(compact, description, 2)["properties"]["amount"] == {
+        "description": "How much.",
+        "$ref": "#/definitions/x.Other",
+    }
+    int_or_string = {"type": "int-or-string"}
+    assert definition(int_or_string, Description(), 2) == {"type": "string", "format": "int-or-string"}
+    assert definition(int_or_string, Description(), 3) == {
+        "format": "int-or-string",
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+    }
+
+
+def test_custom_resources_are_published_with_their_own_schema() -> None:
+    found = OpenApiDocuments(registry.all_resources(), load_schemas, "x", "v1.37.0")
+    resource = Resource(
+        group="example.com",
+        version="v1",
+        plural="things",
+        singular="thing",
+        kind="Thing",
+        namespaced=True,
+        verbs=("get", "list", "patch"),
+    )
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
+    assert found.document("/openapi/v3/apis/example.com/v1", "") is None
+    found.set_custom((CustomResource(resource, schema),))
+    document = found.document("/openapi/v3/apis/example.com/v1", "")
+    assert document is not None
+    content = json.loads(document.body)
+    thing = content["components"]["schemas"]["com.example.v1.Thing"]
+    assert thing["properties"]["spec"] == schema["properties"]["spec"]  # type: ignore[index]
+    assert thing["x-kubernetes-group-version-kind"] == [{"group": "example.com", "version": "v1", "kind": "Thing"}]
+    assert {target.rsplit("/", 1)[1] for target in references(content)} <= set(content["components"]["schemas"])
+    patch = content["paths"]["/apis/example.com/v1/namespaces/{namespace}/things/{name}"]["patch"]
+    assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
+    swagger = found.document("/openapi/v2", "")
+    assert swagger is not None and "com.example.v1.Thing" in json.loads(swagger.body)["definitions"]
+
+
+def test_only_json_is_spoken() -> None:
+    empty = OpenApiDocuments((), lambda: SchemaSource({}, {}), "x", "v")
+    with pytest.raises(ApiError) as caught:
+        empty.document("/openapi/v3", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf")
+    assert caught.value.code == 406
+    assert empty.document("/openapi/v3/apis/apps/v1", "*/*") is None
+    assert empty.document("/elsewhere", "") is None
+
+
+def test_names_of_groups() -> None:
+    groups = ("", "apps", "rbac.authorization.k8s.io", "flowcontrol.apiserver.k8s.io", "policy")
+    assert [group_words(group) for group in groups] == [
+        "Core",
+        "Apps",
+        "RbacAuthorization",
+        "FlowcontrolApiserver",
+        "Policy",
+    ]
+    assert [tag(group, "v1") for group in groups[:3]] == ["core_v1", "apps_v1", "rbacAuthorization_v1"]

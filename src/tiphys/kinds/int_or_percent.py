@@ -10,7 +10,7 @@ from tiphys.machinery.names import percent
 def validate_int_or_percent(value: int | str, path: Path) -> list[FieldError]:
     """A percentage, or a number that is not negative."""
     if isinstance(value, str):
-        return [invalid(path, value, "must be an integer or percentage (e.g '5%')") for _ in percent(value)]
+        return [invalid(path, value, text) for text in percent(value)]
     return [invalid(path, value, NOT_NEGATIVE)] if value < 0 else []
 
 

@@ -1,7 +1,7 @@
 """How the fields of the API's own types merge in a strategic patch: the markers of the published schema.
 
-Read from `schema/api.json` when first needed. Custom resources have no such markers: Kubernetes refuses strategic patches
-for them, which is the API server's to do.
+Read from `schema/api.json` when first needed. Custom resources have no such markers: Kubernetes refuses strategic
+patches for them, which is the API server's to do.
 """
 
 from __future__ import annotations

@@ -194,6 +194,8 @@ class ApiServer:
     def _build_dispatch(self, standard: StandardAuthorizer | None) -> Dispatch:
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
             table.admit(request, obj, old, self.caches)
+            if standard is not None:
+                standard.escalation.check(request.user, obj, old)
 
         writer = Writer(self._store, self.caches, self._feed)
         verbs = Verbs(

@@ -169,10 +169,10 @@ class Dispatch:
         def change(inner: WriteContext, old: Any) -> tuple[Any, list[str]]:
             return binding.bound(inner, old, body), []
 
-        def prepare(inner: WriteContext, new: Any, old: Any) -> None:
-            update.count_generation(inner, new, old)
+        def settled(*_: Any) -> list[Any]:
+            return []
 
-        await self._verbs.change(call, context, change, prepare, lambda *_: [])
+        await self._verbs.change(call, context, change, settled, settled)
         return Outcome(code=201, obj=binding.success())
 
     async def _bind_by_body(self, call: Call) -> Outcome:

@@ -310,7 +310,7 @@ class ApiHandler:
         extra = b""
         if error.retry_after_seconds:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
-        connection.respond(request, error.code, msgspec.json.encode(error.status()) + b"\n", b"application/json", extra)
+        connection.respond(request, error.code, encode_other(error.status()) + b"\n", b"application/json", extra)
         return error.code
 
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 
 from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
-from tiphys.apiserver.forms import Form, encode_event
+from tiphys.apiserver.forms import Form, encode_event, encode_other
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.selection import Selection
@@ -105,7 +104,7 @@ class WatchStream:
         try:
             await self._serve(loop)
         except ApiError as error:
-            line = b'{"type":"ERROR","object":%s}\n' % msgspec.json.encode(error.status())
+            line = b'{"type":"ERROR","object":%s}\n' % encode_other(error.status())
             connection.write_raw(chunk(line))
         finally:
             timer.cancel()

@@ -14,38 +14,45 @@ import msgspec
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.kinds import codec
+from tiphys.kinds import codec, patch_schema
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
+from tiphys.machinery.patch import json as json_patch
+from tiphys.machinery.patch import merge as merge_patch
+from tiphys.machinery.patch import strategic
+from tiphys.machinery.patch.errors import MalformedPatch, PatchNotApplicable, PatchTooLarge
 
 Change = Callable[[WriteContext, Any], tuple[Any, list[str]]]
 
 
 def apply_patch(patch_type: str, patch: Any, current: Any, wanted: type[Any]) -> Any:
-    """The plain object after a patch. ApiError 400, 415 or 422."""
-    from tiphys.machinery.patch import json as json_patch
-    from tiphys.machinery.patch import merge as merge_patch
-    from tiphys.machinery.patch import strategic
+    """The plain object after a patch. ApiError 400, 413, 415 or 422."""
+    try:
+        if patch_type == PATCH_TYPES[0]:
+            return json_patch.apply(current, patch)
+        if patch_type == PATCH_TYPES[1]:
+            return merge_patch.apply(current, patch)
+        return strategic.apply(current, patch, patch_schema.of_type(wanted))
+    except PatchTooLarge as error:
+        raise errors.ApiError(413, "RequestEntityTooLarge", str(error)) from error
+    except PatchNotApplicable as error:
+        raise errors.ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {error}") from error
+    except MalformedPatch as error:
+        raise errors.bad_request(str(error)) from error
 
-    if patch_type == PATCH_TYPES[0]:
-        return json_patch.apply(current, patch)
-    if patch_type == PATCH_TYPES[1]:
-        return merge_patch.apply(current, patch)
-    if patch_type == PATCH_TYPES[2]:
-        return strategic.apply(current, patch, wanted)
+
+def check_type(patch_type: str) -> None:
+    """ApiError 415 for a patch that is of no kind served."""
     if patch_type == APPLY:
-        raise errors.ApiError(
-            415, "UnsupportedMediaType", "server-side apply is not supported by this server; use client-side apply"
-        )
-    raise errors.unsupported_media_type(PATCH_TYPES)
+        text = "server-side apply is not supported by this server; use client-side apply"
+        raise errors.ApiError(415, "UnsupportedMediaType", text)
+    if patch_type not in PATCH_TYPES:
+        raise errors.unsupported_media_type(PATCH_TYPES)
 
 
 def prepare(patch_type: str, patch: Any, resource: Resource, field_validation: str = "") -> Change:
     """The change that a patch of a resource means. ApiError for a patch of no known type."""
-    if patch_type not in PATCH_TYPES:
-        apply_patch(patch_type, patch, {}, resource.type)
-    if patch_type == PATCH_TYPES[0] and not isinstance(patch, list):
-        raise errors.bad_request("a JSON patch is a list of operations")
+    check_type(patch_type)
     if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
         raise errors.bad_request("a merge patch is an object")
 

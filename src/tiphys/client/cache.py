@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from tiphys.client.interface import ObjectKey
 from tiphys.kinds import codec
+from tiphys.kinds.types import meta_v1
 from tiphys.machinery.labels import Selector
 
 T = TypeVar("T")
@@ -38,6 +39,14 @@ def key_of(obj: Any) -> ObjectKey:
 def version_of(obj: Any) -> int:
     """The resourceVersion as a number; 0 when there is none."""
     return int(obj.metadata.resourceVersion or 0)
+
+
+def metadata_of(obj: Any) -> meta_v1.ObjectMeta:
+    """The metadata of a Struct, or of plain JSON values (objects of kinds without a Struct)."""
+    if isinstance(obj, dict):
+        return codec.convert(obj.get("metadata") or {}, meta_v1.ObjectMeta)
+    meta = obj.metadata
+    return codec.convert(meta, meta_v1.ObjectMeta) if isinstance(meta, dict) else meta
 
 
 class _Index:

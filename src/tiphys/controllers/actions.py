@@ -100,6 +100,15 @@ class RequeueAfter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Any call, for objects of kinds without a Struct. With `tolerate_missing`, NotFound (or another uid) is no
+    failure."""
+
+    request: ApiRequest
+    tolerate_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """Call the API, all calls at the same time, and hand the answers to the controller's `answered` for its next
     actions. Always the last action of a list."""
@@ -108,7 +117,7 @@ class Ask:
     memo: Any = None
 
 
-Action = Create | Update | UpdateStatus | Patch | Delete | Evict | Record | RequeueAfter | Ask
+Action = Create | Update | UpdateStatus | Patch | Delete | Evict | Call | Record | RequeueAfter | Ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
@@ -17,9 +17,13 @@ from tiphys.client.io.reflector import InformerSet
 from tiphys.client.lease import Election
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.controller import Controller
+from tiphys.controllers.garbage import collector as garbage
+from tiphys.controllers.garbage.graph import Graph
+from tiphys.controllers.garbage.io.feeds import GraphFeeds
 from tiphys.controllers.registry import controllers
 from tiphys.controllers.runner import ControllerRunner
 
+GARBAGE_COLLECTOR = "garbage-collector"
 MANAGER_USER = "system:kube-controller-manager"
 SERVICE_ACCOUNT_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
 TransportFor = Callable[[str, tuple[str, ...]], Transport]
@@ -94,8 +98,25 @@ class ControllerManager:
         )
         for controller in controllers(self._config):
             self.runners[controller.name] = self._runner(controller, self.informers)
+        feeds = self._garbage(self.informers) if self._config.enables(GARBAGE_COLLECTOR) else None
         self.informers.start()
+        if feeds is not None:
+            await feeds.start()
         await asyncio.gather(*(runner.start() for runner in self.runners.values()))
+
+    def _garbage(self, informers: InformerSet) -> GraphFeeds:
+        """The garbage collector: a graph, what feeds it, and a runner whose keys come from it."""
+
+        def affected(uids: Sequence[str]) -> None:
+            for uid in uids:
+                runner.add(uid)
+
+        graph = Graph()
+        transport = self._transport(MANAGER_USER)
+        feeds = GraphFeeds(graph, informers, transport, self._clock, self._owner, affected, random.random)
+        runner = self._runner(garbage.controller(garbage.Collector(graph, feeds.resolve, affected)), informers)
+        self.runners[GARBAGE_COLLECTOR] = runner
+        return feeds
 
     def _runner(self, controller: Controller, informers: InformerSet) -> ControllerRunner:
         transport = self._transport(controller.user)

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiphys.client.interface import ApiRequest
-from tiphys.controllers.actions import (
-    Action,
-    Create,
-    Delete,
-    Evict,
-    Patch,
-    Update,
-    UpdateStatus,
-)
+from tiphys.controllers.actions import Action, Call, Create, Delete, Evict, Patch, Update, UpdateStatus
 from tiphys.kinds import registry
 from tiphys.kinds.types import meta_v1, policy_v1
 from tiphys.machinery.errors import ApiError
@@ -62,6 +54,8 @@ def request_of(action: Action) -> ApiRequest:
         )
     if isinstance(action, Delete):
         return _request("delete", action.kind, action.namespace, action.name, body=delete_options(action))
+    if isinstance(action, Call):
+        return action.request
     assert isinstance(action, Evict), f"{type(action).__name__} is no call"
     return _eviction(action)
 
@@ -101,7 +95,7 @@ def is_settled(action: Action, error: ApiError) -> bool:
         return error.code == 404 or (bool(action.uid) and not action.resource_version and error.code == 409)
     if isinstance(action, Evict):
         return error.code == 404
-    if isinstance(action, Patch):
+    if isinstance(action, Patch | Call):
         return action.tolerate_missing and (error.code == 404 or is_uid_conflict(error))
     return False
 

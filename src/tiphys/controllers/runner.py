@@ -19,7 +19,7 @@ from tiphys.client.io.recorder import EventRecorder
 from tiphys.client.io.reflector import Informer, InformerSet
 from tiphys.client.workqueue import WorkQueue
 from tiphys.controllers import execution
-from tiphys.controllers.actions import Action, Answer, Ask, Delete, Evict, Failure, Record, RequeueAfter
+from tiphys.controllers.actions import Action, Answer, Ask, Call, Delete, Evict, Failure, Record, RequeueAfter
 from tiphys.controllers.controller import Controller, View
 from tiphys.machinery.errors import ApiError
 
@@ -118,6 +118,10 @@ class ControllerRunner:
                 self.queue.forget(key)
             else:
                 self.queue.retry(key, self._clock.monotonic())
+        except ApiError as error:
+            level = logging.DEBUG if execution.is_quiet(error) else logging.WARNING
+            log.log(level, "%s %s: %s", self.controller.name, key, error)
+            self.queue.retry(key, self._clock.monotonic())
         except Exception as error:  # a fault of one key must not stop the others
             log.exception("%s: reconciling %s failed", self.controller.name, key)
             self.queue.retry(key, self._clock.monotonic())
@@ -198,7 +202,7 @@ class ControllerRunner:
         if isinstance(action, Delete):
             self._observe_delete(action, answer)
             self._report(action.succeeded, name=action.name)
-        elif not isinstance(action, Evict):
+        elif not isinstance(action, Evict | Call):
             self._observe_write(answer)
             self._report(getattr(action, "succeeded", None), name=answer.metadata.name or "")
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -17,8 +17,8 @@ from tiphys.aio.backoff import Backoff
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
 from tiphys.client.api import Client
-from tiphys.client.cache import Cache, Change
-from tiphys.client.interface import ObjectKey, WatchEvent
+from tiphys.client.cache import Cache, Change, metadata_of
+from tiphys.client.interface import ListResult, ObjectKey, WatchEvent
 from tiphys.machinery.errors import ApiError
 
 T = TypeVar("T")
@@ -41,6 +41,20 @@ class Sink(Protocol):
     def events(self, batch: Sequence[WatchEvent]) -> None: ...
 
 
+class Source(Protocol):
+    """The two calls of `client.api.Client` that a reflector makes."""
+
+    async def list(
+        self, kind: Any, namespace: str = "", *, label_selector: str = "", field_selector: str = "",
+        options: Mapping[str, str] | None = None,
+    ) -> ListResult: ...  # fmt: skip
+
+    def watch(
+        self, kind: Any, namespace: str = "", *, resource_version: str = "", label_selector: str = "",
+        field_selector: str = "", options: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Sequence[WatchEvent]]: ...  # fmt: skip
+
+
 class Reflector(Generic[T]):
     """Follows one collection for ever. Fails only when the sink does; API failures are retried with growing waits.
 
@@ -49,7 +63,7 @@ class Reflector(Generic[T]):
 
     def __init__(
         self,
-        client: Client,
+        client: Source,
         kind: type[T],
         sink: Sink,
         clock: Clock,
@@ -71,7 +85,7 @@ class Reflector(Generic[T]):
         self.resource_version = ""
 
     def __str__(self) -> str:
-        return f"{self._kind.__name__}{' in ' + self._namespace if self._namespace else ''}"
+        return f"{getattr(self._kind, '__name__', self._kind)}{' in ' + self._namespace if self._namespace else ''}"
 
     async def run(self) -> None:
         """List, watch, resume; until cancelled."""
@@ -137,8 +151,8 @@ class Reflector(Generic[T]):
                 for position, event in enumerate(batch):
                     if event.type != "BOOKMARK":
                         initial.append(event.object)
-                    elif INITIAL_EVENTS_END in (event.object.metadata.annotations or {}):
-                        self.resource_version = event.object.metadata.resourceVersion or ""
+                    elif INITIAL_EVENTS_END in (metadata_of(event.object).annotations or {}):
+                        self.resource_version = metadata_of(event.object).resourceVersion or ""
                         self._sink.replace(initial, self.resource_version)
                         initial = None
                         self._deliver(batch[position + 1 :])
@@ -159,7 +173,7 @@ class Reflector(Generic[T]):
     def _deliver(self, batch: Sequence[WatchEvent]) -> None:
         if batch:
             self._sink.events(batch)
-            self.resource_version = batch[-1].object.metadata.resourceVersion or self.resource_version
+            self.resource_version = metadata_of(batch[-1].object).resourceVersion or self.resource_version
 
 
 class Informer(Generic[T]):

@@ -85,7 +85,7 @@ class Cluster:
             pod.spec.nodeName = pod.spec.nodeName or "a"
             if not pod.status.podIP:
                 self._addresses += 1
-                address = f"10.0.{self._addresses // 250}.{self._addresses % 250 + 1}"
+                address = f"10.0.{self._addresses // 250}.{self._addresses % 250}"
                 pod.status.podIP, pod.status.podIPs = address, [core_v1.PodIP(ip=address)]
             pod.status.phase = "Running"
             moment = timestamps.time_of(self.clock.now())

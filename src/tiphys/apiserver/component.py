@@ -22,6 +22,7 @@ from tiphys.apiserver.authz.chain import StandardAuthorizer
 from tiphys.apiserver.authz.interface import Attributes, Authorizer, Decision
 from tiphys.apiserver.bootstrap import io as bootstrap
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
+from tiphys.apiserver.allocation import ServiceAllocator
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.discovery.document import Document
 from tiphys.apiserver.discovery.health import HealthChecks
@@ -42,8 +43,10 @@ from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
+from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
+from tiphys.kinds.types import core_v1
 from tiphys.store.interface import Store
 
 log = logging.getLogger(__name__)
@@ -205,7 +208,21 @@ class ApiServer:
         return Dispatch(verbs, self._reads, self._virtual(standard), issuer, self._clock.now, self._uid)
 
     def _hooks(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], WriteHook]:
-        return {}
+        rbac = "rbac.authorization.k8s.io"
+        hooks: dict[tuple[str, str], WriteHook] = {}
+        if self._config.service_cidrs:
+            allocator = ServiceAllocator(
+                self._config.service_cidrs,
+                self._config.node_port_range,
+                lambda low, count: low + self._random.randrange(count),
+            )
+            self.caches.subscribe(core_v1.Service, allocator.observe)
+            hooks["", "services"] = ServiceAddresses(allocator)
+        if standard is not None:
+            check = standard.escalation
+            hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)
+            hooks[rbac, "rolebindings"] = hooks[rbac, "clusterrolebindings"] = BindingEscalation(check)
+        return hooks
 
     def _virtual(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], VirtualCreate]:
         """The resources that answer and store nothing."""

@@ -9,10 +9,7 @@ import pytest
 from tiphys.apiserver.discovery.document import accepted_types, json_document
 from tiphys.apiserver.discovery.health import HealthAnswer, HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery, storage_version_hash, version_rank
-from tiphys.apiserver.discovery.served import ServedDocuments
 from tiphys.apiserver.discovery.version import BuildInfo, version_document
-from tiphys.apiserver.openapi.definitions import SchemaSource
-from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.kinds import registry
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery.errors import ApiError
@@ -253,33 +250,3 @@ def test_health() -> None:
 def test_version_is_what_clients_parse() -> None:
     found = json.loads(version_document(BuildInfo(version="0.1.0")).body)
     assert (found["major"], found["minor"], found["gitVersion"]) == ("1", "37", "v1.37.0+tiphys.0.1.0")
-
-
-def served() -> ServedDocuments:
-    openapi = OpenApiDocuments((NODES,), lambda: SchemaSource({}, {}), "x", "v1.37.0")
-    return ServedDocuments(
-        discovery=discovery(),
-        openapi=openapi,
-        health=health(),
-        version=version_document(BuildInfo()),
-        issuer=b"{}",
-        key_set=b"{}",
-        metrics=lambda: b"up 1\n",
-    )
-
-
-def test_everything_beside_resources_is_found_at_one_place() -> None:
-    documents = served()
-    paths = documents.paths()
-    assert paths == sorted(paths)
-    assert {"/api/v1", "/apis/apps/v1", "/readyz/store", "/metrics", "/openid/v1/jwks"} <= set(paths)
-    answered = [path for path in paths if documents.document("GET", path, {}, "", {}) is not None]
-    assert set(paths) - set(answered) == {"/openapi/v3/apis/apps/v1"}  # its OpenAPI was not asked for here
-    root = documents.document("GET", "/", {}, "", {})
-    assert root is not None and json.loads(root.body) == {"paths": paths}
-    assert documents.document("GET", "/nothing", {}, "", {}) is None
-    verbose = documents.document("GET", "/livez", {"verbose": ""}, "", {})
-    assert verbose is not None and verbose.body == b"[+]ping ok\nlivez check passed\n"
-    with pytest.raises(ApiError) as caught:
-        documents.document("POST", "/version", {}, "", {})
-    assert caught.value.code == 405

@@ -5,7 +5,7 @@ Every word asked for (user, uid, each group, each extra value) needs the verb `i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -104,17 +104,3 @@ def impersonate(real: UserInfo, headers: Iterable[tuple[str, str]], authorizer: 
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
     return identity(wanted)
-
-
-def impersonate_request(
-    real: UserInfo, headers: Mapping[str, str], all_headers: Iterable[tuple[bytes, bytes]], authorizer: Authorizer
-) -> UserInfo:
-    """`impersonate` with the headers as they came off the wire (repeated ones apart)."""
-    return impersonate(real, ((_decoded(name), _decoded(value)) for name, value in all_headers), authorizer)
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

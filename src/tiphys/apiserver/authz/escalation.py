@@ -1,13 +1,13 @@
 """Nobody hands out permissions that they do not have: the check on writes of roles and bindings.
 
 Who may `escalate` (for roles) or `bind` (for bindings) a role of that name, and members of system:masters, are free
-of it. The functions raise ApiError 403 or return; the REST layer calls `check_role` and `check_binding` before it
-stores.
+of it. The API server calls `check` at the end of admission, before it stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tiphys.apiserver.authn.identity import PRIVILEGED_GROUP, UserInfo
 from tiphys.apiserver.authz import rules
@@ -25,6 +25,13 @@ class EscalationCheck:
     def __init__(self, authorizer: Authorizer, rbac: RbacAuthorizer) -> None:
         self._authorizer = authorizer
         self._rbac = rbac
+
+    def check(self, user: UserInfo, new: Any, old: Any) -> None:
+        """For any write (`old` None on create): checks roles and bindings, lets the rest pass. ApiError 403, 404."""
+        if isinstance(new, Role | ClusterRole):
+            self.check_role(user, old, new)
+        elif isinstance(new, RoleBinding | ClusterRoleBinding):
+            self.check_binding(user, old, new)
 
     def check_role(self, user: UserInfo, old: Role | ClusterRole | None, new: Role | ClusterRole) -> None:
         """For create (`old` None) and update. An update that leaves the rules alone needs nothing."""

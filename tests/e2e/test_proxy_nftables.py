@@ -84,8 +84,9 @@ class World:
             for each in chosen:
                 each.metadata.resourceVersion = str(self._version)
             self.informers.informer(kind).replace(chosen, str(self._version))
-        while self.proxy.health.transactions == before:
-            await asyncio.sleep(0.002)
+        async with asyncio.timeout(10):
+            while self.proxy.health.transactions == before:
+                await asyncio.sleep(0.002)
 
 
 def in_node(network: Lab, test: Callable[[World], Awaitable[None]]) -> None:

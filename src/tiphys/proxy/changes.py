@@ -1,24 +1,26 @@
 """From what services need to what the kernel is told: the smallest transaction between the applied rules and the
 wanted ones.
 
-Chains and sets belong to one service each (their names say which). An address and port may be wanted by several
-(external addresses, a node port reused in a race): the first service by namespace and name has it until it gives it up.
-A transaction is text for nft, atomic as a whole; one for a single service names only that service's chains and
-elements. Whoever sends them must not skip one: after a failure, `full` says everything anew.
+A chain or set is there while a service names it; of those that several name, all say the same. An address and port
+may be wanted by several (external addresses, a node port reused in a race): the first service by namespace and name
+has it until it gives it up. A transaction is text for nft, atomic as a whole; one for a single service names only
+that service's chains and elements. Whoever sends them must not skip one: after a failure, `full` says everything anew.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from tiphys.client.interface import ObjectKey
-from tiphys.proxy.rules import RulesConfig, ServiceRules, UdpFlow, base_elements, base_table
+from tiphys.proxy.rules import LAYOUT, RulesConfig, ServiceRules, UdpFlow, base_elements, base_table
 
 K = TypeVar("K")
 V = TypeVar("V")
 
+_ELEMENTS_IN_LINE = 500
 _BASE_OWNER = ObjectKey("", "")
 
 # Maps that decide about the same packets: a key may be in one of them only.
@@ -50,6 +52,7 @@ class RuleTable:
         self._services: dict[ObjectKey, ServiceRules] = {}
         self._claims: dict[Slot, dict[ObjectKey, Element]] = {}
         self._chains: dict[str, tuple[str, ...]] = {}
+        self._chain_users: Counter[str] = Counter()
         self._sets: dict[str, str] = {}
         self._applied_chains: dict[str, tuple[str, ...]] = {}
         self._applied_sets: dict[str, str] = {}
@@ -86,6 +89,7 @@ class RuleTable:
 
     def _claim(self, key: ObjectKey, rules: ServiceRules) -> None:
         self._chains.update(rules.chains)
+        self._chain_users.update(rules.chains.keys())
         self._sets.update(rules.sets)
         self._touched_chains.update(rules.chains)
         self._touched_sets.update(rules.sets)
@@ -95,8 +99,10 @@ class RuleTable:
             self._touched_slots.add(slot)
 
     def _release(self, key: ObjectKey, rules: ServiceRules) -> None:
+        self._chain_users.subtract(rules.chains.keys())
         for chain in rules.chains:
-            self._chains.pop(chain, None)
+            if not self._chain_users[chain]:
+                del self._chains[chain], self._chain_users[chain]
         for name in rules.sets:
             self._sets.pop(name, None)
         self._touched_chains.update(rules.chains)
@@ -167,6 +173,10 @@ class RuleTable:
         where = f"{self.config.family} {self.config.table}"
         base_sets, base_chains = base_table(self.config)
         lines = [f"add table {where}"]
+        if existing.chains and LAYOUT not in existing.chains:
+            # Another version's table: its maps may be of another type.
+            lines += [f"delete table {where}", f"add table {where}"]
+            existing = ExistingTable()
         lines += [f"flush chain {where} {name}" for name in sorted(existing.chains)]
         for name in sorted(existing.sets & base_sets.keys()):
             lines.append(f"flush {base_sets[name].split()[0]} {where} {name}")
@@ -174,8 +184,14 @@ class RuleTable:
         kept_sets = self._sets.keys() | base_sets.keys()
         lines += [f"delete chain {where} {name}" for name in sorted(existing.chains - kept_chains)]
         lines += [f"delete set {where} {name}" for name in sorted(existing.sets - kept_sets)]
-        lines += [_set_line(where, name, definition) for name, definition in base_sets.items()]
-        lines += [_set_line(where, name, definition) for name, definition in sorted(self._sets.items())]
+        lines += [
+            _set_line(where, name, definition) for name, definition in base_sets.items() if name not in existing.sets
+        ]
+        lines += [
+            _set_line(where, name, definition)
+            for name, definition in sorted(self._sets.items())
+            if name not in existing.sets
+        ]
         lines += [_base_chain_line(where, name, body) for name, body in base_chains.items()]
         lines += [f"add chain {where} {name}" for name in sorted(self._chains)]
         for name, body in base_chains.items():
@@ -235,8 +251,13 @@ def _base_rules(body: str) -> list[str]:
 
 
 def _element_lines(where: str, verb: str, elements: Iterable[tuple[str, str, str]]) -> list[str]:
-    """One line for each map; `elements` are (map, key, value)."""
+    """A line for each map, or several: the kernel is told in pieces that fit its buffers. `elements` are (map, key,
+    value)."""
     by_map: dict[str, list[str]] = {}
     for name, key, value in elements:
         by_map.setdefault(name, []).append(f"{key} : {value}" if value and verb == "add" else key)
-    return [f"{verb} element {where} {name} {{ {', '.join(items)} }}" for name, items in by_map.items()]
+    return [
+        f"{verb} element {where} {name} {{ {', '.join(items[start : start + _ELEMENTS_IN_LINE])} }}"
+        for name, items in by_map.items()
+        for start in range(0, len(items), _ELEMENTS_IN_LINE)
+    ]

@@ -18,6 +18,8 @@ from tiphys.kinds.types import core_v1, discovery_v1
 from tiphys.proxy.endpoints import PortEndpoints, Target, port_endpoints
 
 DEFAULT_AFFINITY_SECONDS = 10800
+# The name of an empty chain that says which shape the table has: another shape cannot be taken over.
+LAYOUT = "layout-1"
 _PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
 
@@ -48,9 +50,10 @@ class UdpFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRules:
-    """`chains`: name -> rules. `sets`: name -> definition, of sets that the kernel fills itself. `elements`: (map,
-    key) -> value ("" in a set). `local_endpoints` is given for a service whose health is asked from outside (its
-    health check node port -> ready endpoints on this node)."""
+    """`chains`: name -> rules; one name always has the same rules when several services name it. `sets`: name ->
+    definition, of sets that the kernel fills itself. `elements`: (map, key) -> value ("" in a set).
+    `local_endpoints` is given for a service whose health is asked from outside (its health check node port -> ready
+    endpoints on this node)."""
 
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sets: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +73,12 @@ def base_table(config: RulesConfig) -> tuple[Mapping[str, str], Mapping[str, str
     sets = {
         "service_ips": f"map service_ips {{ type {address} . inet_proto . inet_service : verdict; }}",
         "service_nodeports": "map service_nodeports { type inet_proto . inet_service : verdict; }",
+        "endpoints": (
+            f"map endpoints {{ type {address} . inet_proto . inet_service . classid : {address} . inet_service; }}"
+        ),
+        "nodeport_endpoints": (
+            f"map nodeport_endpoints {{ type inet_proto . inet_service . classid : {address} . inet_service; }}"
+        ),
         "no_endpoint_services": f"map no_endpoint_services {{ type {address} . inet_proto . inet_service : verdict; }}",
         "no_endpoint_nodeports": "map no_endpoint_nodeports { type inet_proto . inet_service : verdict; }",
         "firewall_ips": f"map firewall_ips {{ type {address} . inet_proto . inet_service : verdict; }}",
@@ -80,7 +89,8 @@ def base_table(config: RulesConfig) -> tuple[Mapping[str, str], Mapping[str, str
     chains = {
         "mark_for_masquerade": f"meta mark set meta mark or {mark}",
         "refuse": "reject",
-        "services": f"{lookup} @service_ips\n{node_lookup} @service_nodeports",
+        LAYOUT: "",
+        "services": f"{_off_cluster(config)}{lookup} @service_ips\n{node_lookup} @service_nodeports",
         "checks": (f"{lookup} @firewall_ips\n{lookup} @no_endpoint_services\n{node_lookup} @no_endpoint_nodeports\n"),
         "unknown_ports": f"{own} daddr @cluster_ips meta l4proto {{ tcp, udp, sctp }} reject",
         "prerouting_checks": "type filter hook prerouting priority -110; policy accept;\nct state new jump checks",
@@ -97,6 +107,14 @@ def base_table(config: RulesConfig) -> tuple[Mapping[str, str], Mapping[str, str
         ),
     }
     return sets, chains
+
+
+def _off_cluster(config: RulesConfig) -> str:
+    """What asks a cluster address from outside the pod network gets its answer through this node."""
+    if not config.pod_cidr:
+        return ""
+    own = config.family
+    return f"{own} daddr @cluster_ips {own} saddr != {config.pod_cidr} jump mark_for_masquerade\n"
 
 
 def base_elements(config: RulesConfig) -> dict[tuple[str, str], str]:
@@ -195,11 +213,28 @@ class _Builder:
         chosen = endpoints.local if self.internal_local else endpoints.cluster
         for address in self.cluster_ips:
             key = f"{address} . {protocol} . {port}"
-            if chosen:
-                chain = self._targets_chain(label, protocol, port, endpoints, local=self.internal_local)
+            if not chosen:
+                self.elements["no_endpoint_services", key] = self._without_endpoints(endpoints)
+            elif self.affinity_seconds:
+                chain = self._targets_chain(label, protocol, endpoints, local=self.internal_local)
                 self.elements["service_ips", key] = f"goto {chain}"
             else:
-                self.elements["no_endpoint_services", key] = self._without_endpoints(endpoints)
+                self.elements["service_ips", key] = f"goto {self._choice_chain(len(chosen))}"
+                self._number("endpoints", key, chosen)
+
+    def _number(self, name: str, key: str, targets: tuple[Target, ...]) -> None:
+        for index, target in enumerate(targets):
+            self.elements[name, f"{key} . 0:{index:x}"] = f"{target.address} . {target.port}"
+
+    def _choice_chain(self, count: int) -> str:
+        """The chain for all addresses with `count` endpoints; its name."""
+        chain = f"choose-{count}"
+        key = f"{self.config.family} daddr . meta l4proto . th dport . meta priority"
+        self.chains[chain] = (
+            f"meta priority set numgen random mod {count}",
+            f"meta l4proto {{ tcp, udp, sctp }} dnat to {key} map @endpoints",
+        )
+        return chain
 
     def _without_endpoints(self, endpoints: PortEndpoints) -> str:
         """Dropped where another node would have served, refused where nobody does."""
@@ -208,25 +243,52 @@ class _Builder:
     def _outside_addresses(
         self, label: str, protocol: str, port: int, node_port: int, endpoints: PortEndpoints
     ) -> None:
-        addresses = [*self.external_ips, *self.load_balancer_ips]
-        keys = [("ips", f"{address} . {protocol} . {port}") for address in addresses]
-        if node_port:
-            keys.append(("nodeports", f"{protocol} . {node_port}"))
-        chain = ""
-        if endpoints.cluster:
-            chain = f"external-{label}"
-            self.chains[chain] = self._outside_chain(label, protocol, port, endpoints)
-        for kind, key in keys:
-            if chain:
-                self.elements[f"service_{kind}", key] = f"goto {chain}"
+        plain = not self.external_local and not self.affinity_seconds
+        for address in (*self.external_ips, *self.load_balancer_ips):
+            key = f"{address} . {protocol} . {port}"
+            if not endpoints.cluster:
+                self.elements["no_endpoint_services", key] = "goto refuse"
+            elif plain:
+                self._number("endpoints", key, endpoints.cluster)
+                self.elements["service_ips", key] = f"goto {self._plain_outside_chain(len(endpoints.cluster))}"
             else:
-                target = "no_endpoint_services" if kind == "ips" else "no_endpoint_nodeports"
-                self.elements[target, key] = "goto refuse"
+                self.elements["service_ips", key] = f"goto {self._outside_chain(label, protocol, endpoints)}"
+        if node_port:
+            key = f"{protocol} . {node_port}"
+            if not endpoints.cluster:
+                self.elements["no_endpoint_nodeports", key] = "goto refuse"
+            elif plain:
+                self._number("nodeport_endpoints", key, endpoints.cluster)
+                self.elements["service_nodeports", key] = f"goto {self._plain_node_port_chain(len(endpoints.cluster))}"
+            else:
+                self.elements["service_nodeports", key] = f"goto {self._outside_chain(label, protocol, endpoints)}"
         if self.load_balancer_ips and self.spec.loadBalancerSourceRanges:
             self._firewall(label, protocol, port)
 
-    def _outside_chain(self, label: str, protocol: str, port: int, endpoints: PortEndpoints) -> tuple[str, ...]:
-        everywhere = self._targets_chain(label, protocol, port, endpoints, local=False)
+    def _plain_outside_chain(self, count: int) -> str:
+        chain = f"outside-{count}"
+        self.chains[chain] = ("jump mark_for_masquerade", f"goto {self._choice_chain(count)}")
+        return chain
+
+    def _plain_node_port_chain(self, count: int) -> str:
+        chain = f"nodeport-{count}"
+        key = "meta l4proto . th dport . meta priority"
+        self.chains[chain] = (
+            "jump mark_for_masquerade",
+            f"meta priority set numgen random mod {count}",
+            f"meta l4proto {{ tcp, udp, sctp }} dnat to {key} map @nodeport_endpoints",
+        )
+        return chain
+
+    def _outside_chain(self, label: str, protocol: str, endpoints: PortEndpoints) -> str:
+        """The chain of a service's own for connections from outside; its name."""
+        chain = f"external-{label}"
+        if chain not in self.chains:
+            self.chains[chain] = self._outside_rules(label, protocol, endpoints)
+        return chain
+
+    def _outside_rules(self, label: str, protocol: str, endpoints: PortEndpoints) -> tuple[str, ...]:
+        everywhere = self._targets_chain(label, protocol, endpoints, local=False)
         if not self.external_local:
             return ("jump mark_for_masquerade", f"goto {everywhere}")
         own = self.config.family
@@ -237,7 +299,7 @@ class _Builder:
         rules.append("fib saddr type local jump mark_for_masquerade")
         rules.append(f"fib saddr type local goto {everywhere}")
         if endpoints.local:
-            rules.append(f"goto {self._targets_chain(label, protocol, port, endpoints, local=True)}")
+            rules.append(f"goto {self._targets_chain(label, protocol, endpoints, local=True)}")
         else:
             rules.append("drop")
         return tuple(rules)
@@ -255,35 +317,25 @@ class _Builder:
         for address in self.load_balancer_ips:
             self.elements["firewall_ips", f"{address} . {protocol} . {port}"] = f"goto {chain}"
 
-    def _targets_chain(self, label: str, protocol: str, port: int, endpoints: PortEndpoints, *, local: bool) -> str:
+    def _targets_chain(self, label: str, protocol: str, endpoints: PortEndpoints, *, local: bool) -> str:
         """The chain that chooses one of the cluster's or of this node's endpoints; its name."""
         chain = f"{'local' if local else 'service'}-{label}"
         if chain not in self.chains:
-            rules = []
-            if self.config.pod_cidr:
-                for address in self.cluster_ips:
-                    own = self.config.family
-                    rules.append(
-                        f"{own} daddr {address} {own} saddr != {self.config.pod_cidr} jump mark_for_masquerade"
-                    )
             targets = endpoints.local if local else endpoints.cluster
-            if self.affinity_seconds:
-                rules += self._sticky(label, protocol, targets)
-            else:
-                rules.append(self._random(protocol, targets))
-            self.chains[chain] = tuple(rules)
+            sticky = self.affinity_seconds
+            self.chains[chain] = self._sticky(label, protocol, targets) if sticky else self._random(protocol, targets)
         return chain
 
-    def _random(self, protocol: str, targets: tuple[Target, ...]) -> str:
+    def _random(self, protocol: str, targets: tuple[Target, ...]) -> tuple[str, ...]:
         if len(targets) == 1:
-            return f"meta l4proto {protocol} dnat to {self._destination(targets[0])}"
+            return (f"meta l4proto {protocol} dnat to {self._destination(targets[0])}",)
         choices = ", ".join(f"{index} : {each.address} . {each.port}" for index, each in enumerate(targets))
-        return f"meta l4proto {protocol} dnat to numgen random mod {len(targets)} map {{ {choices} }}"
+        return (f"meta l4proto {protocol} dnat to numgen random mod {len(targets)} map {{ {choices} }}",)
 
     def _destination(self, target: Target) -> str:
         return f"{target.address}:{target.port}" if self.config.family == "ip" else f"[{target.address}]:{target.port}"
 
-    def _sticky(self, label: str, protocol: str, targets: tuple[Target, ...]) -> list[str]:
+    def _sticky(self, label: str, protocol: str, targets: tuple[Target, ...]) -> tuple[str, ...]:
         """A client goes where it went before; each endpoint keeps the set of its clients, which the kernel fills."""
         own = self.config.family
         address = "ipv4_addr" if own == "ip" else "ipv6_addr"
@@ -300,7 +352,7 @@ class _Builder:
             )
             known.append(f"{own} saddr @{clients} goto {chain}")
             choices.append(f"{index} : goto {chain}")
-        return [*known, f"numgen random mod {len(targets)} vmap {{ {', '.join(choices)} }}"]
+        return (*known, f"numgen random mod {len(targets)} vmap {{ {', '.join(choices)} }}")
 
     def _udp_flows(self, port: int, node_port: int, endpoints: PortEndpoints) -> None:
         inside = endpoints.local if self.internal_local else endpoints.cluster

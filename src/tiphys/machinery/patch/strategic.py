@@ -264,7 +264,7 @@ def _apply_orders(merged: dict[str, Any], patch: dict[str, Any], schema: PatchSc
 
 def _check_order(members: list[Any], order: list[Any], merge_key: str, name: str) -> None:
     """Members of the patch must be named by the order, and come as it says."""
-    places = {}
+    places: dict[Any, int] = {}
     for place, member in enumerate(order):
         places.setdefault(_identity(_key_in(member, merge_key if isinstance(member, dict) else "")), place)
     last = -1

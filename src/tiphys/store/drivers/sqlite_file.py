@@ -111,8 +111,8 @@ class SqliteFile:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise StoreUnavailable(
-                f"{self._path} has format {version}, written by a newer version; this one reads formats up to {FORMAT}: use "
-                " the newer version, or restore a backup that this one made"
+                f"{self._path} has format {version}, written by a newer version; "
+                f"this one reads formats up to {FORMAT}: use the newer version, or restore a backup that this one made"
             )
         if version == 0:
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -273,9 +273,12 @@ class SqliteFile:
         """Release everything; safe to call twice."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
+                if self._suspect:
+                    self._recover()
                 if self._tidying:
                     self._record_compaction()
-                self._connection.close()
+            with contextlib.suppress(sqlite3.Error):
+                self._connected().close()
             self._connection = None
         if self._lock is not None:
             os.close(self._lock)

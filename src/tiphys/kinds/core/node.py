@@ -53,7 +53,9 @@ def _network_findings(node: Node) -> list[FieldError]:
     path = SPEC.child("podCIDRs")
     for position, network in enumerate(networks):
         found += [invalid(path.index(position), network, text) for text in cidr(network)]
-    if len(networks) > 2 or (len(networks) == 2 and address_family(networks[0].split("/")[0]) == address_family(networks[1].split("/")[0])):
+    if len(networks) > 2 or (
+        len(networks) == 2 and address_family(networks[0].split("/")[0]) == address_family(networks[1].split("/")[0])
+    ):
         found.append(invalid(path, networks, "may specify no more than one CIDR for each IP family"))
     return found
 

@@ -1,0 +1,147 @@
+"""StatefulSets: pods with names and volumes that last, begun, ended and replaced in order."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tiphys.kinds import cells
+from tiphys.kinds.apps.workload import (
+    SPEC,
+    STATUS,
+    clear_status,
+    keep_spec,
+    keep_status,
+    validate_selector_and_template,
+)
+from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
+from tiphys.kinds.core.template import default_template
+from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
+from tiphys.kinds.number_findings import none_negative, not_above, not_decremented, not_negative
+from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.apps_v1 import (
+    RollingUpdateStatefulSetStrategy,
+    StatefulSet,
+    StatefulSetPersistentVolumeClaimRetentionPolicy,
+    StatefulSetUpdateStrategy,
+)
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+
+ROLLING_UPDATE, ON_DELETE = "RollingUpdate", "OnDelete"
+ORDERED, PARALLEL = "OrderedReady", "Parallel"
+RETAIN, DELETE = "Retain", "Delete"
+CHANGEABLE = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy',"
+    " 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
+_CHANGEABLE_FIELDS = ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"]
+
+
+def default(stateful_set: StatefulSet) -> None:
+    spec = stateful_set.spec
+    if not spec.podManagementPolicy:
+        spec.podManagementPolicy = ORDERED
+    if spec.updateStrategy is None:
+        spec.updateStrategy = StatefulSetUpdateStrategy()
+    update = spec.updateStrategy
+    if not update.type:
+        update.type = ROLLING_UPDATE
+        if update.rollingUpdate is None:
+            update.rollingUpdate = RollingUpdateStatefulSetStrategy(partition=0)
+    if update.type == ROLLING_UPDATE and update.rollingUpdate is not None and update.rollingUpdate.partition is None:
+        update.rollingUpdate.partition = 0
+    if spec.persistentVolumeClaimRetentionPolicy is None:
+        spec.persistentVolumeClaimRetentionPolicy = StatefulSetPersistentVolumeClaimRetentionPolicy()
+    retention = spec.persistentVolumeClaimRetentionPolicy
+    retention.whenDeleted = retention.whenDeleted or RETAIN
+    retention.whenScaled = retention.whenScaled or RETAIN
+    if spec.replicas is None:
+        spec.replicas = 1
+    if spec.revisionHistoryLimit is None:
+        spec.revisionHistoryLimit = 10
+    default_template(spec.template)
+    for claim in spec.volumeClaimTemplates or ():
+        if claim.spec.volumeMode is None:
+            claim.spec.volumeMode = "Filesystem"
+        if not claim.status.phase:
+            claim.status.phase = "Pending"
+
+
+def validate(stateful_set: StatefulSet) -> list[FieldError]:
+    spec = stateful_set.spec
+    found: list[FieldError] = []
+    if spec.podManagementPolicy not in (ORDERED, PARALLEL):
+        detail = f"must be '{ORDERED}' or '{PARALLEL}'"
+        found.append(invalid(SPEC.child("podManagementPolicy"), spec.podManagementPolicy or "", detail))
+    found += _update_findings(spec.updateStrategy or StatefulSetUpdateStrategy(), SPEC.child("updateStrategy"))
+    found += _retention_findings(stateful_set)
+    found += none_negative(spec, SPEC, "replicas", "minReadySeconds", "revisionHistoryLimit")
+    if spec.ordinals is not None:
+        found += not_negative(spec.ordinals.start, SPEC.child("ordinals", "start"))
+    for position, claim in enumerate(spec.volumeClaimTemplates or ()):
+        found += validate_claim_spec(claim.spec, SPEC.child("volumeClaimTemplates").index(position).child("spec"))
+    return found + validate_selector_and_template(spec.selector, spec.template, "StatefulSet")
+
+
+def _update_findings(update: StatefulSetUpdateStrategy, path: Path) -> list[FieldError]:
+    rolling, at = update.rollingUpdate, path.child("rollingUpdate")
+    if not update.type:
+        return [required(path)]
+    if update.type == ON_DELETE:
+        detail = f"only allowed for updateStrategy '{ROLLING_UPDATE}'"
+        return [invalid(at, rolling, detail)] if rolling is not None else []
+    if update.type != ROLLING_UPDATE:
+        return [invalid(path, update, f"must be '{ROLLING_UPDATE}' or '{ON_DELETE}'")]
+    if rolling is None:
+        return []
+    found = not_negative(rolling.partition, at.child("partition"))
+    if rolling.maxUnavailable is not None:
+        found += validate_int_or_percent(rolling.maxUnavailable, at.child("maxUnavailable"))
+        if is_zero(rolling.maxUnavailable):
+            found.append(invalid(at.child("maxUnavailable"), rolling.maxUnavailable, "cannot be 0"))
+        found += at_most_hundred_percent(rolling.maxUnavailable, at.child("maxUnavailable"))
+    return found
+
+
+def _retention_findings(stateful_set: StatefulSet) -> list[FieldError]:
+    found: list[FieldError] = []
+    policy = stateful_set.spec.persistentVolumeClaimRetentionPolicy
+    for field in ("whenDeleted", "whenScaled"):
+        value = getattr(policy, field) if policy else None
+        if value is not None and value not in (RETAIN, DELETE):
+            at = SPEC.child("persistentVolumeClaimRetentionPolicy", field)
+            found.append(not_supported(at, value, (DELETE, RETAIN)))
+    return found
+
+
+def validate_update(new: StatefulSet, old: StatefulSet) -> list[FieldError]:
+    kept = {field: getattr(new.spec, field) for field in _CHANGEABLE_FIELDS}
+    if msgspec.structs.replace(old.spec, **kept) != new.spec:
+        return [forbidden(SPEC, CHANGEABLE)]
+    return []
+
+
+def validate_status_update(new: StatefulSet, old: StatefulSet) -> list[FieldError]:
+    status = new.status
+    counts = ("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+    found = none_negative(status, STATUS, *counts, "observedGeneration", "collisionCount")
+    for field in counts[1:]:
+        found += not_above(status, STATUS, field, "replicas", "status.replicas")
+    found += not_above(status, STATUS, "availableReplicas", "readyReplicas", "status.readyReplicas")
+    return found + not_decremented(status.collisionCount, old.status.collisionCount, STATUS.child("collisionCount"))
+
+
+STRATEGY: Strategy[StatefulSet] = Strategy(
+    default=default,
+    prepare_for_create=clear_status,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=keep_spec,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
+    columns=(
+        cells.name_column(),
+        cells.text("Ready", lambda s: f"{s.status.readyReplicas or 0}/{s.spec.replicas or 0}"),
+        cells.age_column(),
+        *cells.container_columns(lambda stateful_set: stateful_set.spec.template),
+    ),
+)

@@ -1,0 +1,119 @@
+"""CronJobs: Jobs made from a template at the moments that a schedule names."""
+
+from __future__ import annotations
+
+import functools
+import zoneinfo
+
+from tiphys.kinds import cells
+from tiphys.kinds.apps.workload import clear_status, keep_status
+from tiphys.kinds.batch import schedule
+from tiphys.kinds.batch.job import default_spec, prepare_for_status_update
+from tiphys.kinds.batch.job_validation import validate_job_spec
+from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.object_meta import validate_annotations, validate_labels
+from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.types.batch_v1 import CronJob
+from tiphys.machinery.duration import age
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
+
+SPEC = Path("spec")
+POLICIES = ("Allow", "Forbid", "Replace")
+NAME_LIMIT_CHARACTERS = 52  # the Jobs' names add eleven
+
+
+def default(cron_job: CronJob) -> None:
+    spec = cron_job.spec
+    if not spec.concurrencyPolicy:
+        spec.concurrencyPolicy = "Allow"
+    if spec.suspend is None:
+        spec.suspend = False
+    if spec.successfulJobsHistoryLimit is None:
+        spec.successfulJobsHistoryLimit = 3
+    if spec.failedJobsHistoryLimit is None:
+        spec.failedJobsHistoryLimit = 1
+    default_spec(spec.jobTemplate.spec)
+
+
+@functools.lru_cache(maxsize=512)
+def is_time_zone(name: str) -> bool:
+    if name in ("UTC", "Etc/UTC"):
+        return True
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def validate(cron_job: CronJob) -> list[FieldError]:
+    spec = cron_job.spec
+    found: list[FieldError] = []
+    if cron_job.metadata.name and len(cron_job.metadata.name) > NAME_LIMIT_CHARACTERS:
+        detail = f"must be no more than {NAME_LIMIT_CHARACTERS} characters"
+        found.append(invalid(Path("metadata.name"), cron_job.metadata.name, detail))
+    if not spec.schedule:
+        found.append(required(SPEC.child("schedule")))
+    else:
+        found += _schedule_findings(spec.schedule, SPEC.child("schedule"))
+    found += none_negative(spec, SPEC, "startingDeadlineSeconds")
+    if spec.timeZone is not None:
+        found += _zone_findings(spec.timeZone, SPEC.child("timeZone"))
+    if spec.concurrencyPolicy not in POLICIES:
+        at = SPEC.child("concurrencyPolicy")
+        found.append(not_supported(at, spec.concurrencyPolicy, POLICIES) if spec.concurrencyPolicy else required(at))
+    path = SPEC.child("jobTemplate")
+    metadata = spec.jobTemplate.metadata
+    found += validate_labels(metadata.labels or {}, path.child("metadata", "labels"))
+    found += validate_annotations(metadata.annotations or {}, path.child("metadata", "annotations"))
+    found += validate_job_spec(spec.jobTemplate.spec, path.child("spec"))
+    return found + none_negative(spec, SPEC, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+
+
+def _schedule_findings(text: str, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    if "TZ" in text:
+        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        return [invalid(path, text, detail)]
+    try:
+        schedule.parse(text)
+    except ValueError as problem:
+        found.append(invalid(path, text, str(problem)))
+    return found
+
+
+def _zone_findings(zone: str, path: Path) -> list[FieldError]:
+    if not zone:
+        return [invalid(path, zone, "timeZone must be nil or non-empty string")]
+    if zone.lower() == "local":
+        return [
+            invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")
+        ]
+    return [] if is_time_zone(zone) else [invalid(path, zone, f"unknown time zone {zone}")]
+
+
+def _last_schedule(cron_job: CronJob, now: float) -> str:
+    moment = cron_job.status.lastScheduleTime
+    return age(moment, now) if moment else cells.NONE
+
+
+STRATEGY: Strategy[CronJob] = Strategy(
+    default=default,
+    prepare_for_create=clear_status,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=prepare_for_status_update,
+    validate=validate,
+    columns=(
+        cells.name_column(),
+        cells.text("Schedule", lambda cron_job: cron_job.spec.schedule),
+        cells.text("Timezone", lambda cron_job: cron_job.spec.timeZone or cells.NONE),
+        cells.text("Suspend", lambda cron_job: "True" if cron_job.spec.suspend else "False"),
+        cells.number("Active", lambda cron_job: len(cron_job.status.active or ())),
+        Column(name="Last Schedule", cell=_last_schedule),
+        cells.age_column(),
+        *cells.container_columns(lambda cron_job: cron_job.spec.jobTemplate.spec.template),
+        cells.text(
+            "Selector", lambda cron_job: cells.selector_text(cron_job.spec.jobTemplate.spec.selector), wide=True
+        ),
+    ),
+)

@@ -1,0 +1,120 @@
+"""Jobs: pods that run to their end, so many of them, so many at a time, with rules for failure and success."""
+
+from __future__ import annotations
+
+from tiphys.kinds import cells
+from tiphys.kinds.apps.workload import keep_status
+from tiphys.kinds.batch.job_validation import validate_job, validate_job_status_update, validate_job_update
+from tiphys.kinds.core.template import default_template
+from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.types.batch_v1 import Job, JobSpec, JobStatus
+from tiphys.kinds.types.meta_v1 import LabelSelector
+from tiphys.machinery import timestamps
+from tiphys.machinery.duration import human_duration
+
+UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
+OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
+BACKOFF_LIMIT, UNLIMITED = 6, 2**31 - 1
+
+
+def default_spec(spec: JobSpec) -> None:
+    """Defaults of a Job and of the template of a CronJob."""
+    if spec.completions is None and spec.parallelism is None:
+        spec.completions = spec.parallelism = 1
+    if spec.parallelism is None:
+        spec.parallelism = 1
+    if spec.backoffLimit is None:
+        spec.backoffLimit = UNLIMITED if spec.backoffLimitPerIndex is not None else BACKOFF_LIMIT
+    if spec.completionMode is None:
+        spec.completionMode = "NonIndexed"
+    if spec.suspend is None:
+        spec.suspend = False
+    if spec.podReplacementPolicy is None:
+        spec.podReplacementPolicy = "Failed" if spec.podFailurePolicy is not None else "TerminatingOrFailed"
+    for rule in (spec.podFailurePolicy.rules if spec.podFailurePolicy else None) or ():
+        for pattern in rule.onPodConditions or ():
+            if not pattern.status:
+                pattern.status = "True"
+    default_template(spec.template)
+
+
+def default(job: Job) -> None:
+    labels = job.spec.template.metadata.labels
+    if labels and not job.metadata.labels:
+        job.metadata.labels = dict(labels)
+    default_spec(job.spec)
+    if not job.spec.manualSelector and job.metadata.uid and not job.metadata.resourceVersion:
+        generate_selector(job)
+
+
+def generate_selector(job: Job) -> None:
+    """A new Job finds its pods by its own uid, unless it brings a selector of its own (manualSelector)."""
+    uid, name = job.metadata.uid or "", job.metadata.name or ""
+    labels = job.spec.template.metadata.labels or {}
+    for key, value in ((OLD_NAME_LABEL, name), (NAME_LABEL, name), (OLD_UID_LABEL, uid), (UID_LABEL, uid)):
+        labels.setdefault(key, value)
+    job.spec.template.metadata.labels = labels
+    if job.spec.selector is None:
+        job.spec.selector = LabelSelector()
+    job.spec.selector.matchLabels = {**(job.spec.selector.matchLabels or {})}
+    job.spec.selector.matchLabels.setdefault(UID_LABEL, uid)
+
+
+def prepare_for_create(job: Job) -> None:
+    job.status = JobStatus()
+    if not job.spec.manualSelector and job.metadata.uid:
+        generate_selector(job)
+
+
+def prepare_for_status_update(new: Job, old: Job) -> None:
+    new.spec = old.spec
+
+
+def status_word(job: Job) -> str:
+    true = {condition.type for condition in job.status.conditions or () if condition.status == "True"}
+    for condition in ("Complete", "Failed"):
+        if condition in true:
+            return condition
+    if job.metadata.deletionTimestamp:
+        return "Terminating"
+    for condition in ("Suspended", "FailureTarget", "SuccessCriteriaMet"):
+        if condition in true:
+            return condition
+    return "Running"
+
+
+def completions_text(job: Job) -> str:
+    done = job.status.succeeded or 0
+    if job.spec.completions is not None:
+        return f"{done}/{job.spec.completions}"
+    parallelism = job.spec.parallelism or 0
+    return f"{done}/1 of {parallelism}" if parallelism > 1 else f"{done}/1"
+
+
+def _duration(job: Job, now: float) -> str:
+    if not job.status.startTime:
+        return ""
+    end = timestamps.seconds(job.status.completionTime) if job.status.completionTime else now
+    return human_duration(end - timestamps.seconds(job.status.startTime))
+
+
+STRATEGY: Strategy[Job] = Strategy(
+    default=default,
+    prepare_for_create=prepare_for_create,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=prepare_for_status_update,
+    validate=validate_job,
+    validate_update=validate_job_update,
+    validate_status_update=validate_job_status_update,
+    columns=(
+        cells.name_column(),
+        cells.text("Status", status_word),
+        cells.text("Completions", completions_text),
+        Column(name="Duration", cell=_duration),
+        cells.age_column(),
+        *cells.container_columns(lambda job: job.spec.template),
+        cells.text("Selector", lambda job: cells.selector_text(job.spec.selector), wide=True),
+    ),
+    fields=lambda job: {"status.successful": str(job.status.succeeded or 0)},
+    default_propagation="Orphan",
+)

@@ -1,0 +1,176 @@
+"""PersistentVolumes: storage of the cluster, to be claimed."""
+
+from __future__ import annotations
+
+from tiphys.kinds import cells
+from tiphys.kinds.apps.workload import keep_status
+from tiphys.kinds.core.affinity_validation import validate_node_selector
+from tiphys.kinds.core.claim_spec_validation import VOLUME_MODES, validate_access_modes
+from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, modes_text
+from tiphys.kinds.core.volume_defaults import default_azure_disk, default_iscsi, default_rbd, default_scale_io
+from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, validate_csi_volume
+from tiphys.kinds.core.volume_validation import validate_host_path
+from tiphys.kinds.object_meta import immutable, subdomain_name
+from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.types.core_v1 import (
+    LocalVolumeSource,
+    PersistentVolume,
+    PersistentVolumeSpec,
+    PersistentVolumeStatus,
+)
+from tiphys.kinds.value_findings import backsteps
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+
+SPEC = Path("spec")
+POLICIES = ("Delete", "Recycle", "Retain")
+SOURCES = tuple(
+    name
+    for name in PersistentVolumeSpec.__struct_fields__
+    if name in OTHER_SOURCES or name in ("hostPath", "local", "csi")
+)
+
+
+def storage_class_of(volume: PersistentVolume) -> str:
+    annotation = (volume.metadata.annotations or {}).get(CLASS_ANNOTATION)
+    return annotation if annotation is not None else volume.spec.storageClassName or ""
+
+
+def default(volume: PersistentVolume) -> None:
+    spec = volume.spec
+    if not volume.status.phase:
+        volume.status.phase = "Pending"
+    if not spec.persistentVolumeReclaimPolicy:
+        spec.persistentVolumeReclaimPolicy = "Retain"
+    if spec.volumeMode is None:
+        spec.volumeMode = "Filesystem"
+    if spec.hostPath is not None and spec.hostPath.type is None:
+        spec.hostPath.type = ""
+    if spec.iscsi is not None:
+        default_iscsi(spec.iscsi)
+    if spec.rbd is not None:
+        default_rbd(spec.rbd)
+    if spec.azureDisk is not None:
+        default_azure_disk(spec.azureDisk)
+    if spec.scaleIO is not None:
+        default_scale_io(spec.scaleIO)
+
+
+def prepare_for_create(volume: PersistentVolume) -> None:
+    volume.status = PersistentVolumeStatus(phase="Pending")
+
+
+def prepare_for_status_update(new: PersistentVolume, old: PersistentVolume) -> None:
+    new.spec = old.spec
+
+
+def validate(volume: PersistentVolume) -> list[FieldError]:
+    return validate_volume_spec(volume.spec, SPEC, volume.metadata.name or "")
+
+
+def validate_volume_spec(spec: PersistentVolumeSpec, path: Path, name: str) -> list[FieldError]:
+    """The spec of a volume, also where a VolumeAttachment holds one."""
+    found = validate_access_modes(spec.accessModes, path.child("accessModes"))
+    storage = (spec.capacity or {}).get("storage")
+    if not spec.capacity:
+        found.append(required(path.child("capacity")))
+    elif storage is None or len(spec.capacity) > 1:
+        found.append(not_supported(path.child("capacity"), spec.capacity, ("storage",)))
+    if storage is not None and storage.amount <= 0:
+        found.append(invalid(path.child("capacity").key("storage"), str(storage), "must be greater than zero"))
+    if spec.persistentVolumeReclaimPolicy not in POLICIES:
+        at = path.child("persistentVolumeReclaimPolicy")
+        found.append(not_supported(at, spec.persistentVolumeReclaimPolicy or "", POLICIES))
+    if spec.nodeAffinity is not None:
+        found += _affinity_findings(spec, path.child("nodeAffinity"))
+    found += _source_findings(spec, path, name)
+    if spec.storageClassName:
+        at = path.child("storageClassName")
+        found += [invalid(at, spec.storageClassName, text) for text in subdomain_name(spec.storageClassName)]
+    if spec.volumeMode is not None and spec.volumeMode not in VOLUME_MODES:
+        found.append(not_supported(path.child("volumeMode"), spec.volumeMode, VOLUME_MODES))
+    return found
+
+
+def _affinity_findings(spec: PersistentVolumeSpec, path: Path) -> list[FieldError]:
+    assert spec.nodeAffinity is not None
+    if spec.nodeAffinity.required is None:
+        return [required(path.child("required"), "must specify required node constraints")]
+    return validate_node_selector(spec.nodeAffinity.required, path.child("required"))
+
+
+def _source_findings(spec: PersistentVolumeSpec, path: Path, name: str) -> list[FieldError]:
+    found: list[FieldError] = []
+    given = [source for source in SOURCES if getattr(spec, source) is not None]
+    if not given:
+        return [required(path, "must specify a volume type")]
+    found += [forbidden(path.child(source), "may not specify more than 1 volume type") for source in given[1:]]
+    source = given[0]
+    at = path.child(source)
+    if spec.hostPath is not None and source == "hostPath":
+        found += validate_host_path(spec.hostPath, at)
+        if spec.hostPath.path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":
+            found.append(forbidden(at, f"may not be '/' for a hostPath mount of {name} with recycle policy"))
+    elif spec.local is not None and source == "local":
+        found += _local_findings(spec.local, spec, path)
+    elif source == "csi":
+        found += validate_csi_volume(spec.csi, at)
+    else:
+        found += OTHER_SOURCES[source](getattr(spec, source), at)
+    return found
+
+
+def _local_findings(source: LocalVolumeSource, spec: PersistentVolumeSpec, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    at = path.child("local", "path")
+    if not source.path:
+        found.append(required(at))
+    found += [invalid(at, source.path, text) for text in backsteps(source.path)]
+    if spec.nodeAffinity is None or spec.nodeAffinity.required is None:
+        found.append(required(path.child("nodeAffinity"), "Local volume requires node affinity"))
+    return found
+
+
+def validate_update(new: PersistentVolume, old: PersistentVolume) -> list[FieldError]:
+    """Where the data is stays for good."""
+    found: list[FieldError] = []
+    for source in SOURCES:
+        if getattr(new.spec, source) != getattr(old.spec, source):
+            detail = "spec.persistentvolumesource is immutable after creation"
+            found.append(forbidden(SPEC.child("persistentvolumesource"), detail))
+            break
+    found += immutable(new.spec.volumeMode, old.spec.volumeMode, SPEC.child("volumeMode"))
+    if old.spec.nodeAffinity is not None:
+        found += immutable(new.spec.nodeAffinity, old.spec.nodeAffinity, SPEC.child("nodeAffinity"))
+    return found
+
+
+def claim_text(volume: PersistentVolume) -> str:
+    claim = volume.spec.claimRef
+    return f"{claim.namespace or ''}/{claim.name or ''}" if claim is not None else ""
+
+
+STRATEGY: Strategy[PersistentVolume] = Strategy(
+    default=default,
+    prepare_for_create=prepare_for_create,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=prepare_for_status_update,
+    validate=validate,
+    validate_update=validate_update,
+    columns=(
+        cells.name_column(),
+        cells.text("Capacity", lambda volume: str((volume.spec.capacity or {}).get("storage", ""))),
+        cells.text("Access Modes", lambda volume: modes_text(volume.spec.accessModes)),
+        cells.text("Reclaim Policy", lambda volume: volume.spec.persistentVolumeReclaimPolicy or ""),
+        Column(
+            name="Status",
+            cell=lambda v, _: "Terminating" if v.metadata.deletionTimestamp else v.status.phase or "",
+        ),
+        cells.text("Claim", claim_text),
+        cells.text("StorageClass", storage_class_of),
+        cells.text("VolumeAttributesClass", lambda volume: volume.spec.volumeAttributesClassName or cells.UNSET),
+        cells.text("Reason", lambda volume: volume.status.reason or ""),
+        cells.age_column(),
+        cells.text("VolumeMode", lambda volume: volume.spec.volumeMode or cells.UNSET, wide=True),
+    ),
+    has_generation=False,
+)

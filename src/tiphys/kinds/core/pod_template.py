@@ -1,0 +1,39 @@
+"""PodTemplates: templates kept as objects of their own."""
+
+from __future__ import annotations
+
+from tiphys.kinds import cells
+from tiphys.kinds.core.template import default_template, validate_template
+from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.core_v1 import PodTemplate
+from tiphys.machinery.field_errors import FieldError, Path, required
+
+
+def default(holder: PodTemplate) -> None:
+    if holder.template is not None:
+        default_template(holder.template)
+
+
+def validate(holder: PodTemplate) -> list[FieldError]:
+    if holder.template is None:
+        return [required(Path("template.spec.containers"))]
+    return validate_template(holder.template, Path("template"))
+
+
+STRATEGY: Strategy[PodTemplate] = Strategy(
+    default=default,
+    validate=validate,
+    columns=(
+        cells.name_column(),
+        *(
+            # Here the containers are not only for wide output: they are all there is to see.
+            cells.text(column.name, lambda holder, column=column: column.cell(holder, 0.0))
+            for column in cells.container_columns(lambda holder: holder.template)
+        ),
+        cells.text(
+            "Pod Labels", lambda holder: cells.pairs_text(holder.template.metadata.labels if holder.template else {})
+        ),
+        cells.age_column(),
+    ),
+    has_status=False,
+)

@@ -1,0 +1,60 @@
+"""PodDisruptionBudgets: how many pods of a selection may be evicted at a time."""
+
+from __future__ import annotations
+
+from tiphys.kinds import cells
+from tiphys.kinds.apps.workload import clear_status, keep_status
+from tiphys.kinds.int_or_percent import at_most_hundred_percent, validate_int_or_percent
+from tiphys.kinds.label_selectors import validate_label_selector
+from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.types.policy_v1 import PodDisruptionBudget
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported
+
+SPEC, STATUS = Path("spec"), Path("status")
+POLICIES = ("AlwaysAllow", "IfHealthyBudget")
+
+
+def validate(budget: PodDisruptionBudget) -> list[FieldError]:
+    spec = budget.spec
+    found: list[FieldError] = []
+    if spec.minAvailable is not None and spec.maxUnavailable is not None:
+        found.append(invalid(SPEC, spec, "minAvailable and maxUnavailable cannot be both set"))
+    for field in ("minAvailable", "maxUnavailable"):
+        value = getattr(spec, field)
+        if value is not None:
+            found += validate_int_or_percent(value, SPEC.child(field))
+            found += at_most_hundred_percent(value, SPEC.child(field))
+    found += validate_label_selector(spec.selector, SPEC.child("selector"))
+    policy = spec.unhealthyPodEvictionPolicy
+    if policy is not None and policy not in POLICIES:
+        found.append(not_supported(SPEC.child("unhealthyPodEvictionPolicy"), policy, POLICIES))
+    return found
+
+
+def prepare_for_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> None:
+    new.spec = old.spec
+
+
+def validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> list[FieldError]:
+    return none_negative(new.status, STATUS, "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+
+
+def _amount(value: int | str | None) -> str:
+    return "N/A" if value is None else str(value)
+
+
+STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
+    prepare_for_create=clear_status,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=prepare_for_status_update,
+    validate=validate,
+    validate_status_update=validate_status_update,
+    columns=(
+        cells.name_column(),
+        Column(name="Min Available", cell=lambda budget, _: _amount(budget.spec.minAvailable)),
+        Column(name="Max Unavailable", cell=lambda budget, _: _amount(budget.spec.maxUnavailable)),
+        cells.number("Allowed Disruptions", lambda budget: budget.status.disruptionsAllowed),
+        cells.age_column(),
+    ),
+)

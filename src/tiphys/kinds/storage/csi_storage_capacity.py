@@ -1,0 +1,40 @@
+"""CSIStorageCapacities: how much a storage driver could still give out at some place."""
+
+from __future__ import annotations
+
+from tiphys.kinds import cells
+from tiphys.kinds.label_selectors import validate_label_selector
+from tiphys.kinds.object_meta import immutable, subdomain_name
+from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.storage_v1 import CSIStorageCapacity
+from tiphys.machinery.field_errors import FieldError, Path, invalid
+
+
+def validate(capacity: CSIStorageCapacity) -> list[FieldError]:
+    name = capacity.storageClassName
+    found = [invalid(Path("storageClassName"), name, text) for text in subdomain_name(name)]
+    for field in ("capacity", "maximumVolumeSize"):
+        amount = getattr(capacity, field)
+        if amount is not None and amount.amount < 0:
+            found.append(invalid(Path(field), str(amount), "must be greater than or equal to 0"))
+    return found + validate_label_selector(capacity.nodeTopology, Path("nodeTopology"))
+
+
+def validate_update(new: CSIStorageCapacity, old: CSIStorageCapacity) -> list[FieldError]:
+    return immutable(new.nodeTopology, old.nodeTopology, Path("nodeTopology")) + immutable(
+        new.storageClassName, old.storageClassName, Path("storageClassName")
+    )
+
+
+STRATEGY: Strategy[CSIStorageCapacity] = Strategy(
+    validate=validate,
+    validate_update=validate_update,
+    columns=(
+        cells.name_column(),
+        cells.text("StorageClassName", lambda capacity: capacity.storageClassName),
+        cells.text("Capacity", lambda capacity: str(capacity.capacity or "0")),
+        cells.age_column(),
+    ),
+    has_generation=False,
+    has_status=False,
+)

@@ -88,7 +88,7 @@ async def test_nodes_are_driven_off_one_in_ten_seconds(cluster: Any) -> None:
         cluster.add_node(name)
     await cluster.steps(2)
     cluster.live_nodes -= {"b", "c", "d", "e"}
-    await cluster.steps(12, seconds=5)
+    await cluster.steps(13, seconds=5)
     counts = []
     for _ in range(4):
         counts.append(sum((UNREACHABLE, "NoExecute") in taints(cluster, n) for n in "bcde"))

@@ -158,6 +158,65 @@ def test_version_two_is_one_document() -> None:
     assert document["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]["type"] == "string"
 
 
+def fields_of(data: bytes) -> dict[int, list[Any]]:
+    """A protobuf message taken apart: by field number, bytes or whole numbers."""
+    found: dict[int, list[Any]] = {}
+    position = 0
+
+    def varint() -> int:
+        nonlocal position
+        number = shift = 0
+        while True:
+            byte = data[position]
+            position += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+
+    while position < len(data):
+        tag = varint()
+        number = varint()
+        if tag & 7 == 2:
+            found.setdefault(tag >> 3, []).append(data[position : position + number])
+            position += number
+        else:
+            found.setdefault(tag >> 3, []).append(number)
+    return found
+
+
+def entries(data: bytes, field: int) -> dict[str, dict[int, list[Any]]]:
+    """A map in protobuf: (name, message) pairs."""
+    pairs = [fields_of(entry) for entry in fields_of(data)[field]]
+    return {pair[1][0].decode(): fields_of(pair[2][0]) for pair in pairs}
+
+
+def test_version_two_in_protobuf_says_the_same() -> None:
+    accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    found = documents().document("/openapi/v2", accept)
+    assert found is not None
+    plain = content("/openapi/v2")
+    top = fields_of(found.body)
+    assert top[1] == [b"2.0"]
+    definitions = entries(top[9][0], 1)
+    assert set(definitions) == set(plain["definitions"])
+    pod = definitions[POD]
+    assert fields_of(pod[22][0]) == {1: [b"object"]}
+    properties = entries(pod[25][0], 1)
+    assert properties["spec"][1] == [b"#/definitions/io.k8s.api.core.v1.PodSpec"]
+    marker = fields_of(pod[31][0])
+    assert marker[1] == [b"x-kubernetes-group-version-kind"]
+    assert json.loads(fields_of(marker[2][0])[2][0]) == [{"group": "", "kind": "Pod", "version": "v1"}]
+    paths = entries(top[8][0], 2)
+    assert set(paths) == set(plain["paths"])
+    create = fields_of(paths["/api/v1/namespaces/{namespace}/pods"][4][0])
+    assert create[5] == [b"createCoreV1NamespacedPod"]
+    body = fields_of(fields_of(fields_of(create[8][0])[1][0])[1][0])
+    assert (body[2], body[3], body[4]) == ([b"body"], [b"body"], [1])
+    query = fields_of(fields_of(fields_of(fields_of(create[8][1])[1][0])[2][0])[3][0])
+    assert (query[4], query[2], query[6]) == ([b"dryRun"], [b"query"], [b"string"])
+
+
 def test_forms_of_a_definition() -> None:
     compact = {
         "type": "object",

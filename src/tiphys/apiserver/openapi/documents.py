@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, is_json
-from tiphys.apiserver.openapi import definitions, operations, swagger
+from tiphys.apiserver.openapi import definitions, operations, protobuf, swagger
 from tiphys.apiserver.openapi.definitions import NO_DESCRIPTION, Schema, SchemaSource
 from tiphys.apiserver.openapi.operations import Kind
 from tiphys.kinds.resource import Resource
@@ -45,7 +45,7 @@ class OpenApiDocuments:
         self._identity = identity
         self._git_version = git_version
         self._custom: tuple[CustomResource, ...] = ()
-        self._documents: dict[str, Document] = {}
+        self._documents: dict[tuple[str, str], Document] = {}
 
     def set_custom(self, resources: Sequence[CustomResource]) -> None:
         """Replace the custom resources."""
@@ -57,19 +57,21 @@ class OpenApiDocuments:
         take JSON."""
         if not path.startswith("/openapi/"):
             return None
-        if not any(is_json(accepted) for accepted in accepted_types(accept)):
-            raise errors.not_acceptable(f"only the following media types are accepted: {JSON}")
         path = path.rstrip("/")
-        found = self._documents.get(path)
+        key = (path, _media_type(path, accept))
+        found = self._documents.get(key)
         if found is None:
-            found = self._build(path)
+            found = self._build(*key)
             if found is not None:
-                self._documents[path] = found
+                self._documents[key] = found
         return found
 
-    def _build(self, path: str) -> Document | None:
+    def _build(self, path: str, media_type: str) -> Document | None:
         if path == "/openapi/v2":
-            return Document(JSON, self._swagger(), f'"{self._hash(self._groups())}"')
+            content = self._swagger()
+            if media_type == JSON:
+                return Document(JSON, msgspec.json.encode(content), f'"{self._hash(self._groups())}"')
+            return Document(media_type, protobuf.document(content), f'"{self._hash(self._groups())}-pb"')
         if path == "/openapi/v3":
             body = msgspec.json.encode({"paths": dict(sorted(self._index().items()))})
             return Document(JSON, body, f'"{hashlib.sha512(body).hexdigest().upper()}"')
@@ -124,23 +126,21 @@ class OpenApiDocuments:
             }
         )
 
-    def _swagger(self) -> bytes:
+    def _swagger(self) -> dict[str, Any]:
         source = self._load()
         definition_of, custom = self._definition_names(source)
         paths: dict[str, Any] = {}
         for group, version in self._groups():
             paths.update(self._paths(group, version, definition_of))
         found = self._definitions(source, custom, _roots([paths]) | set(definition_of.values()), 2)
-        return msgspec.json.encode(
-            {
-                "swagger": "2.0",
-                "info": {"title": "Kubernetes", "version": self._git_version},
-                "paths": {path: swagger.path_item(item) for path, item in sorted(paths.items())},
-                "definitions": dict(sorted(found.items())),
-                "securityDefinitions": {"BearerToken": _BEARER},
-                "security": [{"BearerToken": []}],
-            }
-        )
+        return {
+            "swagger": "2.0",
+            "info": {"title": "Kubernetes", "version": self._git_version},
+            "paths": {path: swagger.path_item(item) for path, item in sorted(paths.items())},
+            "definitions": dict(sorted(found.items())),
+            "securityDefinitions": {"BearerToken": _BEARER},
+            "security": [{"BearerToken": []}],
+        }
 
     def _definition_names(self, source: SchemaSource) -> tuple[dict[Kind, str], dict[str, Schema]]:
         """The definition of every kind, and the schemas of the custom ones by definition."""
@@ -185,6 +185,16 @@ _BEARER = {
 }
 _OBJECT_META = f"{operations.META}.ObjectMeta"
 _LIST_META = f"{operations.META}.ListMeta"
+
+
+def _media_type(path: str, accept: str) -> str:
+    """The form that the client wants most. ApiError 406."""
+    for accepted in accepted_types(accept):
+        if is_json(accepted):
+            return JSON
+        if path == "/openapi/v2" and accepted.media_type in protobuf.MEDIA_TYPES:
+            return protobuf.MEDIA_TYPES[1]
+    raise errors.not_acceptable(f"only the following media types are accepted: {JSON}")
 
 
 def _group_version(path: str) -> tuple[str, str]:

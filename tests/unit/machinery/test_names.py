@@ -1,11 +1,14 @@
 from tiphys.machinery import names
 
 LABEL = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-    "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
+    "end with an "
+    "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 SUBDOMAIN = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+    "start and end "
     "with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
@@ -37,7 +40,8 @@ def test_subdomains():
 def test_dns1035_labels_begin_with_a_letter():
     assert names.dns1035_label("a-1") == []
     assert names.dns1035_label("1-a") == [
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+        "character, "
         "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
         "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
     ]
@@ -62,7 +66,8 @@ def test_label_values_may_be_empty():
     assert names.label_value("") == []
     assert names.label_value("My_value.1") == []
     assert names.label_value("-a") == [
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
+        "must start and "
         "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
         "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
     ]
@@ -98,7 +103,8 @@ def test_keys_and_paths():
     assert names.config_map_key("..") == ["must not be '..'"]
     assert names.config_map_key("..x") == ["must not start with '..'"]
     assert names.config_map_key("a/b") == [
-        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+        "'KEY_NAME',  "
         "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
     ]
     assert names.path_segment_name("system:node") == []

@@ -1,6 +1,7 @@
 """One suite for every driver: what interface.py promises."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -285,3 +286,20 @@ async def test_values_are_shared_not_copied(store):
     assert found.value is value
     assert (await store.range("/")).items[0] is found
     assert (await collect(stream, 1))[0].kv is found
+
+
+async def test_a_watch_that_its_reader_forgets_is_gone(store):
+    async def read_one():
+        async for _ in store.watch("/", 1):
+            break
+
+    for _ in range(3):
+        await read_one()
+    gc.collect()
+    await settle(2)
+    assert len(store._watchers) == 0
+    reader = asyncio.ensure_future(collect(store.watch("/", 1), 1))
+    await settle(2)
+    gc.collect()
+    await store.create("/a", b"")
+    assert [event.kv.key for event in await reader] == ["/a"]

@@ -9,7 +9,9 @@ waits for that write, since it may yet fail. When the driver reports a failure, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
@@ -44,7 +46,8 @@ Decision: TypeAlias = Callable[[KeyValue | None, int], StoreEvent]
 
 
 class WatchStream:
-    """One watch as its reader sees it: an async iterator of batches, ended by `aclose` or the store's end."""
+    """One watch as its reader sees it: an async iterator of batches, ended by `aclose`, by the store's end, or by its
+    reader forgetting it (the store holds on to it only while somebody waits for a batch)."""
 
     def __init__(self, store: EmbeddedStore, watcher: Watcher) -> None:
         self.watcher = watcher
@@ -65,10 +68,12 @@ class WatchStream:
                 continue
             if self._waiting is None:
                 self._waiting = asyncio.get_running_loop().create_future()
+            self._store.awaited.add(self)
             try:
                 await self._waiting
             finally:
                 self._waiting = None
+                self._store.awaited.discard(self)
         raise StopAsyncIteration
 
     def _take(self) -> EventBatch | None:
@@ -96,7 +101,7 @@ class WatchStream:
 
     def end(self) -> None:
         self._ended = True
-        self._store.forget(self)
+        self._store.forget(self.watcher)
         self.wake()
 
     async def aclose(self) -> None:
@@ -114,10 +119,12 @@ class EmbeddedStore:
         self._compaction_interval_seconds = compaction_interval_seconds
         self._state = MvccState()
         self._watchers = Watchers()
-        self._streams: dict[Watcher, WatchStream] = {}
+        self._streams: dict[Watcher, weakref.ref[WatchStream]] = {}
+        self.awaited: set[WatchStream] = set()
         self._name = name
         self._tasks = TaskOwner(name)
         self._serving = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._next_revision = self._state.revision + 1
         self._pending: dict[str, StoreEvent] = {}
         self._under_way: deque[tuple[StoreEvent, asyncio.Future[int]]] = deque()
@@ -138,6 +145,7 @@ class EmbeddedStore:
         self._state = state
         self._next_revision = state.revision + 1
         self._serving = True
+        self._loop = asyncio.get_running_loop()
         self._tasks = TaskOwner(self._name)
         self._tasks.start(self._compact_by_itself(), "compaction")
         self._tasks.start(self._report_progress(), "progress")
@@ -153,7 +161,9 @@ class EmbeddedStore:
             if pending.get(event.kv.key) is event:
                 del pending[event.kv.key]
         for watcher in self._watchers.publish(events):
-            self._streams[watcher].wake()
+            stream = self._streams[watcher]()
+            if stream is not None:
+                stream.wake()
         for event, future in settled:
             if not future.done():
                 future.set_result(event.kv.mod_revision)
@@ -174,14 +184,17 @@ class EmbeddedStore:
 
     async def _ended(self) -> None:
         """End the watches and the tasks; the driver has let the writes under way finish."""
-        for stream in list(self._streams.values()):
+        for stream in self._open_streams():
             stream.end()
         await self._tasks.close()
 
-    def forget(self, stream: WatchStream) -> None:
+    def _open_streams(self) -> list[WatchStream]:
+        return [stream for reference in self._streams.values() if (stream := reference()) is not None]
+
+    def forget(self, watcher: Watcher) -> None:
         """A watch has ended."""
-        self._watchers.remove(stream.watcher)
-        self._streams.pop(stream.watcher, None)
+        self._watchers.remove(watcher)
+        self._streams.pop(watcher, None)
 
     # The protocol.
 
@@ -253,7 +266,15 @@ class EmbeddedStore:
         watcher = Watcher(self._state, prefix, start_revision)
         stream = WatchStream(self, watcher)
         self._watchers.add(watcher)
-        self._streams[watcher] = stream
+        loop = self._loop
+        assert loop is not None
+
+        def forgotten(_: object) -> None:
+            # The garbage collector may run in any thread.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.forget, watcher)
+
+        self._streams[watcher] = weakref.ref(stream, forgotten)
         return stream
 
     async def compact(self, revision: int) -> None:
@@ -281,5 +302,5 @@ class EmbeddedStore:
             await self._advanced.wait()
             await self._clock.sleep(PROGRESS_INTERVAL_SECONDS)
             self._advanced.clear()
-            for stream in list(self._streams.values()):
+            for stream in self._open_streams():
                 stream.progress(self._state.revision)

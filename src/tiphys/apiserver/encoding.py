@@ -1,8 +1,8 @@
-"""Request bodies to objects: JSON and YAML, leniently as Go reads them, strictly on demand.
+"""Request bodies to objects: JSON, YAML and protobuf, leniently as Go reads them, strictly on demand.
 
 The usual body is decoded straight into its Struct. What that refuses is looked at again as plain JSON: nulls of fields
 that may not be null count as left out. `fieldValidation` decides what unknown and duplicate fields lead to: nothing
-(Ignore), warnings (Warn, when nothing is asked for), or a refusal (Strict). Media types: JSON and YAML; others are 415.
+(Ignore), warnings (Warn, when nothing is asked for), or a refusal (Strict). Other media types are 415.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 import yaml
 
 from tiphys.apiserver import strictness
-from tiphys.kinds import codec
+from tiphys.kinds import codec, protobuf
 from tiphys.machinery import errors
 
 JSON = "application/json"
 YAML = "application/yaml"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-ACCEPTED = (JSON, YAML)
+PROTOBUF = protobuf.MEDIA_TYPE
+ACCEPTED = (JSON, YAML, PROTOBUF)
 FIELD_VALIDATIONS = ("", "Ignore", "Warn", "Strict")
 
 _encode_plain = msgspec.json.Encoder().encode
@@ -78,10 +78,15 @@ def read_yaml(data: bytes) -> Any:
 
 
 def plain_body(data: bytes, content_type: str, kind: str) -> Any:
-    """The plain values of a JSON or YAML body. ApiError 400 or 415."""
+    """The plain values of a body. ApiError 400 or 415."""
     found = media_type(content_type)
     if found == YAML:
         return read_yaml(data)
+    if found == PROTOBUF:
+        try:
+            return protobuf.decode(data)
+        except protobuf.ProtobufError as error:
+            raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
     if found != JSON:
         raise errors.unsupported_media_type(ACCEPTED)
     try:

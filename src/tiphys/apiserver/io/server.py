@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Sequence
 
@@ -13,6 +14,22 @@ from tiphys.apiserver.io.http import SWEEP_SECONDS, Handler, HttpConnection, Htt
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 POLL_SECONDS = 0.02
+IP_FREEBIND = 15
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to a literal address, also to one that no interface has yet: the machine's network may still be in
+    the making when the server starts. OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class HttpServer:
@@ -41,7 +58,11 @@ class HttpServer:
         try:
             for host, port in self._addresses:
                 server = await loop.create_server(
-                    lambda: HttpConnection(self.state), host, port, ssl=self._tls, backlog=BACKLOG, **handshake
+                    lambda: HttpConnection(self.state),
+                    sock=bound_socket(host, port),
+                    ssl=self._tls,
+                    backlog=BACKLOG,
+                    **handshake,
                 )
                 self._servers.append(server)
                 self.ports.append(server.sockets[0].getsockname()[1])
@@ -63,7 +84,7 @@ class HttpServer:
         for connection in [*self.state.connections]:
             connection.close_when_idle()
         deadline = self._clock.monotonic() + grace_seconds
-        while any(connection.busy for connection in self.state.connections) and self._clock.monotonic() < deadline:
+        while self._busy() and self._clock.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
         for connection in [*self.state.connections]:
             task = connection.task
@@ -72,3 +93,6 @@ class HttpServer:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._servers.clear()
+
+    def _busy(self) -> bool:
+        return any(connection.busy for connection in self.state.connections)

@@ -55,7 +55,7 @@ class EncodedBody:
 
     def plain(self) -> Any:
         media = encoding.media_type(self.content_type)
-        as_json = self.content_type if media == encoding.YAML else encoding.JSON
+        as_json = self.content_type if media in (encoding.YAML, encoding.PROTOBUF) else encoding.JSON
         return encoding.plain_body(self.data, as_json, "patch")
 
     @property

@@ -1,0 +1,291 @@
+"""Protobuf request bodies: the four bytes `k8s\\0`, then a runtime.Unknown that wraps the object.
+
+`decode` gives the plain JSON values that the same request would have had as JSON, so that everything after it is the
+same. It reads wire bytes by a table (`schema/protobuf.json`, made by tools/protobuf_table.py). Fields that are not in
+the table are left out, as protobuf has it. Answers are JSON; Tiphys encodes no protobuf. Specified in "API concepts",
+"Protobuf encoding idempotency" and "Resource encodings".
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import functools
+import importlib.resources
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+MAGIC = b"k8s\x00"
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+MAXIMUM_DEPTH = 200
+
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1"
+_UNKNOWN_TYPE_META, _UNKNOWN_RAW, _UNKNOWN_ENCODING = 1, 2, 3
+_EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"
+# Pointers to strings for which the empty string says something else than leaving the field out.
+_MEANT_EMPTY = frozenset({"storageClassName", "volumeAttributesClassName"})
+
+
+class ProtobufError(ValueError):
+    """The bytes are not what they should be; the message says where."""
+
+
+@functools.cache
+def _table() -> dict[str, dict[int, tuple[str, str, str]]]:
+    data = importlib.resources.files("tiphys.kinds.schema").joinpath("protobuf.json").read_bytes()
+    rows = msgspec.json.decode(data, type=dict[str, dict[int, list[str]]])
+    return {
+        message: {number: (row[0], row[1], row[2] if len(row) > 2 else "") for number, row in fields.items()}
+        for message, fields in rows.items()
+    }
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        if position >= len(data) or shift > 63:
+            raise ProtobufError("a number is cut off or too long")
+        byte = data[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+
+
+def _signed(value: int) -> int:
+    value &= 0xFFFFFFFFFFFFFFFF
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _fields(data: memoryview) -> list[tuple[int, int, Any]]:
+    """(field number, wire type, value) in the order of the bytes."""
+    found: list[tuple[int, int, Any]] = []
+    position, end = 0, len(data)
+    while position < end:
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, position = _varint(data, position)
+            found.append((number, wire, value))
+            continue
+        if wire == 2:
+            length, position = _varint(data, position)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ProtobufError(f"wire type {wire} is not used by Kubernetes")
+        if position + length > end:
+            raise ProtobufError("a field is longer than its message")
+        found.append((number, wire, data[position : position + length]))
+        position += length
+    return found
+
+
+def _text(data: memoryview) -> str:
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ProtobufError(f"a string is not UTF-8: {error.reason}") from None
+
+
+def _scalar(kind: str, wire: int, value: Any) -> Any:
+    if kind == "string" and wire == 2:
+        return _text(value)
+    if kind == "bytes" and wire == 2:
+        return base64.b64encode(value).decode()
+    if kind == "int" and wire == 0:
+        return _signed(value)
+    if kind == "bool" and wire == 0:
+        return bool(value)
+    if kind == "double" and wire == 1:
+        return struct.unpack("<d", value)[0]
+    raise ProtobufError(f"a {kind} cannot have wire type {wire}")
+
+
+_ZERO = {"string": "", "bytes": "", "int": 0, "bool": False, "double": 0.0}
+
+
+def _value(kind: str, wire: int, value: Any, depth: int) -> Any:
+    if kind in _ZERO:
+        return _scalar(kind, wire, value)
+    if wire != 2:
+        raise ProtobufError(f"a message cannot have wire type {wire}")
+    special = _SPECIAL.get(kind)
+    return special(value, depth) if special is not None else _message(kind, value, depth)
+
+
+def _map_entry(kind: str, data: memoryview, depth: int) -> tuple[str, Any]:
+    key, found = "", _ZERO.get(kind)
+    for number, wire, value in _fields(data):
+        if number == 1:
+            key = _scalar("string", wire, value)
+        elif number == 2:
+            found = _value(kind, wire, value, depth)
+    return key, {} if found is None else found
+
+
+def _message(name: str, data: memoryview, depth: int) -> dict[str, Any]:
+    """The plain object of a message's bytes."""
+    if depth > MAXIMUM_DEPTH:
+        raise ProtobufError("messages are nested too deeply")
+    rows = _table()[name]
+    found: dict[str, Any] = {}
+    for number, wire, value in _fields(data):
+        row = rows.get(number)
+        if row is None:
+            continue
+        key, kind, flags = row
+        if not flags:
+            found[key] = _value(kind, wire, value, depth + 1)
+        elif "m" in flags:
+            map_key, map_value = _map_entry(kind, value, depth + 1)
+            found.setdefault(key, {})[map_key] = map_value
+        elif "r" in flags:
+            if wire == 0 or kind not in ("int", "bool"):
+                found.setdefault(key, []).append(_value(kind, wire, value, depth + 1))
+            else:
+                raise ProtobufError(f"{key}: packed numbers are not used by Kubernetes")
+        else:
+            plain = _value(kind, wire, value, depth + 1)
+            if "i" in flags:
+                found.update(plain)
+            elif "z" not in flags or plain or (plain == "" and key in _MEANT_EMPTY):
+                found[key] = plain
+    return found
+
+
+def _numbers(data: memoryview) -> dict[int, Any]:
+    return {number: value for number, _, value in _fields(data)}
+
+
+def _moment(data: memoryview) -> tuple[datetime.datetime, int]:
+    fields = _numbers(data)
+    seconds, nanos = _signed(fields.get(1, 0)), fields.get(2, 0)
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC), nanos
+    except (OverflowError, ValueError, OSError):
+        raise ProtobufError(f"a time is out of range: {seconds} s") from None
+
+
+def _time(data: memoryview, depth: int) -> str | None:
+    if not data:
+        return None
+    return _moment(data)[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _micro_time(data: memoryview, depth: int) -> str | None:
+    if not data:
+        return None
+    moment, nanos = _moment(data)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{nanos // 1000:06}Z"
+
+
+def _duration(data: memoryview, depth: int) -> str:
+    return f"{_signed(_numbers(data).get(1, 0)) / 1e9:g}s"
+
+
+def _quantity(data: memoryview, depth: int) -> str:
+    value = _numbers(data).get(1)
+    return _text(value) if value is not None else "0"
+
+
+def _int_or_string(data: memoryview, depth: int) -> int | str:
+    fields = _numbers(data)
+    if fields.get(1, 0) == 1:
+        return _text(fields[3]) if 3 in fields else ""
+    return _signed(fields.get(2, 0))
+
+
+def _raw_json(data: memoryview, depth: int) -> Any:
+    raw = _numbers(data).get(1)
+    if raw is None or not len(raw):
+        return None
+    if bytes(raw[:4]) == MAGIC:
+        return decode(bytes(raw), depth + 1)
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        raise ProtobufError(f"an embedded object is not JSON: {error}") from None
+
+
+def _list_of_text(data: memoryview, depth: int) -> list[str]:
+    return [_text(value) for number, _, value in _fields(data) if number == 1]
+
+
+_PROPS = f"{_EXTENSIONS}.JSONSchemaProps"
+
+
+def _props_or_array(data: memoryview, depth: int) -> Any:
+    fields = _fields(data)
+    many = [_message(_PROPS, value, depth + 1) for number, _, value in fields if number == 2]
+    one = [_message(_PROPS, value, depth + 1) for number, _, value in fields if number == 1]
+    return many or (one[0] if one else {})
+
+
+def _props_or_bool(data: memoryview, depth: int) -> Any:
+    fields = _numbers(data)
+    return _message(_PROPS, fields[2], depth + 1) if 2 in fields else bool(fields.get(1, 0))
+
+
+def _props_or_strings(data: memoryview, depth: int) -> Any:
+    fields = _numbers(data)
+    if 1 in fields:
+        return _message(_PROPS, fields[1], depth + 1)
+    return [_text(value) for number, _, value in _fields(data) if number == 2]
+
+
+_SPECIAL: dict[str, Callable[[memoryview, int], Any]] = {
+    f"{_META}.Time": _time,
+    f"{_META}.MicroTime": _micro_time,
+    f"{_META}.Duration": _duration,
+    f"{_META}.FieldsV1": _raw_json,
+    f"{_META}.Verbs": _list_of_text,
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": _quantity,
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": _raw_json,
+    "io.k8s.api.authentication.v1.ExtraValue": _list_of_text,
+    "io.k8s.api.authorization.v1.ExtraValue": _list_of_text,
+    "io.k8s.api.certificates.v1.ExtraValue": _list_of_text,
+    "io.k8s.api.certificates.v1beta1.ExtraValue": _list_of_text,
+    f"{_EXTENSIONS}.JSON": _raw_json,
+    f"{_EXTENSIONS}.JSONSchemaPropsOrArray": _props_or_array,
+    f"{_EXTENSIONS}.JSONSchemaPropsOrBool": _props_or_bool,
+    f"{_EXTENSIONS}.JSONSchemaPropsOrStringArray": _props_or_strings,
+}
+
+
+@functools.lru_cache(maxsize=1024)
+def _definition_of(api_version: str, kind: str) -> str:
+    """The message of an apiVersion and kind. ProtobufError for one that is not known."""
+    group, _, version = api_version.rpartition("/")
+    package = {"": "core", "apiextensions.k8s.io": "", "apiregistration.k8s.io": ""}.get(group, group.split(".")[0])
+    candidates = [f"io.k8s.api.{package}.{version}.{kind}", f"{_META}.{kind}"]
+    if group == "apiextensions.k8s.io":
+        candidates = [f"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{version}.{kind}", candidates[1]]
+    if group == "apiregistration.k8s.io":
+        candidates = [f"io.k8s.kube-aggregator.pkg.apis.apiregistration.{version}.{kind}", candidates[1]]
+    for candidate in candidates:
+        if candidate in _table():
+            return candidate
+    raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
+
+
+def decode(body: bytes, depth: int = 0) -> dict[str, Any]:
+    """The plain object, with its apiVersion and kind. ProtobufError."""
+    if body[:4] != MAGIC:
+        raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    api_version = kind = ""
+    raw = memoryview(b"")
+    for number, _, value in _fields(memoryview(body)[4:]):
+        if number == _UNKNOWN_TYPE_META:
+            names = {n: _text(v) for n, _, v in _fields(value)}
+            api_version, kind = names.get(1, ""), names.get(2, "")
+        elif number == _UNKNOWN_RAW:
+            raw = value
+        elif number == _UNKNOWN_ENCODING and len(value):
+            raise ProtobufError(f"content encoding {_text(value)!r} is not supported")
+    return {"apiVersion": api_version, "kind": kind, **_message(_definition_of(api_version, kind), raw, depth)}

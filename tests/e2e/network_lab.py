@@ -1,4 +1,4 @@
-"""A small network for tests: a node with pods on a bridge and something outside, each in a network namespace of its own."""
+"""A small network for tests: a node with pods on a bridge and something outside, each in a namespace of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,8 +81,7 @@ class Lab:
         """Answers each connection with the role and the peer's address."""
 
         def listen() -> socket.socket:
-            listener = socket.create_server(("0.0.0.0", port), backlog=64)
-            return listener
+            return socket.create_server(("0.0.0.0", port), backlog=64)
 
         listener = self.run(role, listen)
         self._servers.append(listener)
@@ -139,10 +138,8 @@ class Lab:
 
     def destroy(self) -> None:
         for server in self._servers:
-            try:
+            with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             server.close()
         for name in namespace.names():
             if name.startswith(f"{self._prefix}-"):

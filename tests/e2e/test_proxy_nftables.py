@@ -85,7 +85,7 @@ class World:
                 each.metadata.resourceVersion = str(self._version)
             self.informers.informer(kind).replace(chosen, str(self._version))
         async with asyncio.timeout(10):
-            while self.proxy.health.transactions == before:
+            while self.proxy.health.transactions == before:  # noqa: ASYNC110 (a real kernel in real time)
                 await asyncio.sleep(0.002)
 
 

@@ -27,7 +27,7 @@ from tiphys.proxy.rules import RulesConfig, UdpFlow, service_rules
 
 log = logging.getLogger(__name__)
 
-_SERVICE_INDEX = "service"
+_SERVICE_INDEX = "proxy-service"
 _PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 
 

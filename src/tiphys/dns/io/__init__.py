@@ -1,0 +1,1 @@
+"""Everything of this package that touches a socket, disk, process or the kernel."""

@@ -283,3 +283,26 @@ async def test_the_event_loop_may_end_before_the_store(tmp_path):
     store = await started(tmp_path / "state.db")
     assert await everything(store) == {"/a": (b"1", 2, 2)}
     await store.close()
+
+
+async def test_a_writer_that_breaks_stops_the_store(tmp_path, monkeypatch):
+    store = await started(tmp_path / "state.db")
+    stream = store.watch("/", 1)
+    await anext(stream)
+    reading = asyncio.ensure_future(anext(stream))
+
+    def broken(file, events):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(SqliteFile, "append", broken)
+    with pytest.raises(StoreUnavailable, match="the store's writer failed"):
+        await store.create("/a", b"")
+    with pytest.raises(StopAsyncIteration):
+        await reading
+    with pytest.raises(StoreUnavailable, match="the store is not open"):
+        await store.create("/a", b"")
+    await store.close()
+    monkeypatch.undo()
+    store = await started(tmp_path / "state.db")
+    assert store.revision == 1
+    await store.close()

@@ -184,9 +184,12 @@ class EmbeddedStore:
 
     async def _ended(self) -> None:
         """End the watches and the tasks; the driver has let the writes under way finish."""
+        self._end_streams()
+        await self._tasks.close()
+
+    def _end_streams(self) -> None:
         for stream in self._open_streams():
             stream.end()
-        await self._tasks.close()
 
     def _open_streams(self) -> list[WatchStream]:
         return [stream for reference in self._streams.values() if (stream := reference()) is not None]

@@ -178,9 +178,10 @@ class SqliteStore(EmbeddedStore):
     def _write_failed(self, reason: str, for_good: bool) -> None:
         self._epoch += 1
         self._outbox = []
+        self._failed(reason)
         if for_good:
             self._serving = False
-        self._failed(reason)
+            self._end_streams()
 
     def _release(self, released: Released) -> None:
         if self._writer is not None:

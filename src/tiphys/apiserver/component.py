@@ -13,6 +13,7 @@ from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver.admission import table
 from tiphys.apiserver.admission.interface import AdmissionRequest
+from tiphys.apiserver.allocation import ServiceAllocator
 from tiphys.apiserver.authn import reviews as token_reviews
 from tiphys.apiserver.authn.component import KEY_SET_PATH, Authn, AuthnConfig, build_authn
 from tiphys.apiserver.authn.identity import UserInfo, authenticated
@@ -22,7 +23,6 @@ from tiphys.apiserver.authz.chain import StandardAuthorizer
 from tiphys.apiserver.authz.interface import Attributes, Authorizer, Decision
 from tiphys.apiserver.bootstrap import io as bootstrap
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
-from tiphys.apiserver.allocation import ServiceAllocator
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.discovery.document import Document
 from tiphys.apiserver.discovery.health import HealthChecks
@@ -37,6 +37,7 @@ from tiphys.apiserver.io.inprocess import InProcessTransport
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.server import HttpServer
 from tiphys.apiserver.io.tls import server_context
+from tiphys.apiserver.io.tunnel import Proxies, kubelet_tls
 from tiphys.apiserver.io.verbs import Verbs
 from tiphys.apiserver.io.watching import BOOKMARK_SECONDS, WatchHub
 from tiphys.apiserver.io.writes import Writer
@@ -124,6 +125,7 @@ class ApiServer:
         self._handler: ApiHandler | None = None
         self._server: HttpServer | None = None
         self._ready = False
+        self._proxies = self._build_proxies()
 
     # -- start and stop
 
@@ -173,6 +175,7 @@ class ApiServer:
         if self._server is not None:
             await self._server.stop(self._config.stop_grace_seconds)
             self._server = None
+        await self._proxies.close()
         await self._feed.stop()
         await self._owner.close()
 
@@ -263,7 +266,7 @@ class ApiServer:
             reads=self._reads,
             hub=self.hub,
             documents=self._documents(),
-            proxies=None,
+            proxies=self._proxies,
             metrics=self.metrics,
             clock=self._clock,
             limits=config.limits,
@@ -271,6 +274,13 @@ class ApiServer:
         )
         self._add_gauges(handler)
         return handler
+
+    def _build_proxies(self) -> Proxies:
+        config = self._config
+        tls = None
+        if config.kubelet_client_cert_file:
+            tls = kubelet_tls(config.kubelet_client_cert_file, config.kubelet_client_key_file, config.kubelet_ca_file)
+        return Proxies(self.caches, tls, self._random.randrange)
 
     def _documents(self) -> ServerDocuments:
         build = BuildInfo()

@@ -10,7 +10,7 @@ import gzip
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import yaml
@@ -29,6 +29,7 @@ from tiphys.apiserver.io.dispatch import Dispatch
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.streams import WatchStream
+from tiphys.apiserver.io.tunnel import Proxies
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.permissions import attributes_of
@@ -40,14 +41,6 @@ from tiphys.machinery.errors import ApiError
 log = logging.getLogger(__name__)
 
 GZIP_FROM_BYTES = 128 * 1024
-
-
-class Proxies(Protocol):
-    """Streams to kubelets and services."""
-
-    def serves(self, call: Call) -> bool: ...
-
-    async def serve(self, call: Call, info: RequestInfo, request: HttpRequest, connection: HttpConnection) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +64,7 @@ class ApiHandler:
         reads: Reads,
         hub: WatchHub,
         documents: ServerDocuments,
-        proxies: Proxies | None,
+        proxies: Proxies,
         metrics: Metrics,
         clock: Clock,
         limits: Limits,
@@ -212,10 +205,10 @@ class ApiHandler:
             query=query,
             body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
         )
-        if self._proxies is not None and self._proxies.serves(call):
+        self._dispatch.check(call)
+        if self._proxies.serves(call):
             await self._proxies.serve(call, info, request, connection)
             return 101 if request.upgrade else 200
-        self._dispatch.check(call)
         accepted = negotiation.negotiate(headers.get("accept", ""))
         if info.verb == "watch":
             return await self._watch(call, accepted, request, connection)

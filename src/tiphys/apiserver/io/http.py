@@ -84,6 +84,12 @@ def _resumed(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> Generator[
                 return
 
 
+async def in_task() -> None:
+    """Return inside a task, which timeouts and clients need (handlers begin outside of one)."""
+    if asyncio.current_task() is None:
+        await asyncio.sleep(0)
+
+
 class HttpServerState:
     """What the connections of one server share."""
 

@@ -9,6 +9,7 @@ from tiphys.apiserver import lists, selection
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.forms import ListHead
 from tiphys.apiserver.io.feed import Feed
+from tiphys.apiserver.io.http import in_task
 from tiphys.apiserver.rest.call import Call
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Collection, Entry, WindowExceeded
@@ -41,6 +42,7 @@ class Reads:
         """Wait a little for a revision that a client knows already. ApiError 504."""
         if revision is None or revision <= self.caches.revision:
             return
+        await in_task()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._feed.reached(revision)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.forms import Form, encode_event, encode_other
-from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk
+from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk, in_task
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import CacheEvent, Collection
@@ -177,6 +176,7 @@ class WatchStream:
         """Wait until the client has taken most of what was sent; cut it off when it takes nothing."""
         connection = self._connection
         while not connection.closed and connection.outstanding_bytes > PIECE_BYTES:
+            await in_task()
             try:
                 async with asyncio.timeout(STUCK_SECONDS):
                     await connection.drain()

@@ -130,9 +130,9 @@ class Verbs:
         for attempt in range(create.GENERATE_ATTEMPTS):
             create.prepare(context, obj)
             self.admit(context, "CREATE", obj, None, call.query)
+            create.refuse(context, obj, create.findings(context, obj))
             ended = self._hook(context, obj, None)
             try:
-                create.refuse(context, obj, create.findings(context, obj))
                 warnings += resource.strategy.warnings(obj)
                 return Outcome(code=201, entry=await self._created(context, obj), warnings=tuple(warnings))
             except KeyExists:
@@ -199,9 +199,9 @@ class Verbs:
             asked = new.metadata.resourceVersion
             prepare(context, new, old)
             self.admit(context, "UPDATE", new, old, call.query)
+            create.refuse(context, new, findings(context, new, old))
             ended = self._hook(context, new, old)
             try:
-                create.refuse(context, new, findings(context, new, old))
                 written = await self._changed(context, entry, new, old)
                 warnings += call.resource.strategy.warnings(new)
                 return Outcome(entry=written, warnings=tuple(warnings))

@@ -36,7 +36,9 @@ def apply_patch(patch_type: str, patch: Any, current: Any, wanted: type[Any]) ->
     except PatchTooLarge as error:
         raise errors.ApiError(413, "RequestEntityTooLarge", str(error)) from error
     except PatchNotApplicable as error:
-        raise errors.ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {error}") from error
+        raise errors.ApiError(
+            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
+        ) from error
     except MalformedPatch as error:
         raise errors.bad_request(str(error)) from error
 

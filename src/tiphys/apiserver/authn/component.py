@@ -4,13 +4,13 @@ out."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiphys.aio.clock import Clock
 from tiphys.apiserver.authn import token_file, tokens
 from tiphys.apiserver.authn.authenticator import Authenticator, websocket_authorization
-from tiphys.apiserver.authn.certificate import CertificateIdentity
+from tiphys.apiserver.authn.certificate import CertificateIdentities, CertificateIdentity
 from tiphys.apiserver.authn.identity import UserInfo, authenticated
 from tiphys.apiserver.authn.interface import HttpRequestHead, PeerCertificate
 from tiphys.apiserver.authn.service_accounts import ServiceAccountTokens
@@ -50,6 +50,7 @@ class Authn:
     clock: Clock
     issuer_document: bytes
     key_set: bytes
+    certificates: CertificateIdentities = field(default_factory=CertificateIdentities)
 
     async def authenticate(self, request: HttpRequestHead, peer_certificate: PeerCertificate | None) -> UserInfo | None:
         """None for a request without credentials (the caller makes it anonymous or refuses). ApiError 401."""
@@ -63,6 +64,8 @@ class Authn:
         return self.authenticator.authenticate(authorization, certificate, self.clock.now())
 
     def _identity(self, peer: PeerCertificate) -> CertificateIdentity | None:
+        if peer.der:
+            return self.certificates.of(peer.der)
         if not peer.common_name:
             return None
         user = authenticated(UserInfo(peer.common_name, "", peer.organizations, peer.extra))

@@ -11,10 +11,12 @@ from tiphys.apiserver.authn.identity import UserInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerCertificate:
-    """The client certificate of a connection, verified in the TLS handshake; parsed once a connection."""
+    """The client certificate of a connection, verified in the TLS handshake; parsed once a connection. `der` is
+    the whole certificate (b"" where only the names are known)."""
 
     common_name: str
     organizations: tuple[str, ...] = ()
+    der: bytes = b""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

@@ -31,5 +31,7 @@ def peer_certificate(transport: asyncio.BaseTransport) -> PeerCertificate | None
         for key, value in group:
             names.setdefault(key, []).append(value)
     return PeerCertificate(
-        common_name=(names.get("commonName") or [""])[-1], organizations=tuple(names.get("organizationName", ()))
+        common_name=(names.get("commonName") or [""])[-1],
+        organizations=tuple(names.get("organizationName", ())),
+        der=tls.getpeercert(binary_form=True) or b"",
     )

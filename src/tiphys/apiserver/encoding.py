@@ -86,6 +86,11 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
         try:
             return protobuf.decode(data)
         except protobuf.ProtobufError as error:
+            raise errors.bad_request(f"the body cannot be read as protobuf: {error}") from error
+    if found == PROTOBUF:
+        try:
+            return protobuf.decode(data)
+        except protobuf.ProtobufError as error:
             raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
     if found != JSON:
         raise errors.unsupported_media_type(ACCEPTED)
@@ -108,9 +113,11 @@ def decode_body(
     `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind."""
     if field_validation not in FIELD_VALIDATIONS:
         raise invalid_field_validation(field_validation)
-    if media_type(content_type) != JSON:
-        plain = plain_body(data, content_type, kind)
-        data = _encode_plain(plain)
+    media = media_type(content_type)
+    if media == PROTOBUF:  # what is unknown to the server has no name there, so there is nothing to warn of
+        return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind), []
+    if media != JSON:
+        data = _encode_plain(plain_body(data, content_type, kind))
     try:
         obj = codec.decode(data, wanted)
     except msgspec.ValidationError:

@@ -6,7 +6,7 @@ Before adopting, the owner is read from the server once more: a cache may not kn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,8 +36,9 @@ def selector_of(owner: Any) -> labels.Selector:
     return labels.from_object(selector)
 
 
-def claim(view: View, owner: Any, kind: type[T], *, adopts_finished: bool = True) -> Claim:
-    """What of a kind belongs to the owner, in the owner's namespace (needs `controller_index` on the kind)."""
+def claim(view: View, owner: Any, kind: type[T], *, adopts: Callable[[T], bool] = lambda _: True) -> Claim:
+    """What of a kind belongs to the owner, in the owner's namespace (needs `controller_index` on the kind). Only strays
+    for which `adopts` holds are taken."""
     selector = selector_of(owner)
     meta: meta_v1.ObjectMeta = owner.metadata
     owned: list[T] = []
@@ -53,6 +54,7 @@ def claim(view: View, owner: Any, kind: type[T], *, adopts_finished: bool = True
             for obj in view.orphans(kind, meta.namespace or "")
             if selector.matches(obj.metadata.labels)  # type: ignore[attr-defined]
             and obj.metadata.deletionTimestamp is None  # type: ignore[attr-defined]
+            and adopts(obj)
         ]
         if strays:
             request = live_request(owner)

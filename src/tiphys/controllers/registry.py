@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from tiphys.controllers import (
+    cluster_role_aggregation,
+    daemonset,
+    disruption,
     endpoints,
     endpointslice,
+    endpointslice_mirroring,
     namespace,
     node_ipam,
     pod_garbage,
@@ -12,12 +16,16 @@ from tiphys.controllers import (
     replicationcontroller,
     root_ca,
     serviceaccount,
+    ttl_after_finished,
 )
 from tiphys.controllers.config import ControllersConfig
 from tiphys.controllers.controller import Controller
+from tiphys.controllers.cronjob import controller as cronjob
 from tiphys.controllers.deployment import controller as deployment
+from tiphys.controllers.job import controller as job
 from tiphys.controllers.node_lifecycle import controller as node_lifecycle
 from tiphys.controllers.node_lifecycle import eviction
+from tiphys.controllers.statefulset import controller as statefulset
 
 
 def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
@@ -29,8 +37,16 @@ def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
         deployment.CONTROLLER,
         replicaset.CONTROLLER,
         replicationcontroller.CONTROLLER,
+        job.CONTROLLER,
+        cronjob.CONTROLLER,
+        daemonset.CONTROLLER,
+        statefulset.CONTROLLER,
+        disruption.CONTROLLER,
+        ttl_after_finished.CONTROLLER,
+        cluster_role_aggregation.CONTROLLER,
         endpoints.CONTROLLER,
         endpointslice.controller(config.max_endpoints_per_slice),
+        endpointslice_mirroring.CONTROLLER,
         node_lifecycle.controller(config),
         eviction.controller(),
         pod_garbage.controller(config.terminated_pod_threshold),

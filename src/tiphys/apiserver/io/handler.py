@@ -171,7 +171,8 @@ class ApiHandler:
                 if not self._anonymous:
                     raise errors.unauthorized()
                 user = identity.anonymous()
-            elif "authorization" not in headers:
+            elif peer.certificate is not None and not _has_token(headers):
+                # A certificate belongs to its connection, a token (also one in a WebSocket's protocols) to its request.
                 peer.user = user = identity.authenticated(user)
             else:
                 user = identity.authenticated(user)
@@ -305,6 +306,10 @@ class ApiHandler:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
         connection.respond(request, error.code, encode_other(error.status()) + b"\n", b"application/json", extra)
         return error.code
+
+
+def _has_token(headers: Mapping[str, str]) -> bool:
+    return "authorization" in headers or "sec-websocket-protocol" in headers
 
 
 @dataclass(slots=True)

@@ -184,7 +184,7 @@ class Scheduler:
             now=self._clock.now(),
             nominated_node_name=action.nominated_node_name,
         )
-        if patch is not None:
+        if patch is not None and action.pod.uid not in self.core.assumed:
             await self._patch_status(action.pod, patch)
 
     async def _evict(self, victim: PodInfo, action: Wait) -> None:
@@ -203,10 +203,12 @@ class Scheduler:
         self._events.report(events.preempted(victim.pod, action.pod.pod, node_name, action.scheduler_name))
 
     async def _patch_status(self, pod: PodInfo, patch: dict[str, Any]) -> None:
+        """Of this very pod: one that was made anew under its name is left alone."""
+        patch = {"metadata": {"uid": pod.pod.metadata.uid}, **patch}
         try:
             written = await self._client.patch(core_v1.Pod, pod.namespace, pod.name, patch, subresource="status")
         except ApiError as error:
-            if error.code != 404:
+            if error.code not in (404, 409):
                 log.info("status of %s: %s", pod.key, error)
             return
         self._pods.observe_write(written)

@@ -300,11 +300,10 @@ class SchedulerCore:
         if queued is None:
             return
         self.cluster.remove_pod(uid)
-        if current is None or current.metadata.uid != queued.pod.pod.metadata.uid or current.spec.nodeName:
-            return
-        queued.pod = self.shapes.info(current)
-        if not queued.pod.terminating:
-            self.queue.put_back(queued, now)
+        if current is not None and current.metadata.uid == queued.pod.pod.metadata.uid and not current.spec.nodeName:
+            queued.pod = self.shapes.info(current)
+            if not queued.pod.terminating:
+                self.queue.put_back(queued, now)
         self._event(EventKind.POD_DELETE, assigned(queued.pod, ""), None, now)
 
     def retry(self, pod: PodInfo, now: float) -> None:

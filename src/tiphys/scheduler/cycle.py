@@ -31,7 +31,7 @@ ROUNDS_SKIPPED = 15
 class RandomSource(Protocol):
     """`random.Random` will do."""
 
-    def randrange(self, stop: int) -> int: ...
+    def randrange(self, stop: int, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

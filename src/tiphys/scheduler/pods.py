@@ -117,6 +117,8 @@ class PodShape:
     """Names of PersistentVolumeClaims; True for the claim of an ephemeral volume."""
     owner: tuple[str, str] = ("", "")
     """Kind and name of the controller, which decides the default spreading."""
+    wants_devices: bool = False
+    in_group: bool = False
 
     @property
     def namespace(self) -> str:
@@ -196,6 +198,8 @@ class PodShapes:
                 [(c.image, c.resources, c.ports, c.restartPolicy) for c in spec.initContainers or ()],
                 [(s.name, s.allocatedResources, s.resources) for s in statuses or ()],
                 _claims(pod),
+                bool(spec.resourceClaims),
+                spec.schedulingGroup is not None,
             )
         )
         found = self.shapes.get(key)
@@ -248,6 +252,8 @@ class PodShapes:
             ),
             claims=_claims(pod),
             owner=owner,
+            wants_devices=bool(spec.resourceClaims),
+            in_group=spec.schedulingGroup is not None,
         )
 
 

@@ -228,3 +228,45 @@ def test_a_profile_refuses_names_that_are_no_plugin() -> None:
         assert str(error) == "profile 'default-scheduler' names unknown plugins: Nothing"
     else:
         raise AssertionError("expected a ValueError")
+
+
+def test_a_claim_for_one_pod_is_not_shared() -> None:
+    found = cluster(node("a"))
+    bound = claim(volumeName="pv")
+    bound.metadata.annotations = {"pv.kubernetes.io/bind-completed": "yes"}
+    bound.spec.accessModes = ["ReadWriteOncePod"]
+    found.volumes.claims["default", "data"] = bound
+    found.volumes.volumes["pv"] = volume("pv", "a")
+    assert cycle(found, with_claim()).explain()[0].rejection is None
+    user = with_claim()
+    user.metadata.uid = user.metadata.name = "user"
+    user.spec.nodeName = "a"
+    found.set_pod(SHAPES.info(user))
+    assert failed_scheduling(cycle(found, with_claim()).diagnosis()) == (
+        "0/1 nodes are available: 1 node has pod using PersistentVolumeClaim with the same name and"
+        " ReadWriteOncePod access mode."
+    )
+
+
+def test_a_volume_of_a_zone_is_used_in_that_zone() -> None:
+    found = cluster(node("a", "x"), node("b", "y"), node("c"))
+    bound = claim(volumeName="pv")
+    bound.metadata.annotations = {"pv.kubernetes.io/bind-completed": "yes"}
+    found.volumes.claims["default", "data"] = bound
+    zonal = core_v1.PersistentVolume(
+        metadata=meta_v1.ObjectMeta(name="pv", labels={"topology.kubernetes.io/zone": "y__z"})
+    )
+    found.volumes.volumes["pv"] = zonal
+    assert [item.node for item in cycle(found, with_claim()).explain() if item.rejection is None] == ["b"]
+
+
+def test_what_is_not_supported_is_refused_in_words() -> None:
+    found = cluster(node("a"))
+    grouped = pod(schedulingGroup=core_v1.PodSchedulingGroup(podGroupName="g"))
+    claiming = pod(resourceClaims=[core_v1.PodResourceClaim(name="gpu")])
+    assert failed_scheduling(cycle(found, grouped).diagnosis()) == (
+        "0/1 nodes are available: pod groups (spec.schedulingGroup) are not supported by this scheduler."
+    )
+    assert failed_scheduling(cycle(found, claiming).diagnosis()) == (
+        "0/1 nodes are available: dynamic resource allocation (spec.resourceClaims) is not supported by this scheduler."
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiphys.scheduler.framework import Plugin
+from tiphys.scheduler.plugins.dynamic_resources import DynamicResources
+from tiphys.scheduler.plugins.gang_scheduling import GangScheduling
 from tiphys.scheduler.plugins.image_locality import ImageLocality
 from tiphys.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from tiphys.scheduler.plugins.node_affinity import NodeAffinity
@@ -19,6 +21,8 @@ from tiphys.scheduler.plugins.node_unschedulable import NodeUnschedulable
 from tiphys.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from tiphys.scheduler.plugins.taint_toleration import TaintToleration
 from tiphys.scheduler.plugins.volume_binding import VolumeBinding
+from tiphys.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from tiphys.scheduler.plugins.volume_zone import VolumeZone
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,17 @@ class Entry:
 
 
 DEFAULT_PLUGINS: tuple[Entry, ...] = (
+    Entry(GangScheduling()),
+    Entry(DynamicResources()),
     Entry(NodeUnschedulable()),
     Entry(NodeName()),
     Entry(TaintToleration(), 3),
     Entry(NodeAffinity(), 2),
     Entry(NodePorts()),
     Entry(NodeResourcesFit(), 1),
+    Entry(VolumeRestrictions()),
     Entry(VolumeBinding()),
+    Entry(VolumeZone()),
     Entry(PodTopologySpread(), 2),
     Entry(InterPodAffinity(), 2),
     Entry(NodeResourcesBalancedAllocation(), 1),

@@ -43,7 +43,7 @@ class ListHead:
 
 def converted(obj: Any, resource: Resource) -> Any:
     """An object in the version of `resource` (loaded at the first use: few resources have more than one version)."""
-    return importlib.import_module("tiphys.kinds.conversion").convert(obj, resource)
+    return importlib.import_module("tiphys.kinds.conversion").convert_object(obj, resource.type)
 
 
 class Form(Protocol):

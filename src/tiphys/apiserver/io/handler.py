@@ -156,7 +156,7 @@ class ApiHandler:
         peer: Peer = connection.peer or _peer(connection)
         headers = request.headers
         if "authorization" not in headers and peer.user is not None:
-            user: UserInfo | None = peer.user
+            user: UserInfo = peer.user
         else:
             head = HttpRequestHead(
                 method=request.method,
@@ -166,16 +166,16 @@ class ApiHandler:
                 all_headers=request.text_headers,
                 remote_address=peer.address,
             )
-            user = await self._authenticator.authenticate(head, peer.certificate)
-            if user is None:
+            found = await self._authenticator.authenticate(head, peer.certificate)
+            if found is None:
                 if not self._anonymous:
                     raise errors.unauthorized()
                 user = identity.anonymous()
             elif peer.certificate is not None and not _has_token(headers):
                 # A certificate belongs to its connection, a token (also one in a WebSocket's protocols) to its request.
-                peer.user = user = identity.authenticated(user)
+                peer.user = user = identity.authenticated(found)
             else:
-                user = identity.authenticated(user)
+                user = identity.authenticated(found)
         if any(name.startswith("impersonate-") for name in headers):
             return impersonate(user, request.text_headers, self._authorizer)
         return user

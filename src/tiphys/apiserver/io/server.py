@@ -14,6 +14,7 @@ from tiphys.apiserver.io.http import SWEEP_SECONDS, Handler, HttpConnection, Htt
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 POLL_SECONDS = 0.02
+TURNS = 20
 IP_FREEBIND = 15
 
 
@@ -83,15 +84,19 @@ class HttpServer:
             server.close()
         for connection in [*self.state.connections]:
             connection.close_when_idle()
+        for _ in range(TURNS):  # what only has to be told (watches) ends in a few turns of the loop
+            await asyncio.sleep(0)
         deadline = self._clock.monotonic() + grace_seconds
         while self._busy() and self._clock.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
         for connection in [*self.state.connections]:
             task = connection.task
+            if task is None:
+                connection.close_when_idle()
+                continue
             connection.abort()
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         self._servers.clear()
 
     def _busy(self) -> bool:

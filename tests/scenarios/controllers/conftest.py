@@ -10,13 +10,15 @@ import pytest_asyncio
 from tiphys.aio.clock import VirtualClock, settle
 from tiphys.controllers.component import ControllerManager
 from tiphys.controllers.config import ControllersConfig
+from tiphys.controllers.daemonset import node_of
 from tiphys.kinds.types import core_v1, meta_v1
 from tiphys.machinery import timestamps
 from tiphys.testing.fake_api import FakeApi
 
 
 class Cluster:
-    """`agent` decides what becomes of pods: `ready(pod)` says whether a running pod is ready."""
+    """`agent` decides what becomes of pods: `ready(pod)` says whether a running pod is ready, `finish(pod)` in which
+    phase it ends ("" while it runs on)."""
 
     def __init__(self, config: ControllersConfig) -> None:
         self.clock = VirtualClock()
@@ -24,6 +26,7 @@ class Cluster:
         self.faults: list[tuple[str, BaseException]] = []
         self.ready: Callable[[core_v1.Pod], bool] = lambda pod: True
         self.ends_pods = True
+        self.finish: Callable[[core_v1.Pod], str] = lambda pod: ""
         self.after_step: Callable[[], None] = lambda: None
         self.manager = ControllerManager(
             lambda user, groups: self.api.transport(user),
@@ -65,8 +68,12 @@ class Cluster:
         for pod in self.api.list(core_v1.Pod):
             namespace, name = pod.metadata.namespace or "", pod.metadata.name or ""
             if pod.metadata.deletionTimestamp is not None:
-                if self.ends_pods and not pod.metadata.finalizers:
+                if self.ends_pods and pod.metadata.deletionGracePeriodSeconds:
                     self.api.remove(core_v1.Pod, namespace, name)
+                continue
+            phase = self.finish(pod)
+            if phase and pod.status.phase == "Running":
+                self.api.change(core_v1.Pod, namespace, name, self._ends(phase))
                 continue
             wanted = "True" if self.ready(pod) else "False"
             current = next((c.status for c in pod.status.conditions or () if c.type == "Ready"), None)
@@ -80,9 +87,20 @@ class Cluster:
                 condition.status = "True"
                 condition.lastHeartbeatTime = timestamps.time_of(self.clock.now())
 
+    def _ends(self, phase: str) -> Callable[[core_v1.Pod], None]:
+        def edit(pod: core_v1.Pod) -> None:
+            pod.status.phase = phase
+            moment = timestamps.time_of(self.clock.now())
+            pod.status.conditions = [core_v1.PodCondition(type="Ready", status="False", lastTransitionTime=moment)]
+            ended = core_v1.ContainerStateTerminated(exitCode=int(phase == "Failed"), finishedAt=moment)
+            state = core_v1.ContainerState(terminated=ended)
+            pod.status.containerStatuses = [core_v1.ContainerStatus(name="c", state=state)]
+
+        return edit
+
     def _runs(self, ready: str) -> Callable[[core_v1.Pod], None]:
         def edit(pod: core_v1.Pod) -> None:
-            pod.spec.nodeName = pod.spec.nodeName or "a"
+            pod.spec.nodeName = pod.spec.nodeName or node_of(pod) or "a"
             if not pod.status.podIP:
                 self._addresses += 1
                 address = f"10.0.{self._addresses // 250}.{self._addresses % 250}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tiphys.client.interface import ObjectKey
 from tiphys.proxy.rules import LAYOUT, RulesConfig, ServiceRules, UdpFlow, base_elements, base_table
@@ -20,7 +20,6 @@ from tiphys.proxy.rules import LAYOUT, RulesConfig, ServiceRules, UdpFlow, base_
 K = TypeVar("K")
 V = TypeVar("V")
 
-_ELEMENTS_IN_LINE = 500
 _BASE_OWNER = ObjectKey("", "")
 
 # Maps that decide about the same packets: a key may be in one of them only.
@@ -36,12 +35,35 @@ Element = tuple[str, str]
 """(map, value)"""
 
 
+class TextElement(NamedTuple):
+    """An element of a set or map; `value` is "" in a set."""
+
+    set_name: str
+    key: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """`text` is for nft. `udp_flows` are those whose connection-tracking entries may be stale now."""
+    """`before` and `after` are text for nft: what must be there before the elements change (all `removed` and
+    `added` at once), and what may go after. `udp_flows` are those whose connection-tracking entries may be stale
+    now."""
 
-    text: str
+    before: str = ""
+    removed: tuple[TextElement, ...] = ()
+    added: tuple[TextElement, ...] = ()
+    after: str = ""
     udp_flows: tuple[UdpFlow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullTable:
+    """The whole table: like a transaction, but `elements` are all that there should be."""
+
+    before: str
+    elements: tuple[TextElement, ...]
+    after: str
+    udp_flows: tuple[UdpFlow, ...]
 
 
 class RuleTable:
@@ -122,36 +144,36 @@ class RuleTable:
 
     def take(self) -> Transaction | None:
         """The change since the last `take` or `full`; None when there is none."""
-        removed_elements, added_elements = self._element_changes()
+        removed, added = self._element_changes()
         chains = [
             name for name in sorted(self._touched_chains) if self._chains.get(name) != self._applied_chains.get(name)
         ]
         sets = [name for name in sorted(self._touched_sets) if self._sets.get(name) != self._applied_sets.get(name)]
+        kept = [name for name in chains if name in self._chains]
         where = f"{self.config.family} {self.config.table}"
-        lines = [_set_line(where, name, self._sets[name]) for name in sets if name in self._sets]
-        for name in chains:
-            lines.append(f"{'flush' if name in self._applied_chains else 'add'} chain {where} {name}")
-        lines += _element_lines(where, "delete", removed_elements)
-        for name in chains:
-            lines += [f"add rule {where} {name} {rule}" for rule in self._chains.get(name, ())]
-        lines += _element_lines(where, "add", added_elements)
-        lines += [f"delete chain {where} {name}" for name in chains if name not in self._chains]
-        lines += [f"delete set {where} {name}" for name in sets if name not in self._sets]
+        before = [_set_line(where, name, self._sets[name]) for name in sets if name in self._sets]
+        before += [f"{'flush' if name in self._applied_chains else 'add'} chain {where} {name}" for name in kept]
+        before += [f"add rule {where} {name} {rule}" for name in kept for rule in self._chains[name]]
+        after = _removal(
+            where, [name for name in chains if name not in self._chains], sorted(set(sets) - self._sets.keys())
+        )
         flows = self._settle()
-        if not lines:
+        if not (before or removed or added or after):
             return None
-        return Transaction(text="".join(f"{line}\n" for line in lines), udp_flows=flows)
+        return Transaction(
+            before=_text(before), removed=tuple(removed), added=tuple(added), after=_text(after), udp_flows=flows
+        )
 
-    def _element_changes(self) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+    def _element_changes(self) -> tuple[list[TextElement], list[TextElement]]:
         removed, added = [], []
         for slot in sorted(self._touched_slots):
             wanted, applied = self._wanted(slot), self._applied_elements.get(slot)
             if wanted == applied:
                 continue
             if applied is not None:
-                removed.append((applied[0], slot[1], ""))
+                removed.append(TextElement(applied[0], slot[1], applied[1]))
             if wanted is not None:
-                added.append((wanted[0], slot[1], wanted[1]))
+                added.append(TextElement(wanted[0], slot[1], wanted[1]))
         return removed, added
 
     def _settle(self) -> tuple[UdpFlow, ...]:
@@ -168,44 +190,32 @@ class RuleTable:
         flows, self._udp_flows = tuple(self._udp_flows), []
         return flows
 
-    def full(self, existing: ExistingTable) -> Transaction:
-        """Everything, whatever the kernel's table holds now; sets that the kernel fills keep what is in them."""
+    def full(self, existing: ExistingTable) -> FullTable:
+        """Everything, given what the kernel's table holds now; sets that the kernel fills keep what is in them."""
         where = f"{self.config.family} {self.config.table}"
         base_sets, base_chains = base_table(self.config)
-        lines = [f"add table {where}"]
+        before = [f"add table {where}"]
         if existing.chains and LAYOUT not in existing.chains:
             # Another version's table: its maps may be of another type.
-            lines += [f"delete table {where}", f"add table {where}"]
+            before += [f"delete table {where}", f"add table {where}"]
             existing = ExistingTable()
-        lines += [f"flush chain {where} {name}" for name in sorted(existing.chains)]
-        for name in sorted(existing.sets & base_sets.keys()):
-            lines.append(f"flush {base_sets[name].split()[0]} {where} {name}")
-        kept_chains = self._chains.keys() | base_chains.keys()
-        kept_sets = self._sets.keys() | base_sets.keys()
-        lines += [f"delete chain {where} {name}" for name in sorted(existing.chains - kept_chains)]
-        lines += [f"delete set {where} {name}" for name in sorted(existing.sets - kept_sets)]
-        lines += [
-            _set_line(where, name, definition) for name, definition in base_sets.items() if name not in existing.sets
-        ]
-        lines += [
-            _set_line(where, name, definition)
-            for name, definition in sorted(self._sets.items())
-            if name not in existing.sets
-        ]
-        lines += [_base_chain_line(where, name, body) for name, body in base_chains.items()]
-        lines += [f"add chain {where} {name}" for name in sorted(self._chains)]
-        for name, body in base_chains.items():
-            lines += [f"add rule {where} {name} {rule}" for rule in _base_rules(body)]
-        for name, rules in sorted(self._chains.items()):
-            lines += [f"add rule {where} {name} {rule}" for rule in rules]
+        for name, definition in (*base_sets.items(), *sorted(self._sets.items())):
+            if name not in existing.sets:
+                before.append(_set_line(where, name, definition))
+        chains = {name: _base_rules(body) for name, body in base_chains.items()} | dict(sorted(self._chains.items()))
+        before += [_base_chain_line(where, name, body) for name, body in base_chains.items()]
+        before += [f"add chain {where} {name}" for name in sorted(self._chains)]
+        before += [f"flush chain {where} {name}" for name in sorted(existing.chains & chains.keys())]
+        before += [f"add rule {where} {name} {rule}" for name, rules in chains.items() for rule in rules]
+        stray_sets = existing.sets - base_sets.keys() - self._sets.keys()
+        after = _removal(where, sorted(existing.chains - chains.keys()), sorted(stray_sets))
         self._touched_chains.update(self._chains, self._applied_chains)
         self._touched_sets.update(self._sets, self._applied_sets)
         self._touched_slots.update(self._claims, self._applied_elements)
         self._settle()
-        elements = [(name, slot[1], value) for slot, (name, value) in sorted(self._applied_elements.items())]
-        lines += _element_lines(where, "add", elements)
+        elements = sorted(TextElement(name, slot[1], value) for slot, (name, value) in self._applied_elements.items())
         flows = [flow for rules in self._services.values() for flow in rules.udp_flows]
-        return Transaction(text="".join(f"{line}\n" for line in lines), udp_flows=tuple(flows))
+        return FullTable(before=_text(before), elements=tuple(elements), after=_text(after), udp_flows=tuple(flows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,18 +256,16 @@ def _base_chain_line(where: str, name: str, body: str) -> str:
     return f"add chain {where} {name} {{ {first} }}" if first.startswith("type ") else f"add chain {where} {name}"
 
 
-def _base_rules(body: str) -> list[str]:
-    return [line for line in body.splitlines() if line and not line.startswith("type ")]
+def _base_rules(body: str) -> tuple[str, ...]:
+    return tuple(line for line in body.splitlines() if line and not line.startswith("type "))
 
 
-def _element_lines(where: str, verb: str, elements: Iterable[tuple[str, str, str]]) -> list[str]:
-    """A line for each map, or several: the kernel is told in pieces that fit its buffers. `elements` are (map, key,
-    value)."""
-    by_map: dict[str, list[str]] = {}
-    for name, key, value in elements:
-        by_map.setdefault(name, []).append(f"{key} : {value}" if value and verb == "add" else key)
-    return [
-        f"{verb} element {where} {name} {{ {', '.join(items[start : start + _ELEMENTS_IN_LINE])} }}"
-        for name, items in by_map.items()
-        for start in range(0, len(items), _ELEMENTS_IN_LINE)
-    ]
+def _removal(where: str, chains: list[str], sets: list[str]) -> list[str]:
+    """Rules go before the chains and sets that they name."""
+    lines = [f"flush chain {where} {name}" for name in chains]
+    lines += [f"delete chain {where} {name}" for name in chains]
+    return lines + [f"delete set {where} {name}" for name in sets]
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

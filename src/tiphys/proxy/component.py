@@ -18,11 +18,12 @@ from tiphys.aio.tasks import TaskOwner
 from tiphys.client.interface import ObjectKey
 from tiphys.client.io.reflector import InformerSet
 from tiphys.kinds.types import core_v1, discovery_v1
-from tiphys.linux.io.nft import Nft, NftError, delete_table, open_nft
-from tiphys.proxy.changes import ExistingTable, RuleTable, parse_table
+from tiphys.linux.io.nft import NftError
+from tiphys.proxy.changes import RuleTable
 from tiphys.proxy.endpoints import SERVICE_NAME_LABEL
 from tiphys.proxy.io.conntrack import forget_stale_flows
 from tiphys.proxy.io.health import HealthServers
+from tiphys.proxy.io.kernel import KernelTable
 from tiphys.proxy.rules import RulesConfig, UdpFlow, service_rules
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Proxy:
         informers: InformerSet,
         clock: Clock,
         on_failure: Callable[[str, BaseException], None],
-        open_filter: Callable[[], Nft] = open_nft,
+        open_kernel: Callable[[RulesConfig], KernelTable] = KernelTable,
     ) -> None:
         self.config = config
         self.health = ProxyHealth()
@@ -87,8 +88,8 @@ class Proxy:
         self._changed = asyncio.Event()
         self._synced = asyncio.Event()
         self._backoff: Backoff[str] = Backoff(initial_seconds=0.1, maximum_seconds=10)
-        self._open_filter = open_filter
-        self._filter: Nft | None = None
+        self._open_kernel = open_kernel
+        self._kernel: KernelTable | None = None
         # One thread: transactions go to the kernel one after the other.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proxy")
         self._health_servers = HealthServers(config.rules.node_addresses)
@@ -100,8 +101,8 @@ class Proxy:
             return
         self._started = True
         loop = asyncio.get_running_loop()
-        self._filter = await loop.run_in_executor(self._thread, self._open_filter)
-        await loop.run_in_executor(self._thread, self._filter.run, "list tables")
+        self._kernel = await loop.run_in_executor(self._thread, self._open_kernel, self.config.rules)
+        await loop.run_in_executor(self._thread, self._kernel.check)
         if self.config.healthz_port:
             await self._health_servers.serve_proxy(
                 self.config.healthz_address, self.config.healthz_port, lambda: not self.health.failing_since
@@ -123,20 +124,19 @@ class Proxy:
         self._slices.remove_handler(self._slice_changed)
         await self._owner.close()
         await self._health_servers.close()
-        if self._filter is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._filter.close)
-            self._filter = None
+        if self._kernel is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._kernel.close)
+            self._kernel = None
 
     async def remove(self) -> None:
         """Take our table away, after `stop`."""
-        rules = self.config.rules
 
         def work() -> None:
-            packet_filter = self._open_filter()
+            kernel = self._open_kernel(self.config.rules)
             try:
-                delete_table(packet_filter, rules.family, rules.table)
+                kernel.remove()
             finally:
-                packet_filter.close()
+                kernel.close()
 
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
@@ -202,40 +202,20 @@ class Proxy:
         self._changed.set()
 
     async def _apply(self, everything: bool) -> None:
+        assert self._kernel is not None
         loop = asyncio.get_running_loop()
         if everything:
-            flows = await loop.run_in_executor(self._thread, self._send_all)
+            flows = await loop.run_in_executor(self._thread, self._kernel.bring_to, self._table)
             self.health.full_transactions += 1
         else:
             transaction = self._table.take()
             if transaction is None:
                 return
             flows = transaction.udp_flows
-            await loop.run_in_executor(self._thread, self._send, transaction.text)
+            await loop.run_in_executor(self._thread, self._kernel.apply, transaction)
         if flows:
             await loop.run_in_executor(self._thread, self._forget, flows)
         self.health.transactions += 1
-
-    def _send(self, text: str) -> str:
-        assert self._filter is not None
-        return self._filter.run(text)
-
-    def _send_all(self) -> tuple[UdpFlow, ...]:
-        rules = self.config.rules
-        where = f"{rules.family} {rules.table}"
-        try:
-            existing = parse_table(self._send(f"list table {where}"))
-        except NftError:
-            existing = ExistingTable()
-        transaction = self._table.full(existing)
-        try:
-            self._send(transaction.text)
-        except NftError as error:
-            # What is there cannot be brought into shape (another version's table): replace it, still atomically.
-            log.warning("table %s is replaced: %s", where, error)
-            transaction = self._table.full(ExistingTable())
-            self._send(f"add table {where}\ndelete table {where}\n{transaction.text}")
-        return transaction.udp_flows
 
     def _forget(self, flows: tuple[UdpFlow, ...]) -> None:
         try:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import (
-    SPEC,
-    STATUS,
-    clear_status,
-    keep_spec,
-    keep_status,
-    validate_selector_and_template,
-)
+from tiphys.kinds.apps.workload import SPEC, STATUS, validate_selector_and_template
 from tiphys.kinds.core.template import default_template
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented
 from tiphys.kinds.object_meta import immutable
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import Deployment, DeploymentStrategy, RollingUpdateDeployment
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required

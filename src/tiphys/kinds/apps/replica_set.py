@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import (
-    SPEC,
-    clear_status,
-    keep_spec,
-    keep_status,
-    validate_selector_and_template,
-)
+from tiphys.kinds.apps.workload import SPEC, validate_selector_and_template
 from tiphys.kinds.core.template import default_template
 from tiphys.kinds.number_findings import none_negative, not_above
 from tiphys.kinds.object_meta import immutable
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import ReplicaSet, ReplicaSetStatus
 from tiphys.kinds.types.core_v1 import PodTemplateSpec, ReplicationControllerStatus

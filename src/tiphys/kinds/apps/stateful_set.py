@@ -5,18 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import (
-    SPEC,
-    STATUS,
-    clear_status,
-    keep_spec,
-    keep_status,
-    validate_selector_and_template,
-)
+from tiphys.kinds.apps.workload import SPEC, STATUS, validate_selector_and_template
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.template import default_template
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented, not_negative
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import (
     RollingUpdateStatefulSetStrategy,
@@ -33,7 +27,15 @@ CHANGEABLE = (
     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy',"
     " 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
 )
-_CHANGEABLE_FIELDS = ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"]
+_CHANGEABLE_FIELDS = [
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+]
 
 
 def default(stateful_set: StatefulSet) -> None:

@@ -1,8 +1,6 @@
-"""What the kinds that keep pods running from a template share: selectors that find the template's pods, and keeping status and spec apart."""
+"""What the kinds that keep pods running from a template share: selectors that find the template's pods."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from tiphys.kinds.core.template import MISMATCH, always_restarting, selector_of, validate_template
 from tiphys.kinds.label_selectors import is_empty, validate_label_selector
@@ -33,19 +31,3 @@ def validate_matching_template(template: PodTemplateSpec, selector: labels.Selec
     if not selector.matches(template_labels):
         found.append(invalid(path.child("metadata", "labels"), template_labels, MISMATCH))
     return found + validate_template(template, path) + always_restarting(template, path, kind)
-
-
-def keep_status(new: Any, old: Any) -> None:
-    """Through the object itself its status cannot be written."""
-    new.status = old.status
-
-
-def keep_spec(new: Any, old: Any) -> None:
-    """Through the status subresource nothing but the status can be written."""
-    new.spec = old.spec
-    new.metadata.labels = old.metadata.labels
-
-
-def clear_status(thing: Any) -> None:
-    """A new object has no state yet."""
-    thing.status = type(thing.status)()

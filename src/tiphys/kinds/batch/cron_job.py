@@ -6,12 +6,12 @@ import functools
 import zoneinfo
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import clear_status, keep_status
 from tiphys.kinds.batch import schedule
-from tiphys.kinds.batch.job import default_spec, prepare_for_status_update
+from tiphys.kinds.batch.job import default_spec
 from tiphys.kinds.batch.job_validation import validate_job_spec
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.object_meta import validate_annotations, validate_labels
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.batch_v1 import CronJob
 from tiphys.machinery.duration import age
@@ -101,7 +101,7 @@ STRATEGY: Strategy[CronJob] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     columns=(
         cells.name_column(),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import keep_status
 from tiphys.kinds.batch.job_validation import validate_job, validate_job_status_update, validate_job_update
 from tiphys.kinds.core.template import default_template
+from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.batch_v1 import Job, JobSpec, JobStatus
 from tiphys.kinds.types.meta_v1 import LabelSelector
@@ -66,10 +66,6 @@ def prepare_for_create(job: Job) -> None:
         generate_selector(job)
 
 
-def prepare_for_status_update(new: Job, old: Job) -> None:
-    new.spec = old.spec
-
-
 def status_word(job: Job) -> str:
     true = {condition.type for condition in job.status.conditions or () if condition.status == "True"}
     for condition in ("Complete", "Failed"):
@@ -102,7 +98,7 @@ STRATEGY: Strategy[Job] = Strategy(
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate_job,
     validate_update=validate_job_update,
     validate_status_update=validate_job_status_update,

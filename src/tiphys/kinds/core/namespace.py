@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import label_key_findings, label_name, unqualified_finalizer_findings
+from tiphys.kinds.spec_and_status import keep_spec
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import Namespace, NamespaceStatus
 from tiphys.machinery.field_errors import FieldError, Path, invalid
@@ -34,10 +35,6 @@ def prepare_for_update(new: Namespace, old: Namespace) -> None:
     """The finalizers in spec go through the finalize subresource alone."""
     new.spec.finalizers = old.spec.finalizers
     new.status = old.status
-
-
-def prepare_for_status_update(new: Namespace, old: Namespace) -> None:
-    new.spec = old.spec
 
 
 def validate(namespace: Namespace) -> list[FieldError]:
@@ -71,7 +68,7 @@ STRATEGY: Strategy[Namespace] = Strategy(
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_status_update=validate_status_update,
     subresource_validators={"finalize": lambda new, old: validate(new)},

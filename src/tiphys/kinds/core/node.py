@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tiphys.kinds import cells
 from tiphys.kinds.core.resource_validation import amount_findings, resource_name
 from tiphys.kinds.core.toleration_validation import validate_taints
+from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import Node
 from tiphys.kinds.value_findings import address_family, cidr
@@ -24,14 +25,6 @@ def default(node: Node) -> None:
         node.spec.podCIDRs = [node.spec.podCIDR]
     if node.spec.podCIDRs and not node.spec.podCIDR:
         node.spec.podCIDR = node.spec.podCIDRs[0]
-
-
-def prepare_for_update(new: Node, old: Node) -> None:
-    new.status = old.status
-
-
-def prepare_for_status_update(new: Node, old: Node) -> None:
-    new.spec = old.spec
 
 
 def validate(node: Node) -> list[FieldError]:
@@ -110,8 +103,8 @@ def _info(field: str) -> Callable[[Node], str]:
 
 STRATEGY: Strategy[Node] = Strategy(
     default=default,
-    prepare_for_update=prepare_for_update,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
     columns=(

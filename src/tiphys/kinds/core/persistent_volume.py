@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import keep_status
 from tiphys.kinds.core.affinity_validation import validate_node_selector
 from tiphys.kinds.core.claim_spec_validation import VOLUME_MODES, validate_access_modes
 from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, modes_text
@@ -11,6 +10,7 @@ from tiphys.kinds.core.volume_defaults import default_azure_disk, default_iscsi,
 from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, validate_csi_volume
 from tiphys.kinds.core.volume_validation import validate_host_path
 from tiphys.kinds.object_meta import immutable, subdomain_name
+from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.core_v1 import (
     LocalVolumeSource,
@@ -57,10 +57,6 @@ def default(volume: PersistentVolume) -> None:
 
 def prepare_for_create(volume: PersistentVolume) -> None:
     volume.status = PersistentVolumeStatus(phase="Pending")
-
-
-def prepare_for_status_update(new: PersistentVolume, old: PersistentVolume) -> None:
-    new.spec = old.spec
 
 
 def validate(volume: PersistentVolume) -> list[FieldError]:
@@ -153,7 +149,7 @@ STRATEGY: Strategy[PersistentVolume] = Strategy(
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
     columns=(

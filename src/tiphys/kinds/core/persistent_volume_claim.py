@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import keep_status
 from tiphys.kinds.core.claim_spec_validation import validate_access_modes, validate_claim_spec
 from tiphys.kinds.core.pod_update_validation import difference
 from tiphys.kinds.core.resource_validation import amount_findings, resource_name
 from tiphys.kinds.object_meta import immutable
+from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import (
     PersistentVolumeClaim,
@@ -67,10 +67,6 @@ def _join_data_sources(spec: PersistentVolumeClaimSpec) -> None:
 
 def prepare_for_create(claim: PersistentVolumeClaim) -> None:
     claim.status = PersistentVolumeClaimStatus(phase="Pending")
-
-
-def prepare_for_status_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
-    new.spec = old.spec
 
 
 def validate(claim: PersistentVolumeClaim) -> list[FieldError]:
@@ -135,7 +131,7 @@ STRATEGY: Strategy[PersistentVolumeClaim] = Strategy(
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.apps.replica_set import replica_status_findings
-from tiphys.kinds.apps.workload import SPEC, clear_status, keep_spec, keep_status, validate_matching_template
+from tiphys.kinds.apps.workload import SPEC, validate_matching_template
 from tiphys.kinds.core.template import default_template
 from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import ReplicationController
 from tiphys.machinery import labels

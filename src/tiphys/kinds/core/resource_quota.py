@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import clear_status, keep_status
 from tiphys.kinds.core.resource_validation import (
     COMPUTE_QUOTAS,
     CONTAINER_RESOURCES,
@@ -12,6 +11,7 @@ from tiphys.kinds.core.resource_validation import (
     resource_name,
 )
 from tiphys.kinds.object_meta import immutable
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement
 from tiphys.kinds.value_findings import NOT_NEGATIVE
@@ -106,10 +106,6 @@ def validate_update(new: ResourceQuota, old: ResourceQuota) -> list[FieldError]:
     return immutable(sorted(new.spec.scopes or ()), sorted(old.spec.scopes or ()), SPEC.child("scopes"))
 
 
-def prepare_for_status_update(new: ResourceQuota, old: ResourceQuota) -> None:
-    new.spec = old.spec
-
-
 def validate_status_update(new: ResourceQuota, old: ResourceQuota) -> list[FieldError]:
     found: list[FieldError] = []
     for field in ("hard", "used"):
@@ -131,7 +127,7 @@ def amounts_text(quota: ResourceQuota, side: str) -> str:
 STRATEGY: Strategy[ResourceQuota] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.core.service_validation import validate_service, validate_service_update
 from tiphys.kinds.object_meta import dns1035_name
+from tiphys.kinds.spec_and_status import keep_spec
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import (
     ClientIPConfig,
@@ -88,10 +89,6 @@ def prepare_for_update(new: Service, old: Service) -> None:
     drop_what_is_unused(new, old)
 
 
-def prepare_for_status_update(new: Service, old: Service) -> None:
-    new.spec = old.spec
-
-
 def keep_what_was_given(new: ServiceSpec, old: ServiceSpec) -> None:
     """Addresses and ports that the API server gave out, where the writer left them out."""
     if new.type in WITH_CLUSTER_IP and old.type in WITH_CLUSTER_IP:
@@ -169,7 +166,7 @@ STRATEGY: Strategy[Service] = Strategy(
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate_service,
     validate_update=validate_service_update,
     name_findings=dns1035_name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import clear_status, keep_status
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, validate_int_or_percent
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.policy_v1 import PodDisruptionBudget
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported
@@ -32,10 +32,6 @@ def validate(budget: PodDisruptionBudget) -> list[FieldError]:
     return found
 
 
-def prepare_for_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> None:
-    new.spec = old.spec
-
-
 def validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> list[FieldError]:
     return none_negative(new.status, STATUS, "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 
@@ -47,7 +43,7 @@ def _amount(value: int | str | None) -> str:
 STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_status_update=validate_status_update,
     columns=(

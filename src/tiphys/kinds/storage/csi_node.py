@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import clear_status, keep_status
 from tiphys.kinds.core.volume_source_validation import driver_name_findings
 from tiphys.kinds.number_findings import not_negative
 from tiphys.kinds.object_meta import label_key_findings
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.storage_v1 import CSINode, CSINodeDriver
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, required, too_long
@@ -54,14 +54,10 @@ def validate_update(new: CSINode, old: CSINode) -> list[FieldError]:
     return found
 
 
-def prepare_for_status_update(new: CSINode, old: CSINode) -> None:
-    new.spec = old.spec
-
-
 STRATEGY: Strategy[CSINode] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=prepare_for_status_update,
+    prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
     columns=(

@@ -1,0 +1,251 @@
+"""Whether webhooks are well formed: where to call, for what, and what to do when nobody answers. Validating and mutating ones alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from tiphys.kinds.label_selectors import validate_label_selector
+from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name
+from tiphys.kinds.types.admissionregistration_v1 import (
+    MatchCondition,
+    MutatingWebhook,
+    RuleWithOperations,
+    ServiceReference,
+    ValidatingWebhook,
+    WebhookClientConfig,
+)
+from tiphys.kinds.types.meta_v1 import LabelSelector
+from tiphys.kinds.value_findings import port_number
+from tiphys.machinery.field_errors import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_many,
+)
+
+Webhook = MutatingWebhook | ValidatingWebhook
+
+OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+SCOPES = ("*", "Cluster", "Namespaced")
+FAILURE_POLICIES = ("Fail", "Ignore")
+MATCH_POLICIES = ("Equivalent", "Exact")
+SIDE_EFFECTS = ("None", "NoneOnDryRun")
+REVIEW_VERSIONS = ("v1", "v1beta1")
+CONDITIONS_LIMIT = 64
+TIMEOUT_LIMIT_SECONDS = 30
+
+
+def default_webhook(webhook: Webhook) -> None:
+    if webhook.failurePolicy is None:
+        webhook.failurePolicy = "Fail"
+    if webhook.matchPolicy is None:
+        webhook.matchPolicy = "Equivalent"
+    if webhook.namespaceSelector is None:
+        webhook.namespaceSelector = LabelSelector()
+    if webhook.objectSelector is None:
+        webhook.objectSelector = LabelSelector()
+    if webhook.timeoutSeconds is None:
+        webhook.timeoutSeconds = 10
+    if isinstance(webhook, MutatingWebhook) and webhook.reinvocationPolicy is None:
+        webhook.reinvocationPolicy = "Never"
+    for rule in webhook.rules or ():
+        if rule.scope is None:
+            rule.scope = "*"
+    service = webhook.clientConfig.service
+    if service is not None and service.port is None:
+        service.port = 443
+
+
+def validate_webhooks(webhooks: Sequence[Webhook]) -> list[FieldError]:
+    found: list[FieldError] = []
+    names: set[str] = set()
+    for position, webhook in enumerate(webhooks):
+        path = Path("webhooks").index(position)
+        found += _webhook_findings(webhook, path)
+        if webhook.name in names:
+            found.append(duplicate(path.child("name"), webhook.name))
+        names.add(webhook.name)
+    return found
+
+
+def qualified(name: str, path: Path) -> list[FieldError]:
+    """A name of at least three parts, such as `check.example.com`."""
+    found = [invalid(path, name, text) for text in subdomain_name(name)]
+    if not found and name.count(".") < 2:
+        found.append(invalid(path, name, "should be a domain with at least three segments separated by dots"))
+    return found
+
+
+def _webhook_findings(webhook: Webhook, path: Path) -> list[FieldError]:
+    found = [required(path.child("name"))] if not webhook.name else qualified(webhook.name, path.child("name"))
+    found += validate_rules(webhook.rules or [], path.child("rules"))
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("failurePolicy", FAILURE_POLICIES),
+        ("matchPolicy", MATCH_POLICIES),
+        ("sideEffects", SIDE_EFFECTS),
+    )
+    for field, supported in choices:
+        value = getattr(webhook, field)
+        if field == "sideEffects" and not value:
+            words = ", ".join(supported)
+            found.append(required(path.child(field), f"must specify one of {words}"))
+        elif value is not None and value not in supported:
+            found.append(not_supported(path.child(field), value, supported))
+    seconds = webhook.timeoutSeconds
+    if seconds is not None and not 1 <= seconds <= TIMEOUT_LIMIT_SECONDS:
+        detail = f"the timeout value must be between 1 and {TIMEOUT_LIMIT_SECONDS} seconds"
+        found.append(invalid(path.child("timeoutSeconds"), seconds, detail))
+    found += validate_label_selector(webhook.namespaceSelector, path.child("namespaceSelector"))
+    found += validate_label_selector(webhook.objectSelector, path.child("objectSelector"))
+    found += validate_client_config(webhook.clientConfig, path.child("clientConfig"))
+    found += _version_findings(webhook.admissionReviewVersions, path.child("admissionReviewVersions"))
+    if isinstance(webhook, MutatingWebhook) and webhook.reinvocationPolicy not in (None, "Never", "IfNeeded"):
+        choice = ("IfNeeded", "Never")
+        found.append(not_supported(path.child("reinvocationPolicy"), webhook.reinvocationPolicy, choice))
+    return found + validate_conditions(webhook.matchConditions or [], path.child("matchConditions"))
+
+
+def _version_findings(versions: list[str], path: Path) -> list[FieldError]:
+    if not versions:
+        words = ", ".join(REVIEW_VERSIONS)
+        return [required(path, f"must specify one of {words}")]
+    found: list[FieldError] = []
+    for position, version in enumerate(versions):
+        if version in versions[:position]:
+            found.append(invalid(path.index(position), version, "duplicate version"))
+        found += [invalid(path.index(position), version, text) for text in label_name(version)]
+    if not found and not set(versions) & set(REVIEW_VERSIONS):
+        words = ", ".join(REVIEW_VERSIONS)
+        found.append(invalid(path, versions, f"must include at least one of {words}"))
+    return found
+
+
+def validate_conditions(conditions: Sequence[MatchCondition], path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    if len(conditions) > CONDITIONS_LIMIT:
+        found.append(too_many(path, len(conditions), CONDITIONS_LIMIT))
+    names: set[str] = set()
+    for position, condition in enumerate(conditions):
+        at = path.index(position)
+        if not condition.expression.strip():
+            found.append(required(at.child("expression")))
+        if not condition.name:
+            found.append(required(at.child("name")))
+        else:
+            found += [invalid(at.child("name"), condition.name, text) for text in label_key_findings(condition.name)]
+        if condition.name in names:
+            found.append(duplicate(at.child("name"), condition.name))
+        names.add(condition.name)
+    return found
+
+
+def validate_rules(rules: Sequence[Any], path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    for position, rule in enumerate(rules):
+        found += validate_rule(rule, path.index(position))
+    return found
+
+
+def validate_rule(rule: RuleWithOperations | Any, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    operations = rule.operations or []
+    if not operations:
+        found.append(required(path.child("operations")))
+    if len(operations) > 1 and "*" in operations:
+        detail = "if '*' is present, must not specify other operations"
+        found.append(invalid(path.child("operations"), operations, detail))
+    for position, operation in enumerate(operations):
+        if operation not in OPERATIONS:
+            found.append(not_supported(path.child("operations").index(position), operation, OPERATIONS))
+    for field, word in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
+        values = getattr(rule, field) or []
+        if not values:
+            found.append(required(path.child(field)))
+        if len(values) > 1 and "*" in values:
+            detail = f"if '*' is present, must not specify other {word}"
+            found.append(invalid(path.child(field), values, detail))
+    for position, version in enumerate(rule.apiVersions or ()):
+        if not version:
+            found.append(required(path.child("apiVersions").index(position)))
+    if rule.scope is not None and rule.scope not in SCOPES:
+        found.append(not_supported(path.child("scope"), rule.scope, SCOPES))
+    return found + _resource_findings(rule.resources or [], path.child("resources"))
+
+
+def _resource_findings(resources: list[str], path: Path) -> list[FieldError]:
+    if not resources:
+        return [required(path)]
+    found: list[FieldError] = []
+    if len(resources) > 1 and "*/*" in resources:
+        detail = "if '*/*' is present, must not specify other resources"
+        found.append(invalid(path, resources, detail))
+    wild = {resource.removesuffix("/*") for resource in resources if resource.endswith("/*")}
+    for position, resource in enumerate(resources):
+        if not resource:
+            found.append(required(path.index(position)))
+        name, slash, part = resource.partition("/")
+        if slash and part != "*" and name in wild:
+            detail = f"if '{name}/*' is present, must not specify {resource}"
+            found.append(invalid(path.index(position), resource, detail))
+    return found
+
+
+def validate_client_config(config: WebhookClientConfig | Any, path: Path) -> list[FieldError]:
+    """Exactly one of an https URL and a Service. CustomResourceDefinitions have the same sort of settings."""
+    if (config.url is None) == (config.service is None):
+        return [required(path, "exactly one of url or service is required")]
+    if config.url is not None:
+        return _url_findings(config.url, path.child("url"))
+    return _service_findings(config.service, path.child("service"))
+
+
+def _url_findings(url: str, path: Path) -> list[FieldError]:
+    form = "; desired format: https://host[/path]"
+    try:
+        parts = urlsplit(url)
+    except ValueError as problem:
+        return [required(path, f"url must be a valid URL: {problem}{form}")]
+    found: list[FieldError] = []
+    if parts.scheme != "https":
+        found.append(invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{form}"))
+    if not parts.netloc:
+        found.append(invalid(path, parts.netloc, f"host must be specified{form}"))
+    if "@" in parts.netloc:
+        found.append(invalid(path, parts.netloc.rpartition("@")[0], "user information is not permitted in the URL"))
+    if parts.fragment:
+        found.append(invalid(path, parts.fragment, "fragments are not permitted in the URL"))
+    if parts.query:
+        found.append(invalid(path, parts.query, "query parameters are not permitted in the URL"))
+    return found
+
+
+def _service_findings(service: ServiceReference | Any, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    if not service.name:
+        found.append(required(path.child("name"), "service name is required"))
+    if not service.namespace:
+        found.append(required(path.child("namespace"), "service namespace is required"))
+    if service.port is not None:
+        for text in port_number(service.port):
+            found.append(invalid(path.child("port"), service.port, f"port is not valid: {text}"))
+    route = service.path
+    if not route or route == "/":
+        return found
+    if not route.startswith("/"):
+        found.append(invalid(path.child("path"), route, "must start with a '/'"))
+    if route.endswith("/"):
+        found.append(forbidden(path.child("path"), "must not end with a '/'"))
+    for position, step in enumerate(route.strip("/").split("/")):
+        if not step:
+            found.append(invalid(path.child("path"), route, f"segment[{position}] may not be empty"))
+        elif not step.isascii():
+            found += [
+                invalid(path.child("path"), route, f"segment[{position}]: {text}") for text in subdomain_name(step)
+            ]
+    return found

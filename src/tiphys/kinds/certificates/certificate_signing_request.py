@@ -1,0 +1,207 @@
+"""CertificateSigningRequests: a request for a certificate, its approval and the certificate.
+
+Who asks is filled in by the API server; approval and certificate are written through subresources of their own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tiphys.kinds import cells
+from tiphys.kinds.object_meta import label_key_findings, subdomain_name
+from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.types.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestStatus
+from tiphys.machinery.duration import human_duration
+from tiphys.machinery.field_errors import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
+
+SPEC, CONDITIONS = Path("spec"), Path("status.conditions")
+SIGNER_NAME_LIMIT_BYTES = 571
+SHORTEST_SECONDS = 600
+APPROVED, DENIED, FAILED = "Approved", "Denied", "Failed"
+USAGES = frozenset(
+    (
+        "signing",
+        "digital signature",
+        "content commitment",
+        "key encipherment",
+        "key agreement",
+        "data encipherment",
+        "cert sign",
+        "crl sign",
+        "encipher only",
+        "decipher only",
+        "any",
+        "server auth",
+        "client auth",
+        "code signing",
+        "email protection",
+        "s/mime",
+        "ipsec end system",
+        "ipsec tunnel",
+        "ipsec user",
+        "timestamping",
+        "ocsp signing",
+        "microsoft sgc",
+        "netscape sgc",
+    )
+)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE REQUEST-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE REQUEST-----")
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+
+
+def default(request: CertificateSigningRequest) -> None:
+    if request.spec.usages is None:
+        request.spec.usages = ["digital signature", "key encipherment"]
+
+
+def prepare_for_create(request: CertificateSigningRequest) -> None:
+    """The identity of the asker is set after this, by the API server, whatever the asker says."""
+    request.status = CertificateSigningRequestStatus()
+
+
+def prepare_for_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
+    new.spec, new.status = old.spec, old.status
+
+
+def prepare_for_status_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
+    """The signer writes certificate and conditions, but does not approve or deny."""
+    new.spec = old.spec
+    kept = [c for c in old.status.conditions or () if c.type in (APPROVED, DENIED)]
+    others = [c for c in new.status.conditions or () if c.type not in (APPROVED, DENIED)]
+    new.status.conditions = [*kept, *others] or None
+
+
+def validate(request: CertificateSigningRequest) -> list[FieldError]:
+    spec = request.spec
+    found: list[FieldError] = []
+    if not spec.request:
+        found.append(required(SPEC.child("request")))
+    elif not _PEM.search(spec.request):
+        found.append(invalid(SPEC.child("request"), spec.request, "PEM block type must be CERTIFICATE REQUEST"))
+    if not spec.usages:
+        found.append(required(SPEC.child("usages"), "usages must be provided"))
+    for position, usage in enumerate(spec.usages or ()):
+        at = SPEC.child("usages").index(position)
+        if usage not in USAGES:
+            found.append(not_supported(at, usage, sorted(USAGES)))
+        if usage in (spec.usages or [])[:position]:
+            found.append(duplicate(at, usage))
+    if not spec.signerName:
+        found.append(required(SPEC.child("signerName")))
+    elif spec.signerName == "kubernetes.io/legacy-unknown":
+        detail = "the legacy signerName is not allowed via this API version"
+        found.append(invalid(SPEC.child("signerName"), spec.signerName, detail))
+    else:
+        found += signer_findings(spec.signerName, SPEC.child("signerName"))
+    seconds = spec.expirationSeconds
+    if seconds is not None and seconds < SHORTEST_SECONDS:
+        detail = f"may not specify a duration less than {SHORTEST_SECONDS} seconds (10 minutes)"
+        found.append(invalid(SPEC.child("expirationSeconds"), seconds, detail))
+    return found + _condition_findings(request)
+
+
+def signer_findings(name: str, path: Path) -> list[FieldError]:
+    """`example.com/signer`: a domain and one path of names."""
+    domain, slash, rest = name.partition("/")
+    if not slash or "/" in rest:
+        detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+        return [invalid(path, name, detail)]
+    found = [
+        invalid(path, domain, f"validating label {part!r}: {text}")
+        for part in [domain]
+        for text in subdomain_name(part)
+    ]
+    if "." not in domain:
+        detail = "should be a domain with at least two segments separated by dots"
+        found.append(invalid(path, domain, detail))
+    found += [invalid(path, rest, text) for text in subdomain_name(rest)]
+    if len(name) > SIGNER_NAME_LIMIT_BYTES:
+        found.append(too_long(path, SIGNER_NAME_LIMIT_BYTES))
+    return found
+
+
+def _condition_findings(request: CertificateSigningRequest) -> list[FieldError]:
+    found: list[FieldError] = []
+    seen: set[str] = set()
+    for position, condition in enumerate(request.status.conditions or ()):
+        at = CONDITIONS.index(position)
+        if not condition.type:
+            found.append(required(at.child("type")))
+        elif label_key_findings(condition.type):
+            found += [invalid(at.child("type"), condition.type, text) for text in label_key_findings(condition.type)]
+        if condition.type in seen:
+            found.append(duplicate(at.child("type"), condition.type))
+        seen.add(condition.type)
+        always = condition.type in (APPROVED, DENIED, FAILED)
+        if not condition.status:
+            found.append(required(at.child("status")))
+        elif always and condition.status != "True":
+            found.append(not_supported(at.child("status"), condition.status, ("True",)))
+        elif condition.status not in ("True", "False", "Unknown"):
+            found.append(not_supported(at.child("status"), condition.status, ("False", "True", "Unknown")))
+    if APPROVED in seen and DENIED in seen:
+        detail = "Approved and Denied conditions are mutually exclusive"
+        found.append(invalid(CONDITIONS, DENIED, detail))
+    certificate = request.status.certificate
+    if certificate and not _CERTIFICATE.search(certificate):
+        detail = "must contain at least one CERTIFICATE PEM block"
+        found.append(invalid(Path("status.certificate"), "<certificate data>", detail))
+    return found
+
+
+def validate_transition(new: CertificateSigningRequest, old: CertificateSigningRequest) -> list[FieldError]:
+    """Decisions and certificates last."""
+    found: list[FieldError] = []
+    now = {condition.type for condition in new.status.conditions or ()}
+    for condition in old.status.conditions or ():
+        if condition.type in (APPROVED, DENIED, FAILED) and condition.type not in now:
+            detail = f'updates may not remove a condition of type "{condition.type}"'
+            found.append(forbidden(CONDITIONS, detail))
+    if old.status.certificate and new.status.certificate != old.status.certificate:
+        detail = "updates may not set or change existing certificate content"
+        found.append(forbidden(Path("status.certificate"), detail))
+    return found
+
+
+def status_word(request: CertificateSigningRequest) -> str:
+    given = {condition.type for condition in request.status.conditions or ()}
+    word = "Denied" if DENIED in given else "Approved" if APPROVED in given else "Pending"
+    if FAILED in given:
+        word += ",Failed"
+    return f"{word},Issued" if request.status.certificate else word
+
+
+def _wanted(request: CertificateSigningRequest, _: float) -> str:
+    seconds = request.spec.expirationSeconds
+    return cells.NONE if seconds is None else human_duration(seconds)
+
+
+STRATEGY: Strategy[CertificateSigningRequest] = Strategy(
+    default=default,
+    prepare_for_create=prepare_for_create,
+    prepare_for_update=prepare_for_update,
+    prepare_for_status_update=prepare_for_status_update,
+    validate=validate,
+    validate_update=validate_transition,
+    validate_status_update=validate_transition,
+    subresource_validators={"approval": validate_transition},
+    columns=(
+        cells.name_column(),
+        cells.age_column(),
+        cells.text("SignerName", lambda request: request.spec.signerName),
+        cells.text("Requestor", lambda request: request.spec.username or ""),
+        Column(name="RequestedDuration", cell=_wanted),
+        cells.text("Condition", status_word),
+    ),
+    fields=lambda request: {"spec.signerName": request.spec.signerName},
+    has_generation=False,
+)

@@ -1,0 +1,132 @@
+"""PriorityLevelConfigurations: how many requests of a level run at once, and how the others wait."""
+
+from __future__ import annotations
+
+from tiphys.kinds import cells
+from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.flowcontrol_v1 import (
+    ExemptPriorityLevelConfiguration,
+    LimitedPriorityLevelConfiguration,
+    PriorityLevelConfiguration,
+    QueuingConfiguration,
+)
+from tiphys.kinds.value_findings import in_range
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+
+SPEC = Path("spec")
+EXEMPT, LIMITED = "Exempt", "Limited"
+SHARES, QUEUES, HAND_SIZE, QUEUE_LENGTH = 30, 64, 8, 50
+QUEUES_LIMIT = 10_000_000
+
+
+def default(level: PriorityLevelConfiguration) -> None:
+    spec = level.spec
+    if spec.type == EXEMPT:
+        spec.exempt = spec.exempt or ExemptPriorityLevelConfiguration()
+        if spec.exempt.nominalConcurrencyShares is None:
+            spec.exempt.nominalConcurrencyShares = 0
+        if spec.exempt.lendablePercent is None:
+            spec.exempt.lendablePercent = 0
+    limited = spec.limited
+    if limited is None:
+        return
+    if limited.nominalConcurrencyShares is None:
+        limited.nominalConcurrencyShares = SHARES
+    if limited.lendablePercent is None:
+        limited.lendablePercent = 0
+    queuing = limited.limitResponse.queuing
+    if queuing is not None:
+        queuing.queues = queuing.queues or QUEUES
+        queuing.handSize = queuing.handSize or HAND_SIZE
+        queuing.queueLengthLimit = queuing.queueLengthLimit or QUEUE_LENGTH
+
+
+def validate(level: PriorityLevelConfiguration) -> list[FieldError]:
+    spec = level.spec
+    found: list[FieldError] = []
+    name = level.metadata.name
+    if (name == "exempt") != (spec.type == EXEMPT):
+        detail = "must be 'Exempt' if and only if name is 'exempt'"
+        found.append(invalid(SPEC.child("type"), spec.type, detail))
+    if spec.type == EXEMPT:
+        if spec.limited is not None:
+            found.append(forbidden(SPEC.child("limited"), "must be nil if the type is not Limited"))
+    elif spec.type == LIMITED:
+        if spec.exempt is not None:
+            found.append(forbidden(SPEC.child("exempt"), "must be nil if the type is Limited"))
+        if spec.limited is None:
+            found.append(required(SPEC.child("limited"), "must not be empty when type is Limited"))
+        else:
+            found += _limited_findings(spec.limited, SPEC.child("limited"))
+    else:
+        found.append(not_supported(SPEC.child("type"), spec.type, (EXEMPT, LIMITED)))
+    return found
+
+
+def _limited_findings(limited: LimitedPriorityLevelConfiguration, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    shares = limited.nominalConcurrencyShares
+    if shares is not None and shares < 0:
+        found.append(invalid(path.child("nominalConcurrencyShares"), shares, "must be a non-negative integer"))
+    lendable, borrowing = limited.lendablePercent, limited.borrowingLimitPercent
+    if lendable is not None and not 0 <= lendable <= 100:
+        found.append(invalid(path.child("lendablePercent"), lendable, in_range(0, 100)))
+    if borrowing is not None and borrowing < 0:
+        detail = "if specified, must be a non-negative integer"
+        found.append(invalid(path.child("borrowingLimitPercent"), borrowing, detail))
+    response, at = limited.limitResponse, path.child("limitResponse")
+    if response.type == "Reject":
+        if response.queuing is not None:
+            found.append(forbidden(at.child("queuing"), "must be nil if limited.limitResponse.type is not Limited"))
+    elif response.type == "Queue":
+        if response.queuing is None:
+            found.append(required(at.child("queuing"), "must not be empty if limited.limitResponse.type is Limited"))
+        else:
+            found += _queuing_findings(response.queuing, at.child("queuing"))
+    else:
+        found.append(not_supported(at.child("type"), response.type, ("Queue", "Reject")))
+    return found
+
+
+def _queuing_findings(queuing: QueuingConfiguration, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    queues, hand = queuing.queues or 0, queuing.handSize or 0
+    for field in ("queueLengthLimit", "queues", "handSize"):
+        value = getattr(queuing, field) or 0
+        if value <= 0:
+            found.append(invalid(path.child(field), value, "must be positive"))
+    if queues > QUEUES_LIMIT:
+        found.append(invalid(path.child("queues"), queues, f"must not be greater than {QUEUES_LIMIT}"))
+    elif hand > queues:
+        detail = f"should not be greater than queues ({queues})"
+        found.append(invalid(path.child("handSize"), hand, detail))
+    return found
+
+
+def queue_text(level: PriorityLevelConfiguration, field: str) -> str:
+    queuing = level.spec.limited.limitResponse.queuing if level.spec.limited else None
+    return str(getattr(queuing, field)) if queuing is not None else cells.NONE
+
+
+def shares_text(level: PriorityLevelConfiguration) -> str:
+    part = level.spec.limited or level.spec.exempt
+    return str(part.nominalConcurrencyShares) if part is not None else cells.NONE
+
+
+STRATEGY: Strategy[PriorityLevelConfiguration] = Strategy(
+    default=default,
+    prepare_for_create=clear_status,
+    prepare_for_update=keep_status,
+    prepare_for_status_update=keep_spec,
+    validate=validate,
+    columns=(
+        cells.name_column(),
+        cells.text("Type", lambda level: level.spec.type),
+        cells.text("NominalConcurrencyShares", shares_text),
+        cells.text("Queues", lambda level: queue_text(level, "queues")),
+        cells.text("HandSize", lambda level: queue_text(level, "handSize")),
+        cells.text("QueueLengthLimit", lambda level: queue_text(level, "queueLengthLimit")),
+        cells.age_column(),
+    ),
+)

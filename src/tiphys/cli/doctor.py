@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import click
 
-CNI_DIRECTORIES = ("/usr/lib/cni", "/opt/cni/bin")
+from tiphys.network.cni import PLUGIN_DIRECTORIES
+
 CNI_PLUGINS = ("bridge", "host-local", "portmap", "loopback")
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"
 
@@ -46,7 +47,7 @@ def _root() -> Finding:
 
 
 def _cni() -> Finding:
-    for directory in CNI_DIRECTORIES:
+    for directory in PLUGIN_DIRECTORIES:
         if all(os.access(pathlib.Path(directory) / plugin, os.X_OK) for plugin in CNI_PLUGINS):
             return Finding(name="CNI plugins", good=True, found=directory)
     remedy = "apt-get install containernetworking-plugins"

@@ -7,16 +7,15 @@ import pathlib
 import random
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tiphys.aio.clock import SystemClock
 from tiphys.aio.component import Component
+from tiphys.apiserver.component import ApiServer
+from tiphys.launch.api_server import build_api_server
 from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout
 from tiphys.launch.io import state
 from tiphys.launch.io.process import OnFailure, run_process
-
-if TYPE_CHECKING:
-    from tiphys.apiserver.component import ApiServer
+from tiphys.launch.io.store import StoreComponent
 
 AUTHENTICATED = "system:authenticated"
 SCHEDULER_USER = "system:kube-scheduler"
@@ -80,16 +79,25 @@ class LateComponents:
         return Informers("host-network", informers, owner, transport, [network])
 
 
-async def build(layout: Layout, on_failure: OnFailure) -> Sequence[Component]:
-    """The components in the order of their start."""
-    from tiphys.launch.api_server import build_api_server
-
+def _api_server(layout: Layout, on_failure: OnFailure) -> tuple[Cluster, StoreComponent, ApiServer]:
+    """BadState when the state directory holds no cluster."""
     cluster = state.load(layout)
     if cluster is None:
         raise state.BadState(f"no cluster in {layout.state}")
     layout.control_plane.mkdir(parents=True, exist_ok=True)
     authorities = ((layout.pki / "ca.crt").read_bytes(), (layout.pki / "front-proxy-ca.crt").read_bytes())
-    store, server = build_api_server(cluster, layout, authorities, SystemClock(), on_failure)
+    return cluster, *build_api_server(cluster, layout, authorities, SystemClock(), on_failure)
+
+
+async def build_server(layout: Layout, on_failure: OnFailure) -> Sequence[Component]:
+    """The API server and its store alone."""
+    _, store, server = _api_server(layout, on_failure)
+    return [store, server]
+
+
+async def build(layout: Layout, on_failure: OnFailure) -> Sequence[Component]:
+    """The components in the order of their start."""
+    cluster, store, server = _api_server(layout, on_failure)
     return [store, server, LateComponents(server, cluster, layout, on_failure)]
 
 

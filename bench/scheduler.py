@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.figures import show
 from tiphys.aio.clock import SystemClock
+from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.component import ApiServer, ApiServerConfig
 from tiphys.client.api import Client
 from tiphys.client.interface import ApiRequest, PatchType
@@ -170,10 +171,10 @@ async def bind(nodes: int, pods: list[core_v1.Pod]) -> float:
     with tempfile.TemporaryDirectory() as directory:
         store = SqliteStore(Path(directory) / "state.db", clock=clock)
         await store.start()
-        server = ApiServer(ApiServerConfig(authorize=False), store, clock)
+        begin = BootstrapConfig(addresses=("10.201.0.1",), port=6443, service_cidrs=("10.96.0.0/16",))
+        server = ApiServer(ApiServerConfig(bootstrap=begin), store, clock)
         await server.start()
         client = Client(server.transport("admin", ("system:masters",)))
-        await client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="default")))
         account = meta_v1.ObjectMeta(name="default", namespace="default")
         await client.create(core_v1.ServiceAccount(metadata=account))
         await create_all(client, [node(number) for number in range(nodes)])

@@ -174,6 +174,7 @@ class Cache(Generic[T]):
         for key in [*self.keys()]:
             if key not in present:
                 changes += self.remove(key, reached)
+        self._removed_uids &= {obj.metadata.uid or "" for obj in present.values()}  # type: ignore[attr-defined]
         for obj in present.values():
             changes += self.apply(obj)
         self.advance(resource_version)

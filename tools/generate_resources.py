@@ -1,7 +1,8 @@
 """Generates src/tiphys/kinds/resources.json: one row for every built-in resource that the API serves.
 
-Names, scopes, verbs and subresources come from two published client packages (`lightkube-models` and `kubernetes`), which are read
-as text and not imported; short names, categories, preferred order and shared storage come from the tables below.
+Names, scopes, verbs and subresources come from two published client packages (`lightkube-models` and `kubernetes`),
+which are read as text and not imported; short names, categories, preferred order and shared storage come from the
+tables below.
 Served are the GA versions: beta and alpha versions are off unless asked for, and no beta is on by default in 1.37.
 
 Usage: python tools/generate_resources.py
@@ -84,7 +85,8 @@ EVERYDAY = (
 )
 EXTENSIONS = (
     "customresourcedefinitions apiservices mutatingwebhookconfigurations validatingwebhookconfigurations"
-    " validatingadmissionpolicies validatingadmissionpolicybindings mutatingadmissionpolicies mutatingadmissionpolicybindings"
+    " validatingadmissionpolicies validatingadmissionpolicybindings mutatingadmissionpolicies"
+    " mutatingadmissionpolicybindings"
 )
 CATEGORIES = {**dict.fromkeys(EVERYDAY.split(), ("all",)), **dict.fromkeys(EXTENSIONS.split(), ("api-extensions",))}
 # Resources that are answered but never stored.
@@ -134,7 +136,7 @@ def declared() -> list[dict[str, Any]]:
 
 
 def connections() -> dict[tuple[str, str, str], dict[str, list[str]]]:
-    """(group, version, plural) -> {subresource: verbs} of the connecting subresources, from the paths of `kubernetes`."""
+    """(group, version, plural) -> {subresource: verbs} of the connecting subresources, from paths of `kubernetes`."""
     pattern = re.compile(r"method='(\w+)',\s*resource_path='([^']+)'")
     found: dict[tuple[str, str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for file in package_files("kubernetes", r"kubernetes/client/api/\w+_api\.py"):

@@ -197,7 +197,7 @@ class Module:
     @staticmethod
     def attribute(name: str) -> tuple[str, str]:
         attribute = re.sub(r"\W", "_", name).strip("_")
-        if keyword.iskeyword(attribute):
+        if keyword.iskeyword(attribute) or attribute in ("bool", "bytes", "dict", "float", "int", "list", "str"):
             attribute += "_"
         return attribute, "" if attribute == name else f', name="{name}"'
 

@@ -1,7 +1,8 @@
 """Turning objects from one version into another where several versions of a resource share storage.
 
-`convert_object(object, to type)` looks in one table of pure functions (from type, to type). The result is a new object that may
-share parts with the old one. What one version has no field for is kept in annotations, so that a round trip loses nothing.
+`convert_object(object, to type)` looks in one table of pure functions (from type, to type). The result is a new object
+that may share parts with the old one. What one version has no field for is kept in annotations, so that a round trip
+loses nothing.
 Which version is stored: `registry.storage_resource`.
 """
 
@@ -28,7 +29,7 @@ _KEPT = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 def convert_object(thing: Any, wanted: type[T]) -> T:
     """The object in another version. LookupError when the two are not versions of one resource."""
     if type(thing) is wanted:
-        return thing  # type: ignore[no-any-return]
+        return thing
     function = CONVERSIONS.get((type(thing), wanted))
     if function is None:
         raise LookupError(f"no conversion from {type(thing).__module__} to {wanted.__module__}")

@@ -1,6 +1,7 @@
-"""Whether metadata is well formed, for every kind alike: names, labels, annotations, owners, finalizers, and what an update may change.
+"""Whether metadata is well formed, for every kind alike: names, labels, annotations, owners, finalizers.
 
-The kind says what its names look like (`name_findings`). Setting metadata (uid, creationTimestamp ...) is the API server's.
+And what an update may change of it. The kind says what its names look like (`name_findings`). Setting metadata
+(uid, creationTimestamp ...) is the API server's.
 """
 
 from __future__ import annotations

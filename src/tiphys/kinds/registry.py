@@ -1,8 +1,9 @@
 """Which resources there are: the built-in ones, found by group, version and plural, by kind, or by Struct.
 
-The table is data (`resources.json`, generated); reading it imports no Struct and no strategy. Invariants: group, version and plural
-are unique, and so are group, version and kind; resources that share `storage` are versions of the same objects
-(`conversion.py` turns one into another). Custom resources are not here: the API server keeps its own table of those.
+The table is data (`resources.json`, generated); reading it imports no Struct and no strategy. Invariants: group,
+version and plural are unique, and so are group, version and kind; resources that share `storage` are versions of the
+same objects (`conversion.py` turns one into another). Custom resources are not here: the API server keeps its own
+table of those.
 """
 
 from __future__ import annotations
@@ -27,8 +28,15 @@ def _resource(row: dict[str, Any]) -> Resource:
         )
         for name, part in row.pop("subresources", {}).items()
     }
-    words = {name: tuple(row.pop(name, ())) for name in ("verbs", "short_names", "categories")}
-    return Resource(group=group, version=version, subresources=subresources, **words, **row)
+    return Resource(
+        group=group,
+        version=version,
+        subresources=subresources,
+        verbs=tuple(row.pop("verbs")),
+        short_names=tuple(row.pop("short_names", ())),
+        categories=tuple(row.pop("categories", ())),
+        **row,
+    )
 
 
 def _read() -> tuple[Resource, ...]:
@@ -83,6 +91,6 @@ _STORAGE_VERSIONS = {"events": ("", "v1"), "autoscaling/horizontalpodautoscalers
 
 
 def storage_resource(resource: Resource) -> Resource:
-    """The resource in whose version this resource's objects are stored: itself unless several versions share storage."""
+    """The resource in whose version these objects are stored: itself unless several versions share storage."""
     home = _STORAGE_VERSIONS.get(resource.storage)
     return resource if home is None else _BY_PLURAL[home[0], home[1], resource.plural]

@@ -1,7 +1,7 @@
 """A served resource: its names, scope, verbs and subresources, and how to find its Struct and Strategy.
 
-The table of built-in resources is data (`kinds/resources.json`, generated); `kinds/registry.py` reads it. Custom resources make
-`Resource` values of their own.
+The table of built-in resources is data (`kinds/resources.json`, generated); `kinds/registry.py` reads it. Custom
+resources make `Resource` values of their own.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class Subresource:
 class Resource:
     """One resource in one group-version. Equality is by group, version and plural alone.
 
-    `module` is the module of `kinds.types` that holds the Struct; `strategy_module` the module with `STRATEGY` ("" for none of its
-    own). `storage` is the "group/plural" (or "plural") under which its objects are stored: versions of the same objects share it.
+    `module` is the module of `kinds.types` that holds the Struct; `strategy_module` the module with `STRATEGY` ("" for
+    none of its own). `storage` is the "group/plural" (or "plural") under which its objects are stored: versions of the
+    same objects share it; it is "" for resources that are answered but never stored.
     """
 
     group: str

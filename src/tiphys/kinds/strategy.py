@@ -2,7 +2,8 @@
 
 A strategy is data plus pure functions; it is declared once, as `STRATEGY`, in the kind's own file
 (`kinds/<group>/<kind>.py`). Objects are Structs (or `Unstructured` for custom resources) and are changed in place by
-`default` and `prepare_*`; everything else only reads. Order on create: prepare_for_create, default, (admission), validate.
+`default` and `prepare_*`; everything else only reads. Order on create: prepare_for_create, default, (admission),
+validate.
 On update: default, prepare_for_update, (admission), validate + validate_update; /status has its own pair.
 Specified in the API conventions and in "API concepts".
 """
@@ -37,7 +38,7 @@ def no_fields(_: Any) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column(Generic[T]):
-    """A printer column. `cell(object, now)` gives a str, int, float, bool or None; `priority` above 0 shows with -o wide only."""
+    """A printer column: `cell(object, now)` is a str, int, float, bool or None; `priority` > 0 shows with -o wide alone."""
 
     name: str
     cell: Callable[[T, float], Any]
@@ -51,10 +52,11 @@ class Column(Generic[T]):
 class Strategy(Generic[T]):
     """The hooks of one kind. `None` in `columns` means Name and Age alone.
 
-    `fields` gives the values that field selectors can name besides metadata.name and metadata.namespace; its keys are always the
-    same, whatever the object. `has_generation`: metadata.generation is 1 at first and counts changes of anything but metadata and status.
-    `has_status`: there is a /status subresource, so spec writes keep the stored status and status writes change nothing but
-    status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
+    `fields` gives the values that field selectors can name besides metadata.name and metadata.namespace; its keys are
+    always the same, whatever the object. `has_generation`: metadata.generation is 1 at first and counts changes of
+    anything but metadata and status.
+    `has_status`: there is a /status subresource, so spec writes keep the stored status and status writes change nothing
+    but status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
     grace period of a delete (0: remove at once). `name_findings(name, prefix)`: messages on a bad metadata.name.
     """
 

@@ -1,4 +1,7 @@
-"""Whether admission policies in CEL and their bindings are well formed, apart from the expressions, which the API server compiles."""
+"""Whether admission policies in CEL and their bindings are well formed.
+
+The expressions themselves are compiled by the API server.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,10 @@ def validate(binding: ValidatingAdmissionPolicyBinding) -> list[FieldError]:
         if action in actions[:position]:
             found.append(duplicate(path.index(position), action))
     if "Deny" in actions and "Warn" in actions:
-        detail = "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)"
+        detail = (
+            "must not contain both Deny and Warn (repeating the same validation failure information in the API response"
+            " and headers serves no purpose)"
+        )
         found.append(invalid(path, actions, detail))
     return found
 

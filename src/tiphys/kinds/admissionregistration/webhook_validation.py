@@ -1,4 +1,7 @@
-"""Whether webhooks are well formed: where to call, for what, and what to do when nobody answers. Validating and mutating ones alike."""
+"""Whether webhooks are well formed: where to call, for what, and what to do when nobody answers.
+
+Validating and mutating webhooks are checked alike.
+"""
 
 from __future__ import annotations
 

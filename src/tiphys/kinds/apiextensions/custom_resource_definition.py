@@ -1,4 +1,7 @@
-"""CustomResourceDefinitions: kinds that users add. What is checked here is the definition's own structure; its schemas are the API server's."""
+"""CustomResourceDefinitions: kinds that users add.
+
+What is checked here is the definition's own structure; its schemas are the API server's.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,9 @@ def default(definition: CustomResourceDefinition) -> None:
     if spec.conversion is None:
         spec.conversion = CustomResourceConversion(strategy="None")
     hook = spec.conversion.webhook
-    if hook is not None and hook.clientConfig is not None and hook.clientConfig.service is not None:
-        if hook.clientConfig.service.port is None:
-            hook.clientConfig.service.port = 443
+    service = hook.clientConfig.service if hook is not None and hook.clientConfig is not None else None
+    if service is not None and service.port is None:
+        service.port = 443
 
 
 def validate(definition: CustomResourceDefinition) -> list[FieldError]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tiphys.kinds import cells
 from tiphys.kinds.autoscaling.scaling_validation import validate_behavior, validate_metrics, validate_target
 from tiphys.kinds.number_findings import none_negative
@@ -91,7 +93,7 @@ def targets_text(autoscaler: HorizontalPodAutoscaler) -> str:
 
 
 def _metric_text(metric: MetricSpec, status: MetricStatus | None) -> str:
-    parts = {
+    parts: dict[str, tuple[Any, Any]] = {
         "External": (metric.external, status.external if status else None),
         "Pods": (metric.pods, status.pods if status else None),
         "Object": (metric.object, status.object if status else None),

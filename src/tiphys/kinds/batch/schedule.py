@@ -35,7 +35,10 @@ _SEARCH_YEARS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The allowed values of each field. `any_day`, `any_weekday`: the field was `*`. `every_seconds`: an `@every` interval, else 0."""
+    """The allowed values of each field.
+
+    `any_day`, `any_weekday`: the field was `*`. `every_seconds`: an `@every` interval, else 0.
+    """
 
     minutes: frozenset[int] = frozenset()
     hours: frozenset[int] = frozenset()

@@ -1,4 +1,7 @@
-"""Whether what a pod asks of its place is well formed: node and pod affinity, spreading, and node selectors wherever they stand."""
+"""Whether what a pod asks of its place is well formed: node and pod affinity, spreading.
+
+Node selectors are checked here wherever they stand.
+"""
 
 from __future__ import annotations
 

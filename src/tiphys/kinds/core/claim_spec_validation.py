@@ -1,4 +1,7 @@
-"""Whether the spec of a PersistentVolumeClaim is well formed, wherever it stands: in a claim, a StatefulSet's template, a pod's volume."""
+"""Whether the spec of a PersistentVolumeClaim is well formed.
+
+It stands in claims, in the templates of StatefulSets and in ephemeral volumes of pods.
+"""
 
 from __future__ import annotations
 

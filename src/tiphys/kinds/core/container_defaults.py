@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds.types.core_v1 import (
     Container,
+    EnvVarSource,
     EphemeralContainer,
     HTTPGetAction,
     LifecycleHandler,
@@ -39,11 +40,8 @@ def default_container(container: AnyContainer) -> None:
                 port.protocol = "TCP"
     if container.env:
         for variable in container.env:
-            if variable.valueFrom is not None and variable.valueFrom.fieldRef is not None:
-                default_field_selector(variable.valueFrom.fieldRef)
-            if variable.valueFrom is not None and variable.valueFrom.fileKeyRef is not None:
-                if variable.valueFrom.fileKeyRef.optional is None:
-                    variable.valueFrom.fileKeyRef.optional = False
+            if variable.valueFrom is not None:
+                _default_value_from(variable.valueFrom)
     for probe in (container.livenessProbe, container.readinessProbe, container.startupProbe):
         if probe is not None:
             default_probe(probe)
@@ -51,6 +49,13 @@ def default_container(container: AnyContainer) -> None:
         for handler in (container.lifecycle.postStart, container.lifecycle.preStop):
             if handler is not None and handler.httpGet is not None:
                 default_http_get(handler.httpGet)
+
+
+def _default_value_from(source: EnvVarSource) -> None:
+    if source.fieldRef is not None:
+        default_field_selector(source.fieldRef)
+    if source.fileKeyRef is not None and source.fileKeyRef.optional is None:
+        source.fileKeyRef.optional = False
 
 
 def default_field_selector(selector: ObjectFieldSelector) -> None:

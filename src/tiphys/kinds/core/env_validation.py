@@ -1,4 +1,7 @@
-"""Whether environment variables are well formed, and the references to fields and resources that downward API files share with them."""
+"""Whether environment variables are well formed.
+
+Downward API files share the references to fields and resources of the pod with them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether probes and lifecycle handlers are well formed: exactly one way of asking, with a sensible port, path and timing."""
+"""Whether probes and lifecycle handlers are well formed: one way of asking, with a sensible port, path and timing."""
 
 from __future__ import annotations
 

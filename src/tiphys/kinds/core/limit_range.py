@@ -1,4 +1,4 @@
-"""LimitRanges: the least and most that containers, pods and claims of a namespace may ask for, and what they get by default."""
+"""LimitRanges: the least and most that containers, pods and claims of a namespace may ask for, and their defaults."""
 
 from __future__ import annotations
 

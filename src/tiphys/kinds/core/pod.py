@@ -107,7 +107,8 @@ def warnings(pod: Pod) -> list[str]:
             for place, variable in enumerate(container.env or ()):
                 if variable.name in seen:
                     found.append(
-                        f'spec.{field}[{position}].env[{place}]: hides previous definition of "{variable.name}", which may be dropped when using apply'
+                        f'spec.{field}[{position}].env[{place}]: hides previous definition of "{variable.name}",'
+                        " which may be dropped when using apply"
                     )
                 seen.add(variable.name)
     return found

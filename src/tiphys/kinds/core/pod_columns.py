@@ -84,7 +84,7 @@ def _init_state(pod: Pod, sidecars: set[str]) -> tuple[bool, str, list[Container
             continue
         if status.name in sidecars and status.started:
             continue
-        seen = [s for s in statuses[: position + 1]]
+        seen = statuses[: position + 1]
         if state is not None and state.terminated is not None:
             return True, f"Init:{_ended_word(state.terminated)}", seen
         waiting = state.waiting if state else None

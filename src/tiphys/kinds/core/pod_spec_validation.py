@@ -1,6 +1,7 @@
 """Whether the spec of a pod is well formed, all findings at once, in a pod or in any template that one is made from.
 
-Containers, volumes, security, affinity and tolerations have files of their own; this one joins them and checks the rest.
+Containers, volumes, security, affinity and tolerations have files of their own; this one joins them and checks the
+rest.
 """
 
 from __future__ import annotations

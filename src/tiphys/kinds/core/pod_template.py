@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tiphys.kinds import cells
 from tiphys.kinds.core.template import default_template, validate_template
 from tiphys.kinds.strategy import Strategy
@@ -26,8 +28,7 @@ STRATEGY: Strategy[PodTemplate] = Strategy(
     columns=(
         cells.name_column(),
         *(
-            # Here the containers are not only for wide output: they are all there is to see.
-            cells.text(column.name, lambda holder, column=column: column.cell(holder, 0.0))
+            dataclasses.replace(column, priority=0)
             for column in cells.container_columns(lambda holder: holder.template)
         ),
         cells.text(

@@ -197,7 +197,7 @@ def _extends(new: NodeSelectorTerm, old: NodeSelectorTerm) -> bool:
 
 
 def validate_pod_status_update(new: Pod, old: Pod) -> list[FieldError]:
-    """The status as the kubelet writes it: containers that have ended for good do not begin again; addresses are addresses."""
+    """The status as the kubelet writes it: what ended for good does not begin again; addresses are addresses."""
     found: list[FieldError] = []
     path = Path("status")
     if new.spec.nodeName != old.spec.nodeName:

@@ -86,7 +86,11 @@ def _selector_findings(requirement: ScopedResourceSelectorRequirement, path: Pat
     if name not in SCOPES:
         found.append(invalid(path.child("scopeName"), name, "unsupported scope"))
     elif name not in ("PriorityClass", "VolumeAttributesClass") and operator != "Exists":
-        detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+        detail = (
+            "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating,"
+            " ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or"
+            " ResourceQuotaScopeCrossNamespacePodAffinity"
+        )
         found.append(invalid(path.child("operator"), operator, detail))
     if operator in ("In", "NotIn"):
         if not values:

@@ -1,4 +1,4 @@
-"""Services: one address for many pods. Addresses and node ports are given out by the API server; their form is checked here.
+"""Services: one address for many pods. The API server gives out addresses and node ports; their form is checked here.
 
 On an update, what was given out stays unless the writer says otherwise, and what the new type has no use for goes.
 """
@@ -127,17 +127,17 @@ def drop_what_is_unused(service: Service, old: Service) -> None:
         if all((port.nodePort or None) in before or not port.nodePort for port in new_spec.ports or ()):
             for port in new_spec.ports or ():
                 port.nodePort = None
-    if needs_health_check(old_spec) and not needs_health_check(new_spec):
-        if new_spec.healthCheckNodePort == old_spec.healthCheckNodePort:
-            new_spec.healthCheckNodePort = None
+    was_checked, is_checked = needs_health_check(old_spec), needs_health_check(new_spec)
+    if was_checked and not is_checked and new_spec.healthCheckNodePort == old_spec.healthCheckNodePort:
+        new_spec.healthCheckNodePort = None
     if old_spec.type == "LoadBalancer" and new_spec.type != "LoadBalancer":
         for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if getattr(new_spec, field) == getattr(old_spec, field):
                 setattr(new_spec, field, None)
         service.status = ServiceStatus(conditions=service.status.conditions, loadBalancer=LoadBalancerStatus())
-    if is_reached_from_outside(old_spec) and not is_reached_from_outside(new_spec):
-        if new_spec.externalTrafficPolicy == old_spec.externalTrafficPolicy:
-            new_spec.externalTrafficPolicy = None
+    was_outside, is_outside = is_reached_from_outside(old_spec), is_reached_from_outside(new_spec)
+    if was_outside and not is_outside and new_spec.externalTrafficPolicy == old_spec.externalTrafficPolicy:
+        new_spec.externalTrafficPolicy = None
 
 
 def external_text(service: Service) -> str:

@@ -75,7 +75,8 @@ def _subject_findings(subject: Subject, path: Path) -> list[FieldError]:
             detail = f"{field} is required when subject kind is '{subject.kind}'"
             found.append(required(path.child(field), detail))
         elif field != wanted and value is not None:
-            detail = f"{field} is forbidden when subject kind is not '{next(k for k, f in SUBJECT_KINDS.items() if f == field)}'"
+            kind = next(kind for kind, name in SUBJECT_KINDS.items() if name == field)
+            detail = f"{field} is forbidden when subject kind is not '{kind}'"
             found.append(forbidden(path.child(field), detail))
         elif field == wanted and not value.name:
             found.append(required(path.child(field, "name")))

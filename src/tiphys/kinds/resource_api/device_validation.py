@@ -1,4 +1,7 @@
-"""Whether what claims, their templates and device classes say about devices is well formed; CEL expressions are the API server's."""
+"""Whether what claims, their templates and device classes say about devices is well formed.
+
+CEL expressions are compiled by the API server.
+"""
 
 from __future__ import annotations
 

@@ -23,13 +23,11 @@ def validate(priority_class: PriorityClass) -> list[FieldError]:
     name = priority_class.metadata.name or ""
     if name.startswith("system-"):
         if SYSTEM_CLASSES.get(name) != priority_class.value:
-            detail = f"priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system priority class"
+            problem = f"{name} is not a known system priority class"
             if name in SYSTEM_CLASSES:
-                detail = (
-                    "priority class names with 'system-' prefix are reserved for system use only."
-                    f" error: value of {name} PriorityClass must be {SYSTEM_CLASSES[name]}"
-                )
-            found.append(forbidden(Path("metadata.name"), detail))
+                problem = f"value of {name} PriorityClass must be {SYSTEM_CLASSES[name]}"
+            reserved = "priority class names with 'system-' prefix are reserved for system use only."
+            found.append(forbidden(Path("metadata.name"), f"{reserved} error: {problem}"))
     elif (priority_class.value or 0) > HIGHEST_USER_VALUE:
         detail = f"maximum allowed value of a user defined priority is {HIGHEST_USER_VALUE}"
         found.append(forbidden(Path("value"), detail))

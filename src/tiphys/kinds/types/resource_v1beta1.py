@@ -117,9 +117,9 @@ class DeviceAllocationResult(Struct, omit_defaults=True, kw_only=True, gc=False)
 
 
 class DeviceAttribute(Struct, omit_defaults=True, kw_only=True, gc=False):
-    bool: bool | None = None
+    bool_: bool | None = field(default=None, name="bool")
     bools: list[bool] | None = None
-    int: int | None = None
+    int_: int | None = field(default=None, name="int")
     ints: list[int] | None = None
     string: str | None = None
     strings: list[str] | None = None

@@ -1,4 +1,5 @@
-"""What every component looks like from outside: made from its configuration, started, stopped, and heard when it fails."""
+"""What every component looks like from outside: made from its configuration, started, stopped, and heard when it
+fails."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from typing import Protocol
 
 
 class Component(Protocol):
-    """`start` returns when the component serves; `stop` when nothing of it is left (it may be called at any time, twice too).
-    A component that fails later on ends its own process through the `on_failure` it was given: it is not restarted inside."""
+    """`start` returns when the component serves; `stop` when nothing of it is left (it may be called at any time,
+    twice too). A component that fails later on ends its own process through the `on_failure` it was given: it is not
+    restarted inside."""
 
     name: str
 

@@ -11,7 +11,8 @@ log = logging.getLogger(__name__)
 
 
 class TaskOwner:
-    """Starts tasks and ends them all on `close`. A task that fails is logged and reported to `on_failure` (if given)."""
+    """Starts tasks and ends them all on `close`. A task that fails is logged and reported to `on_failure` (if
+    given)."""
 
     def __init__(self, name: str, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
         self.name = name

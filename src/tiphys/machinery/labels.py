@@ -1,7 +1,7 @@
 """Labels and label selectors: parsing, matching, and the object form of selectors.
 
-Two forms mean the same: the text of the `labelSelector` query parameter (`a=b,c in (d,e),!f`) and the LabelSelector object.
-Both become a `Selector`, a tuple of requirements that must all hold. Specified in "Labels and Selectors".
+Two forms mean the same: the text of the `labelSelector` query parameter (`a=b,c in (d,e),!f`) and the LabelSelector
+object. Both become a `Selector`, a tuple of requirements that must all hold. Specified in "Labels and Selectors".
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def from_set(labels: Mapping[str, str] | None) -> Selector:
 
 
 def from_object(selector: _SelectorObject | None) -> Selector:
-    """A LabelSelector object (meta/v1). None selects nothing, an empty one everything. ValueError for a bad operator."""
+    """A LabelSelector object (meta/v1). None selects nothing, an empty one everything. ValueError for a bad
+    operator."""
     if selector is None:
         return NOTHING
     requirements = list(from_set(selector.matchLabels).requirements)

@@ -19,8 +19,9 @@ _CONTEXT = Context(prec=60)
 _NANO = Decimal(1).scaleb(-9)
 _LARGEST = Decimal(2**63 - 1)
 
+# The text that clients match on, with the expression as Kubernetes prints it.
 FORMAT_MESSAGE = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"  # the text clients match on
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 
 

@@ -40,7 +40,9 @@ META = data(1, "web") + data(2, "") + data(3, "shop") + entry(11, "app", "web") 
 
 
 def test_a_config_map() -> None:
-    raw = data(1, META + data(8, number(1, 1767225600))) + entry(2, "a", "1") + entry(3, "b", b"\x00\xff") + number(4, 0)
+    raw = (
+        data(1, META + data(8, number(1, 1767225600))) + entry(2, "a", "1") + entry(3, "b", b"\x00\xff") + number(4, 0)
+    )
     assert decode(wrapped("v1", "ConfigMap", raw)) == {
         "apiVersion": "v1",
         "kind": "ConfigMap",

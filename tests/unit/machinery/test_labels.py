@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from tiphys.kinds.types import meta_v1
+from tiphys.machinery import labels
+from tiphys.machinery.labels import EVERYTHING, NOTHING, Requirement, Selector, from_object, from_set, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "requirements"),
+    [
+        ("", ()),
+        ("a=b", (Requirement("a", "In", ("b",)),)),
+        ("a==b,c!=d", (Requirement("a", "In", ("b",)), Requirement("c", "NotIn", ("d",)))),
+        (" a in (x, y) , !b,c", (
+            Requirement("a", "In", ("x", "y")), Requirement("b", "DoesNotExist"), Requirement("c", "Exists"),
+        )),
+        ("a notin (x)", (Requirement("a", "NotIn", ("x",)),)),
+        ("a=,b", (Requirement("a", "In", ("",)), Requirement("b", "Exists"))),
+        ("example.com/role=web", (Requirement("example.com/role", "In", ("web",)),)),
+        ("n>5,m<3", (Requirement("n", "Gt", ("5",)), Requirement("m", "Lt", ("3",)))),
+    ],
+)  # fmt: skip
+def test_texts_are_parsed(text: str, requirements: tuple[Requirement, ...]) -> None:
+    found = parse(text)
+    assert found == Selector(requirements)
+    assert parse(str(found)) == found
+
+
+@pytest.mark.parametrize("text", ["=", "a in x", "a in (x", "a b", "a=b,", "!", "a>x", ",a", "a in (x))"])
+def test_what_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="found|unable|must be an integer"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "matching", "other"),
+    [
+        ("a=b", {"a": "b"}, {"a": "c"}),
+        ("a!=b", {}, {"a": "b"}),
+        ("a in (b,c)", {"a": "c"}, {}),
+        ("a notin (b)", {"a": "c"}, {"a": "b"}),
+        ("a", {"a": ""}, {}),
+        ("!a", {}, {"a": ""}),
+        ("a>5", {"a": "6"}, {"a": "x"}),
+        ("a<5", {"a": "4"}, {}),
+        ("a=b,c=d", {"a": "b", "c": "d"}, {"a": "b"}),
+    ],
+)
+def test_matching(text: str, matching: dict[str, str], other: dict[str, str]) -> None:
+    assert parse(text).matches(matching)
+    assert not parse(text).matches(other)
+
+
+def test_objects_and_sets() -> None:
+    expression = meta_v1.LabelSelectorRequirement(key="tier", operator="In", values=["b", "a"])
+    selector = from_object(meta_v1.LabelSelector(matchLabels={"app": "web"}, matchExpressions=[expression]))
+    assert str(selector) == "app=web,tier in (a,b)"
+    assert from_object(None) == NOTHING
+    assert from_object(meta_v1.LabelSelector()) == EVERYTHING
+    assert from_set({"b": "2", "a": "1"}) == parse("a=1,b=2")
+    assert EVERYTHING.matches(None)
+    assert not NOTHING.matches({"a": "b"})
+    with pytest.raises(ValueError, match='"Near" is not a valid label selector operator'):
+        bad = meta_v1.LabelSelectorRequirement(key="a", operator="Near")
+        labels.from_object(meta_v1.LabelSelector(matchExpressions=[bad]))

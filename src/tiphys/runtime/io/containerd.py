@@ -176,11 +176,13 @@ class Containerd:
         self._owner = TaskOwner(self.name, on_failure)
         self._backoff: Backoff[str] = Backoff(initial_seconds=0.2, maximum_seconds=30)
         self._child: subprocess.Popen[bytes] | None = None
-        self._identity: ProcessIdentity | None = None
+        self.identity: ProcessIdentity | None = None
+        self.restarted = asyncio.Event()
+        """Set when it answers again after a crash."""
 
     @property
     def pid(self) -> int:
-        return self._identity.pid if self._identity else 0
+        return self.identity.pid if self.identity else 0
 
     async def start(self) -> None:
         """Adopt the containerd of this directory or start one. Raises ContainerdError."""
@@ -198,7 +200,7 @@ class Containerd:
             identity = self._spawn()
         else:
             log.info("adopted the running containerd, process %d", identity.pid)
-        self._identity = identity
+        self.identity = identity
         await self._ready(identity)
         self._owner.start(self._supervise(), "supervise")
 
@@ -271,8 +273,8 @@ class Containerd:
     async def _supervise(self) -> None:
         while True:
             started = self._clock.monotonic()
-            assert self._identity is not None
-            await ended(self._identity)
+            assert self.identity is not None
+            await ended(self.identity)
             if self._child is not None:
                 self._child.poll()  # takes the zombie away
             if self._clock.monotonic() - started >= _STABLE_SECONDS:
@@ -285,14 +287,15 @@ class Containerd:
             log.warning("containerd has ended; it is started again in %.1f s", wait_seconds)
             await self._clock.sleep(wait_seconds)
             self.restarts += 1
-            self._identity = self._spawn()
+            self.identity = self._spawn()
             try:
-                await self._ready(self._identity)
+                await self._ready(self.identity)
+                self.restarted.set()
                 return
             except ContainerdError as error:
                 log.error("%s", error)
-                if is_alive(self._identity):
-                    await asyncio.to_thread(_terminate, self._identity)
+                if is_alive(self.identity):
+                    await asyncio.to_thread(_terminate, self.identity)
 
 
 def running_containerd(paths: ContainerdPaths) -> ProcessIdentity | None:

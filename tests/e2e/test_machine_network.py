@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -105,6 +106,10 @@ def directory() -> Iterator[Path]:
     finally:
         remove_containerd(ContainerdPaths(directory=made))
         assert str(made) not in Path("/proc/self/mountinfo").read_text()
+        assert list(Path("/sys/fs/cgroup").glob("*/k8s.io/lives")) == []
+        for parent in Path("/sys/fs/cgroup").glob("*/k8s.io"):  # ctr's own, not CRI's
+            with contextlib.suppress(OSError):
+                parent.rmdir()
         shutil.rmtree(made)
 
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ctypes
 import hashlib
+import json
 import logging
 import os
 import select
@@ -53,6 +54,8 @@ _START_TIMEOUT_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
 _NOT_YET_SECONDS = 0.01
 _MNT_DETACH = 2
+_CGROUPS = Path("/sys/fs/cgroup")
+_RUNC_RECORDS = Path("/run/containerd/runc")
 
 
 class ContainerdError(Exception):
@@ -357,15 +360,41 @@ def _mounts_under(directory: Path) -> list[str]:
     return points[::-1]
 
 
-def _shim_sockets(paths: ContainerdPaths) -> list[Path]:
-    """The sockets that shims keep outside our directory, as their bundles name them."""
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """What a container keeps outside our directories: its shim's socket, runc's record of it, its cgroup."""
+
+    socket: Path | None
+    record: Path
+    cgroup: str
+
+
+def _bundles(paths: ContainerdPaths) -> list[_Bundle]:
     found = []
-    for file in paths.state.glob("io.containerd.runtime.v2.task/*/*/address"):
+    for directory in paths.state.glob("io.containerd.runtime.v2.task/*/*"):
+        socket, cgroup = None, ""
         with contextlib.suppress(OSError):
-            address = file.read_text().strip()
+            address = (directory / "address").read_text().strip()
             if address.startswith("unix://"):
-                found.append(Path(address.removeprefix("unix://")))
+                socket = Path(address.removeprefix("unix://"))
+        with contextlib.suppress(OSError, ValueError):
+            cgroup = json.loads((directory / "config.json").read_bytes()).get("linux", {}).get("cgroupsPath", "")
+        record = _RUNC_RECORDS / directory.parent.name / directory.name
+        found.append(_Bundle(socket, record, cgroup))
     return found
+
+
+def _forget(bundle: _Bundle) -> None:
+    """Its processes have ended."""
+    if bundle.socket is not None:
+        bundle.socket.unlink(missing_ok=True)
+    shutil.rmtree(bundle.record, ignore_errors=True)
+    # "slice:prefix:name" is systemd's, which cleans up by itself.
+    if bundle.cgroup and ":" not in bundle.cgroup:
+        relative = bundle.cgroup.lstrip("/")
+        for hierarchy in (_CGROUPS, *_CGROUPS.iterdir()):
+            with contextlib.suppress(OSError):
+                (hierarchy / relative).rmdir()
 
 
 def remove_containerd(paths: ContainerdPaths) -> None:
@@ -376,14 +405,14 @@ def remove_containerd(paths: ContainerdPaths) -> None:
         _terminate(identity)
     shims = _shims(paths)
     kill_and_wait(descendants(shims))
-    sockets = _shim_sockets(paths)
+    bundles = _bundles(paths)
     libc = ctypes.CDLL(None, use_errno=True)
     for directory in (paths.state, paths.root):
         for point in _mounts_under(directory):
             if libc.umount2(os.fsencode(point), _MNT_DETACH) != 0:
                 log.warning("umount %s: %s", point, os.strerror(ctypes.get_errno()))
-    for socket in sockets:
-        socket.unlink(missing_ok=True)
+    for bundle in bundles:
+        _forget(bundle)
     shutil.rmtree(paths.state, ignore_errors=True)
     paths.process.unlink(missing_ok=True)
     for suffix in ("", ".ttrpc"):

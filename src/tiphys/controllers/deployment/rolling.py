@@ -123,9 +123,11 @@ def proportional_sizes(deployment: apps_v1.Deployment, replica_sets: Sequence[ap
         share = _share(deployment, replica_set, to_add - added, total + surge) if to_add else 0
         sizes[_name(replica_set)] = size(replica_set) + share
         added += share
-    if ordered and to_add:
-        largest = _name(ordered[0])
-        sizes[largest] = max(sizes[largest] + to_add - added, 0)
+    leftover = to_add - added
+    for replica_set in ordered:  # what rounding left goes to the largest; what it cannot give, the next ones do
+        current = sizes[_name(replica_set)]
+        sizes[_name(replica_set)] = max(current + leftover, 0)
+        leftover -= sizes[_name(replica_set)] - current
     return sizes
 
 

@@ -14,6 +14,7 @@ from tiphys.machinery.duration import human_duration
 
 UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
 OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
+GENERATED_LABELS = frozenset({UID_LABEL, NAME_LABEL, OLD_UID_LABEL, OLD_NAME_LABEL})
 BACKOFF_LIMIT, UNLIMITED = 6, 2**31 - 1
 
 
@@ -39,9 +40,9 @@ def default_spec(spec: JobSpec) -> None:
 
 
 def default(job: Job) -> None:
-    labels = job.spec.template.metadata.labels
-    if labels and not job.metadata.labels:
-        job.metadata.labels = dict(labels)
+    if not job.metadata.labels:
+        given = (job.spec.template.metadata.labels or {}).items()
+        job.metadata.labels = {key: value for key, value in given if key not in GENERATED_LABELS} or None
     default_spec(job.spec)
     if not job.spec.manualSelector and job.metadata.uid and not job.metadata.resourceVersion:
         generate_selector(job)

@@ -124,10 +124,17 @@ class Answerer:
         self._negative_ttl = negative_ttl_seconds
         self._prebuilt: dict[tuple[str, int], tuple[Records | None, list[bytes], list[bytes], int]] = {}
         self._prebuilt_serial = 0
+        self._authority = b""
+        self._authority_serial = 0
         self._turn = 0
 
     def authority(self) -> bytes:
         """The SOA record that goes with a no."""
+        if self._authority_serial != self.zone.serial:
+            self._authority, self._authority_serial = self._build_authority(), self.zone.serial
+        return self._authority
+
+    def _build_authority(self) -> bytes:
         data = (
             pack_name(f"ns.dns.{self.zone.domain}")
             + pack_name(f"hostmaster.{self.zone.domain}")

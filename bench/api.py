@@ -56,13 +56,20 @@ CONFIG_MAP = (
     CREATE
     + """
 local filling = string.rep("x", 200)
-function body(name) return '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"' .. name .. '"},"data":{"k":"' .. filling .. '"}}' end
+function body(name)
+  return '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"' .. name .. '"},"data":{"k":"' .. filling .. '"}}'
+end
 """
 )
 POD = (
     CREATE
     + """
-function body(name) return '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"' .. name .. '","labels":{"app":"bench"}},"spec":{"containers":[{"name":"c","image":"registry.example/pause:3.9","resources":{"requests":{"cpu":"10m","memory":"10Mi"}}}]}}' end
+local resources = '{"requests":{"cpu":"10m","memory":"10Mi"}}'
+local containers = '[{"name":"c","image":"example.com/pause:3.9","resources":' .. resources .. '}]'
+function body(name)
+  local head = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"' .. name .. '","labels":{"app":"bench"}}'
+  return head .. ',"spec":{"containers":' .. containers .. '}}'
+end
 """
 )
 
@@ -159,8 +166,8 @@ async def _fill(server: Server, path: str, bodies: list[bytes]) -> None:
     async def worker(part: list[bytes]) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.tls)
         for body in part:
-            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
-            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n"
+            writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
             answer = await reader.readuntil(b"\r\n\r\n")
             length = int(re.search(rb"Content-Length: (\d+)", answer)[1])  # type: ignore[index]
             text = await reader.readexactly(length)
@@ -232,7 +239,7 @@ def config_maps(count: int) -> list[bytes]:
 
 def pods(count: int) -> list[bytes]:
     resources = {"requests": {"cpu": "10m", "memory": "10Mi"}}
-    container = {"name": "c", "image": "registry.example/pause:3.9", "resources": resources}
+    container = {"name": "c", "image": "example.com/pause:3.9", "resources": resources}
     spec = {"containers": [container]}
     return [json.dumps({"metadata": {"name": f"p-{n:05}"}, "spec": spec}).encode() for n in range(count)]
 

@@ -25,7 +25,9 @@ DEFAULT_CLUSTER_DOMAIN = "cluster.local"
 def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tiphys.apiserver", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="the cluster's state directory")
-    parser.add_argument("--address", action="append", required=True, metavar="HOST:PORT", help="listen here (repeatable)")
+    parser.add_argument(
+        "--address", action="append", required=True, metavar="HOST:PORT", help="listen here (repeatable)"
+    )
     parser.add_argument("--advertise-address", default="", help="the address under which pods reach this server")
     parser.add_argument("--service-cidr", action="append", metavar="CIDR", help="network of Services (repeatable)")
     parser.add_argument("--dns-address", default="", help="cluster address of DNS")

@@ -1,8 +1,8 @@
 """Cluster addresses and node ports of Services: which are free, which a Service gets, which it gives back.
 
 Nothing is stored but the Services themselves: what is in use follows from them, so it survives restarts and cannot
-disagree with them. Between a decision and its write, what was chosen is reserved. Invariant: no two Services have the same
-cluster address, nor the same node port and protocol. Specified in "Service ClusterIP allocation" and "Service".
+disagree with them. Between a decision and its write, what was chosen is reserved. Invariant: no two Services have the
+same cluster address, nor the same node port and protocol. Specified in "Service ClusterIP allocation" and "Service".
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class ServiceAllocator:
 
     def _release(self, addresses: Iterable[str], ports: Iterable[tuple[int, str]]) -> None:
         for held, keys in ((self._addresses, addresses), (self._ports, ports)):
-            counts: dict[Any, int] = held  # type: ignore[assignment]
+            counts: dict[Any, int] = held
             for key in keys:
                 left = counts.get(key, 0) - 1
                 if left > 0:
@@ -187,7 +187,10 @@ class ServiceAllocator:
         network = next((n for n in self._networks if parsed.version == n.version and parsed in n), None)
         if network is None:
             words = ", ".join(str(n) for n in self._networks)
-            detail = f"failed to allocate IP {address}: the provided IP is not in the valid range. The range of valid IPs is {words}"
+            detail = (
+                f"failed to allocate IP {address}: the provided IP is not in the valid range."
+                f" The range of valid IPs is {words}"
+            )
             raise Refused(field_errors.invalid(path, [address], detail))
         if parsed in (network.network_address, network.broadcast_address):
             detail = f"failed to allocate IP {address}: the provided network does not match the current range"
@@ -197,8 +200,8 @@ class ServiceAllocator:
             raise Refused(field_errors.invalid(path, [address], detail))
 
     def _free_address(self, family: str) -> str:
-        """An address from the upper part of the network; from the lower part, kept for addresses given by hand, only when
-        that is used up."""
+        """An address from the upper part of the network; from the lower part, kept for addresses given by hand, only
+        when that is used up."""
         network = next(n for n in self._networks if _family(str(n)) == family)
         last = network.num_addresses - (2 if network.version == 4 else 1)
         lower = min(max(16, network.num_addresses // 16), 256) if network.num_addresses > 64 else 0

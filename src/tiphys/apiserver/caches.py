@@ -1,8 +1,8 @@
-"""All watch caches together: which collection a stored key belongs to, up to which revision they are complete, who wants
-to hear of changes.
+"""All watch caches together: which collection a stored key belongs to, up to which revision they are complete, who
+wants to hear of changes.
 
-The store's events go in here in revision order and come out as changes of collections. Writers that have the Struct of
-what they write leave it here first (`expect`), so that it need not be decoded again.
+The store's events go in here in revision order and come out as changes of collections. Writers that have the Struct
+of what they write leave it here first (`expect`), so that it need not be decoded again.
 """
 
 from __future__ import annotations

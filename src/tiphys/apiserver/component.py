@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
+from tiphys.apiserver import expiry
 from tiphys.apiserver.admission import table
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.allocation import ServiceAllocator
@@ -48,7 +50,8 @@ from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, Serv
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
 from tiphys.kinds.types import core_v1
-from tiphys.store.interface import Store
+from tiphys.machinery.errors import ApiError
+from tiphys.store.interface import KeyNotFound, RevisionConflict, Store
 
 log = logging.getLogger(__name__)
 
@@ -113,10 +116,10 @@ class ApiServer:
         self._clock = clock
         self._owner = TaskOwner(self.name, on_failure)
         self._random = random.Random(config.seed)
-        self._system_random = random.SystemRandom() if config.seed is None else self._random
         self.caches = Caches(registry.all_resources())
         self.hub = WatchHub(self.caches, clock.now)
         self._feed = Feed(store, self.caches, self.hub.on_changes, self._owner)
+        self._writer = Writer(store, self.caches, self._feed)
         self._reads = Reads(self.caches, self._feed, store)
         self.metrics = Metrics()
         self._authorizer: Authorizer = AlwaysAllow()
@@ -150,6 +153,7 @@ class ApiServer:
         self._server = HttpServer(self._handler, config.addresses, tls, self._clock, self._owner)
         await self._server.start()
         self._owner.start(self._send_bookmarks(), "bookmarks")
+        self._owner.start(self._expire_events(), "expiry of events")
         self._ready = True
 
     def _standard_authorizer(self) -> StandardAuthorizer:
@@ -166,6 +170,20 @@ class ApiServer:
         while True:
             await self._clock.sleep(BOOKMARK_SECONDS)
             self.hub.bookmarks()
+
+    async def _expire_events(self) -> None:
+        resource = registry.resource_of(core_v1.Event)
+        while True:
+            await self._clock.sleep(expiry.SWEEP_SECONDS)
+            collection = self.caches.collection(resource)
+            for entry in expiry.expired_events(collection, self._clock.now()):
+                try:
+                    await self._writer.delete(collection, entry)
+                except (KeyNotFound, RevisionConflict):
+                    continue  # somebody was faster; the next sweep looks again
+                except ApiError as error:
+                    log.warning("expired events stay for now: %s", error)
+                    break
 
     async def stop(self) -> None:
         """Watches end, requests under way finish, nothing is left."""
@@ -192,10 +210,14 @@ class ApiServer:
     # -- wiring
 
     def _suffix(self) -> str:
-        return "".join(self._system_random.choices(SUFFIX_MARKS, k=5))
+        if self._config.seed is None:
+            return "".join([SUFFIX_MARKS[number % len(SUFFIX_MARKS)] for number in os.urandom(5)])
+        return "".join(self._random.choices(SUFFIX_MARKS, k=5))
 
     def _uid(self) -> str:
-        return str(uuid.UUID(int=self._system_random.getrandbits(128), version=4))
+        if self._config.seed is None:
+            return str(uuid.uuid4())
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def _build_dispatch(self, standard: StandardAuthorizer | None) -> Dispatch:
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
@@ -203,9 +225,8 @@ class ApiServer:
             if standard is not None:
                 standard.escalation.check(request.user, obj, old)
 
-        writer = Writer(self._store, self.caches, self._feed)
         verbs = Verbs(
-            self.caches, self._feed, writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix
+            self.caches, self._feed, self._writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix
         )
         issuer = self._authn.issuer if self._authn is not None else None
         return Dispatch(verbs, self._reads, self._virtual(standard), issuer, self._clock.now, self._uid)

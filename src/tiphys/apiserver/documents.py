@@ -1,4 +1,5 @@
-"""Everything that is served beside resources: discovery, OpenAPI, version, health, metrics, the token issuer's documents."""
+"""Everything that is served beside resources: discovery, OpenAPI, version, health, metrics, the token issuer's
+documents."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class ServerDocuments:
 
     def _checked(self, path: str, raw_query: str) -> tuple[int, Document] | None:
         query = parse_qs(raw_query, keep_blank_values=True)
-        answer = self._health.answer(path, query.get("exclude", ()), "verbose" in query)  # type: ignore[arg-type]
+        answer = self._health.answer(path, query.get("exclude", ()), "verbose" in query)
         if answer is None:
             return None
         return answer.code, Document(PLAIN_TEXT, answer.text.encode(), "")

@@ -37,15 +37,19 @@ _Loader.yaml_implicit_resolvers = {
     mark: [(tag, pattern) for tag, pattern in found if tag.rsplit(":", 1)[1] in ("null", "merge")]
     for mark, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$"), list("tTfFyYnNoO")
-)  # fmt: skip
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool",
+    re.compile(r"^(?:true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$"),
+    list("tTfFyYnNoO"),
+)
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0x[0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$"), list("-+0123456789")
 )
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"), list("-+.0123456789")
-)  # fmt: skip
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
 
 
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
@@ -61,7 +65,7 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     return found
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)  # type: ignore[no-untyped-call]
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def media_type(content_type: str) -> str:
@@ -91,7 +95,9 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
         try:
             return protobuf.decode(data)
         except protobuf.ProtobufError as error:
-            raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
+            raise errors.bad_request(
+                f"the object provided is unrecognized (must be of type {kind}): {error}"
+            ) from error
     if found != JSON:
         raise errors.unsupported_media_type(ACCEPTED)
     try:

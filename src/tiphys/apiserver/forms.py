@@ -1,7 +1,7 @@
 """The bytes of answers: one object, a list, a watch event, each in the form that the client asked for.
 
-The usual form sends an entry's own bytes; the others are made from its Struct. A form is a value: watches with equal forms
-share what they send.
+The usual form sends an entry's own bytes; the others are made from its Struct. A form is a value: watches with equal
+forms share what they send.
 """
 
 from __future__ import annotations
@@ -217,12 +217,12 @@ def _canonical(resource: Resource) -> Resource:
 
 
 def encode_event(form: Form, event_type: str, event: CacheEvent, now: float) -> bytes:
-    """The bytes of an event of the cache, made once for all watches with this form. An object that left a selection shows
-    the state it was last seen in, at the revision of the change."""
+    """The bytes of an event of the cache, made once for all watches with this form. An object that left a selection
+    shows the state it was last seen in, at the revision of the change."""
     key = (form, event_type)
-    found: bytes | None = event.encoded.get(key)
+    found: bytes | None = event.kept.get(key)
     if found is None:
-        found = event.encoded[key] = form.event(event_type, shown_entry(event_type, event), now)
+        found = event.kept[key] = form.event(event_type, shown_entry(event_type, event), now)
     return found
 
 
@@ -230,13 +230,13 @@ def shown_entry(event_type: str, event: CacheEvent) -> Entry:
     """The entry that an event shows to a watch that it is `event_type` for."""
     if event_type != "DELETED" or event.deleted:
         return event.entry
-    found: Entry | None = event.encoded.get("left")
+    found: Entry | None = event.kept.get("left")
     if found is None:
         previous = event.previous
         assert previous is not None
         data = previous.layout.respliced(previous.data, event.revision)
         found = Entry(previous.layout, previous.namespace, previous.name, event.revision, data)
-        event.encoded["left"] = found
+        event.kept["left"] = found
     return found
 
 

@@ -1,7 +1,7 @@
 """What some kinds need around their writes beyond what a strategy decides alone: one explicit table.
 
-A hook sees the write before it happens (and may refuse it or complete the object) and is told how it ended. The verbs ask
-the table by resource and know no kind.
+A hook sees the write before it happens (and may refuse it or complete the object) and is told how it ended. The verbs
+ask the table by resource and know no kind.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Ended = Callable[[], None]
 
 
 class WriteHook(Protocol):
-    """`before_write(context, new, old)` may change `new` and raise ApiError; what it returns is called when the write has ended,
-    whichever way (`old` is None for a create)."""
+    """`before_write(context, new, old)` may change `new` and raise ApiError; what it returns is called when the write
+    has ended, whichever way (`old` is None for a create)."""
 
     def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None: ...
 

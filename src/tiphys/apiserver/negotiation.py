@@ -1,4 +1,5 @@
-"""What form an answer takes, from the Accept header: the objects, a Table of them, or their metadata alone; JSON or YAML.
+"""What form an answer takes, from the Accept header: the objects, a Table of them, or their metadata alone; JSON or
+YAML.
 
 Specified in "API concepts", "Alternate representations of resources" and "Receiving resources as Tables". Protobuf is
 never answered: clients that prefer it take JSON as well, and one that takes nothing else gets 406.

@@ -1,7 +1,8 @@
-"""Where a proxied request goes: the kubelet of a pod's node, a pod, a Service's endpoint, a node; and with which path and query.
+"""Where a proxied request goes: the kubelet of a pod's node, a pod, a Service's endpoint, a node; and with which path
+and query.
 
-Covers pods/log, exec, attach, portforward and the proxy subresources of pods, services and nodes. Specified in "API concepts"
-and the kubelet's own API.
+Covers pods/log, exec, attach, portforward and the proxy subresources of pods, services and nodes. Specified in "API
+concepts" and the kubelet's own API.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def _check_log_options(query: Mapping[str, str]) -> None:
                 422, "Invalid", f'PodLogOptions "" is invalid: {name}: Invalid value: {text}: {least}'
             )
     if query.get("sinceSeconds") and query.get("sinceTime"):
-        text = 'PodLogOptions "" is invalid: sinceSeconds: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified'
+        detail = "at most one of `sinceTime` or `sinceSeconds` may be specified"
+        text = f'PodLogOptions "" is invalid: sinceSeconds: Forbidden: {detail}'
         raise errors.ApiError(422, "Invalid", text)
 
 

@@ -1,7 +1,8 @@
 """Which objects a list or watch is about: a namespace, a label selector, a field selector.
 
-An event concerns a watch by what it changed in the selection: an object that enters it is ADDED, one that leaves it is
-DELETED (in the state it was last seen in, at the revision of the change). Specified in "API concepts" and "Field Selectors".
+An event concerns a watch by what it changed in the selection: an object that enters it is ADDED, one that leaves it
+is DELETED (in the state it was last seen in, at the revision of the change). Specified in "API concepts" and "Field
+Selectors".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which fields of a body mean nothing to its type (unknown) or stand there twice (duplicate).
 
-The usual body has neither, and that is found out fast: it decodes into a twin of the Struct that refuses unknown fields,
-and is as long as its own compact form. Only otherwise is it walked through field by field.
+The usual body has neither, and that is found out fast: it decodes into a twin of the Struct that refuses unknown
+fields, and is as long as its own compact form. Only otherwise is it walked through field by field.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, cast
 
 import msgspec
 
@@ -19,7 +19,7 @@ _decode_plain = msgspec.json.Decoder().decode
 
 
 @functools.cache
-def _twin(struct: type[Any], above: tuple[type[Any], ...] = ()) -> Any:
+def _twin(struct: Any, above: tuple[type[Any], ...] = ()) -> Any:
     """A Struct with the same fields that refuses unknown ones; Any where a type contains itself."""
     if struct in above:
         return Any
@@ -50,7 +50,7 @@ def _twin_hint(hint: Any, above: tuple[type[Any], ...]) -> Any:
 
 
 @functools.cache
-def _twin_decode(struct: type[Any]) -> Callable[[bytes], Any]:
+def _twin_decode(struct: Hashable) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(_twin(struct)).decode
 
 
@@ -58,7 +58,7 @@ def findings(data: bytes, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` and `duplicate field "spec.y"` for a JSON body that decodes into `wanted`."""
     found: list[str] = []
     try:
-        _twin_decode(wanted)(data)
+        _twin_decode(cast(Hashable, wanted))(data)
     except msgspec.ValidationError:
         found = unknown_fields(_decode_plain(data), wanted)
     if len(_encode_plain(_decode_plain(data))) != len(data.rstrip()):
@@ -76,7 +76,7 @@ def unknown_fields(plain: Any, wanted: type[Any]) -> list[str]:
 
 
 @functools.cache
-def _hints(struct: type[Any]) -> dict[str, Any]:
+def _hints(struct: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(struct)
     return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
 

@@ -1,12 +1,14 @@
-"""The current objects of one stored resource and the latest changes to them: what every read and watch is answered from.
+"""The current objects of one stored resource and the latest changes to them: what every read and watch is answered
+from.
 
-A `Collection` is fed with the store's events in revision order (by `io/feed.py`). It keeps, for each object, the bytes that
-clients get (resourceVersion spliced in once), and decodes, labels and field values lazily, shared by all readers. Past
-events are kept in a bounded window, from which watches start in the past and lists are answered at older revisions.
+A `Collection` is fed with the store's events in revision order (by `io/feed.py`). It keeps, for each object, the
+bytes that clients get (resourceVersion spliced in once), and decodes, labels and field values lazily, shared by all
+readers. Past events are kept in a bounded window, from which watches start in the past and lists are answered at
+older revisions.
 
-Invariants: entries are sorted by namespace and name as the store's keys are; an `Entry` never changes what it says; the
-window is contiguous: every event after `window_start` is in it. What a client may see is `selection.py`'s, forms are
-`forms.py`'s business.
+Invariants: entries are sorted by namespace and name as the store's keys are; an `Entry` never changes what it says;
+the window is contiguous: every event after `window_start` is in it. What a client may see is `selection.py`'s, forms
+are `forms.py`'s business.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ class Entry:
 
 class CacheEvent:
     """One change: `entry` is the new state (of a deletion: the last one, with the deletion's revision), `previous` what
-    was there before. `encoded` keeps the bytes of each form, so that all watchers share them."""
+    was there before. `encoded` keeps the bytes of each form, so that all watchers share them; `kept` gives it."""
 
     __slots__ = ("deleted", "encoded", "entry", "previous", "revision")
 
@@ -129,7 +131,14 @@ class CacheEvent:
         self.previous = previous
         self.deleted = deleted
         self.revision = entry.revision
-        self.encoded: dict[Any, Any] = {}
+        self.encoded: dict[Any, Any] | None = None
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """What was made of this event already."""
+        if self.encoded is None:
+            self.encoded = {}
+        return self.encoded
 
     def __repr__(self) -> str:
         return f"CacheEvent({self.entry!r}{', deleted' if self.deleted else ''})"

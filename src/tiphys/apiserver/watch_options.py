@@ -17,7 +17,8 @@ SHORTEST_SECONDS = 1800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """`revision` None: begin with the present state as ADDED events. `bookmark_initial_end`: say when that is complete."""
+    """`revision` None: begin with the present state as ADDED events. `bookmark_initial_end`: say when that is
+    complete."""
 
     revision: int | None
     initial_events: bool

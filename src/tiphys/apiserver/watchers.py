@@ -1,8 +1,9 @@
 """Which watches an event concerns, found without asking each of them.
 
 Watches that select the same and want the same form are one `Group`: an event is matched and encoded once for all its
-members. Groups are indexed by namespace and by a field that must have one value (`spec.nodeName=a`), so that thousands of
-node agents cost an event nothing. Invariant: a group's `pending` holds what its members have not been handed yet, in order.
+members. Groups are indexed by namespace and by a field that must have one value (`spec.nodeName=a`), so that
+thousands of node agents cost an event nothing. Invariant: a group's `pending` holds what its members have not been
+handed yet, in order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The write hook of Services (addresses and ports) and those of roles and bindings (nobody grants what they have not)."""
+"""The write hook of Services (addresses and ports) and those of roles and bindings (nobody grants what they have
+not)."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from api_world import World
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -83,17 +82,32 @@ async def test_every_finding_comes_at_once(world: World) -> None:
     assert {"metadata.name", "spec.containers[0].image", "spec.restartPolicy"} <= fields
 
 
+WRONG_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+NO_KIND = 'Pod in version "v1" cannot be handled as a ConfigMap: no kind "Pod" is registered for version "v1"'
+NO_TEXT = 'Pod in version "v1" cannot be handled as a Pod: Expected `str`, got `int` - at `$.spec.containers[0].name`'
+
+
 @pytest.mark.parametrize(
     ("path", "body", "code", "message"),
     [
-        (MAPS, {"metadata": {"name": "a", "namespace": "other"}}, 400, "the namespace of the provided object does not match the namespace sent on the request"),
-        (MAPS, {"metadata": {"name": "a", "resourceVersion": "5"}}, 400, "resourceVersion should not be set on objects to be created"),
+        (MAPS, {"metadata": {"name": "a", "namespace": "other"}}, 400, WRONG_NAMESPACE),
+        (
+            MAPS,
+            {"metadata": {"name": "a", "resourceVersion": "5"}},
+            400,
+            "resourceVersion should not be set on objects to be created",
+        ),
         ("/api/v1/namespaces/nowhere/configmaps", {"metadata": {"name": "a"}}, 404, 'namespaces "nowhere" not found'),
-        ("/api/v1/configmaps", {"metadata": {"name": "a"}}, 405, "the server does not allow this method on the requested resource"),
-        (MAPS, {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}, 400, 'Pod in version "v1" cannot be handled as a ConfigMap: no kind "Pod" is registered for version "v1"'),
-        (PODS, {"spec": {"containers": [{"name": 3}]}}, 400, 'Pod in version "v1" cannot be handled as a Pod: Expected `str`, got `int` - at `$.spec.containers[0].name`'),
+        (
+            "/api/v1/configmaps",
+            {"metadata": {"name": "a"}},
+            405,
+            "the server does not allow this method on the requested resource",
+        ),
+        (MAPS, {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}, 400, NO_KIND),
+        (PODS, {"spec": {"containers": [{"name": 3}]}}, 400, NO_TEXT),
     ],
-)  # fmt: skip
+)
 async def test_what_cannot_be_created(world: World, path: str, body: Any, code: int, message: str) -> None:
     answer = await world.http("POST", path, body)
     assert (answer.code, answer.body["message"]) == (code, message)
@@ -139,8 +153,8 @@ async def test_update_is_guarded_by_the_revision(world: World) -> None:
     stale = await world.http("PUT", f"{MAPS}/a", created)
     assert (stale.code, stale.body["reason"]) == (409, "Conflict")
     assert stale.body["message"] == (
-        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the'
-        " latest version and try again"
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to'
+        " the latest version and try again"
     )
     unconditional = await world.http("PUT", f"{MAPS}/a", config_map("a", x="3"))
     assert (unconditional.code, unconditional.body["data"]) == (200, {"x": "3"})
@@ -197,7 +211,9 @@ async def test_status_is_written_through_its_subresource_alone(world: World) -> 
 
 async def test_the_three_patches(world: World) -> None:
     await world.http("POST", DEPLOYMENTS, deployment("d"))
-    containers = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "new"}, {"name": "d", "image": "d"}]}}}}
+    containers = {
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "new"}, {"name": "d", "image": "d"}]}}}
+    }
     strategic = await world.http(
         "PATCH", f"{DEPLOYMENTS}/d", containers, media="application/strategic-merge-patch+json"
     )
@@ -338,7 +354,11 @@ async def test_a_namespace_waits_for_its_finalizer(world: World) -> None:
 async def test_scale(world: World) -> None:
     await world.http("POST", DEPLOYMENTS, deployment("d", 3))
     scale = (await world.http("GET", f"{DEPLOYMENTS}/d/scale")).body
-    assert (scale["kind"], scale["spec"], scale["status"]) == ("Scale", {"replicas": 3}, {"replicas": 0, "selector": "a=b"})
+    assert (scale["kind"], scale["spec"], scale["status"]) == (
+        "Scale",
+        {"replicas": 3},
+        {"replicas": 0, "selector": "a=b"},
+    )
     scale["spec"]["replicas"] = 5
     assert (await world.http("PUT", f"{DEPLOYMENTS}/d/scale", scale)).body["spec"] == {"replicas": 5}
     stale = await world.http("PUT", f"{DEPLOYMENTS}/d/scale", scale)
@@ -364,12 +384,23 @@ async def test_eviction_asks_the_budget(world: World) -> None:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
     early = await world.http("POST", f"{PODS}/p/eviction", eviction)
     assert (early.code, early.headers["Retry-After"]) == (429, "10")
-    state = {"status": {"observedGeneration": 1, "currentHealthy": 1, "desiredHealthy": 1, "disruptionsAllowed": 0, "expectedPods": 1}}
+    state = {
+        "status": {
+            "observedGeneration": 1,
+            "currentHealthy": 1,
+            "desiredHealthy": 1,
+            "disruptionsAllowed": 0,
+            "expectedPods": 1,
+        }
+    }
     await world.http("PATCH", f"{budgets}/b/status", state, media=merge)
     refused = await world.http("POST", f"{PODS}/p/eviction", eviction)
     assert (refused.code, refused.body["reason"]) == (429, "TooManyRequests")
     assert refused.body["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
-    assert refused.body["details"]["causes"][0]["message"] == "The disruption budget b needs 1 healthy pods and has 1 currently"
+    assert (
+        refused.body["details"]["causes"][0]["message"]
+        == "The disruption budget b needs 1 healthy pods and has 1 currently"
+    )
     await world.http("PATCH", f"{budgets}/b/status", {"status": {"disruptionsAllowed": 1}}, media=merge)
     done = await world.http("POST", f"{PODS}/p/eviction", eviction)
     assert (done.code, done.body["status"]) == (201, "Success")
@@ -397,7 +428,13 @@ async def test_services_get_and_return_addresses(world: World) -> None:
 
 
 async def test_paths_that_are_not_there(world: World) -> None:
-    for path in ("/nope", "/api/v1/foos", "/apis/apps/v2/deployments", f"{PODS}/p/nope", "/api/v1/namespaces/default/nodes/x"):
+    for path in (
+        "/nope",
+        "/api/v1/foos",
+        "/apis/apps/v2/deployments",
+        f"{PODS}/p/nope",
+        "/api/v1/namespaces/default/nodes/x",
+    ):
         answer = await world.http("GET", path)
         assert (answer.code, answer.body["message"]) == (404, "the server could not find the requested resource"), path
 

@@ -126,9 +126,8 @@ async def test_lists_are_streamed_with_a_bookmark_at_their_end(world: World) -> 
 
 async def test_bookmarks_come_once_a_minute(world: World) -> None:
     async with Watch(world, f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion=5") as watch:
-        await settle()
-        while not len(world.server.hub):
-            await asyncio.sleep(0)
+        await settle(500)
+        assert len(world.server.hub) == 1
         await world.clock.advance(61)
         event_type, obj = await watch.next()
         assert (event_type, obj["metadata"]["resourceVersion"]) == ("BOOKMARK", str(world.store.revision))
@@ -271,6 +270,10 @@ async def test_other_versions_of_the_same_objects(world: World) -> None:
     made = await world.http("POST", "/api/v1/namespaces/default/events", event)
     assert made.code == 201, made.text
     other = await world.http("GET", "/apis/events.k8s.io/v1/namespaces/default/events/e")
-    assert (other.body["apiVersion"], other.body["note"], other.body["regarding"]["name"]) == ("events.k8s.io/v1", "text", "p")
+    assert (other.body["apiVersion"], other.body["note"], other.body["regarding"]["name"]) == (
+        "events.k8s.io/v1",
+        "text",
+        "p",
+    )
     listed = await world.http("GET", "/apis/events.k8s.io/v1/events")
     assert [item["apiVersion"] for item in listed.body["items"]] == ["events.k8s.io/v1"]

@@ -1,14 +1,15 @@
 """What an admission plugin is asked and may look at.
 
-`admit(request, obj, old, lookups)` may change `obj` in place (never `old`) and raises ApiError to refuse. `obj` is None for a
-delete, `old` is None for a create. Plugins are pure: objects they look up are read-only snapshots.
+`admit(request, obj, old, lookups)` may change `obj` in place (never `old`) and raises ApiError to refuse. `obj` is
+None for a delete, `old` is None for a create. Plugins are pure: objects they look up are read-only snapshots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.kinds.resource import Resource
@@ -16,8 +17,7 @@ from tiphys.kinds.resource import Resource
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionRequest:
+class AdmissionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`operation` is CREATE, UPDATE, DELETE or CONNECT. `now` is in seconds since the epoch."""
 
     operation: str
@@ -27,9 +27,9 @@ class AdmissionRequest:
     name: str = ""
     user: UserInfo
     now: float
-    new_suffix: Callable[[], str] = field(repr=False)
+    new_suffix: Callable[[], str]
     dry_run: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
 
     def on(self, group: str, *plurals: str) -> bool:
         """Whether it is about the objects of these resources themselves (not a subresource)."""

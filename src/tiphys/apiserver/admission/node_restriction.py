@@ -1,5 +1,5 @@
-"""A kubelet may change its own Node and the pods bound to it, and nothing of other nodes. Specified in "Admission Control",
-NodeRestriction."""
+"""A kubelet may change its own Node and the pods bound to it, and nothing of other nodes. Specified in "Admission
+Control", NodeRestriction."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ class NodeRestriction:
         if pod is None:
             raise errors.not_found("pods", "", bound.name)
         if bound.uid and bound.uid != pod.metadata.uid:
-            detail = f"the UID in the bound object reference ({bound.uid}) does not match the UID in record. The object might have been deleted and then recreated"
+            detail = (
+                f"the UID in the bound object reference ({bound.uid}) does not match the UID in record."
+                " The object might have been deleted and then recreated"
+            )
             raise errors.conflict("pods", "", bound.name, detail)
         if pod.spec.nodeName != node:
             raise self._refuse(request, f'node "{node}" can only request token bound to a pod running on it')

@@ -37,7 +37,7 @@ class Priority:
         named = pod.spec.priorityClassName
         found = lookups.get(scheduling_v1.PriorityClass, "", named) if named else self._default(lookups)
         if found is not None:
-            value, policy = found.value, found.preemptionPolicy or DEFAULT_PREEMPTION
+            value, policy = found.value or 0, found.preemptionPolicy or DEFAULT_PREEMPTION
             pod.spec.priorityClassName = found.metadata.name
         elif named in SYSTEM_CLASSES:
             value = SYSTEM_CLASSES[named]
@@ -46,8 +46,8 @@ class Priority:
             raise errors.forbidden("pods", "", pod.metadata.name or "", detail)
         if pod.spec.priority is not None and pod.spec.priority != value:
             detail = (
-                f"the integer value of priority ({pod.spec.priority}) must not be provided in pod spec; priority admission"
-                f" controller computed {value} from the given PriorityClass name"
+                f"the integer value of priority ({pod.spec.priority}) must not be provided in pod spec;"
+                f" priority admission controller computed {value} from the given PriorityClass name"
             )
             raise errors.forbidden("pods", "", pod.metadata.name or "", detail)
         if pod.spec.preemptionPolicy is not None and pod.spec.preemptionPolicy != policy:
@@ -61,7 +61,7 @@ class Priority:
 
     def _default(self, lookups: Lookups) -> scheduling_v1.PriorityClass | None:
         defaults = [found for found in lookups.list(scheduling_v1.PriorityClass) if found.globalDefault]
-        return min(defaults, key=lambda found: found.value, default=None)
+        return min(defaults, key=lambda found: found.value or 0, default=None)
 
     def _admit_class(self, request: AdmissionRequest, obj: scheduling_v1.PriorityClass, lookups: Lookups) -> None:
         if not obj.globalDefault:

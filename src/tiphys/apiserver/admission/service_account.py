@@ -1,7 +1,8 @@
 """Every pod runs as a service account of its namespace and gets a token of it, unless it declines.
 
-The token, the cluster's CA and the namespace's name come as one projected volume, mounted into every container that does
-not mount something there itself. Specified in "Managing Service Accounts" and "Configure Service Accounts for Pods".
+The token, the cluster's CA and the namespace's name come as one projected volume, mounted into every container that
+does not mount something there itself. Specified in "Managing Service Accounts" and "Configure Service Accounts for
+Pods".
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Dispatch:
         """Whether the verb is served there. ApiError 404 or 405."""
         resource, verb = call.resource, call.verb
         verbs = resource.subresources[call.subresource].verbs if call.subresource else resource.verbs
-        if verb not in verbs:
+        if verb not in verbs or (verb == "create" and call.name and not call.subresource):
             raise errors.method_not_allowed()
         if resource.namespaced and not call.namespace and verb not in ("list", "watch"):
             if verb in ("create", "deletecollection"):
@@ -169,10 +169,10 @@ class Dispatch:
         def change(inner: WriteContext, old: Any) -> tuple[Any, list[str]]:
             return binding.bound(inner, old, body), []
 
-        def settled(*_: Any) -> list[Any]:
-            return []
+        def prepare(*_: Any) -> None:
+            """What was stored is settled already."""
 
-        await self._verbs.change(call, context, change, settled, settled)
+        await self._verbs.change(call, context, change, prepare, lambda *_: [])
         return Outcome(code=201, obj=binding.success())
 
     async def _bind_by_body(self, call: Call) -> Outcome:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver.caches import ROOT, Caches
 from tiphys.apiserver.watch_cache import CacheEvent, Collection
-from tiphys.store.interface import Store
+from tiphys.store.interface import KeyValue, Store
 
 ChangesHandler = Callable[[Sequence[tuple[Collection, CacheEvent]], int], None]
 LOAD_PAGE = 2000
@@ -32,7 +32,7 @@ class Feed:
     async def start(self) -> None:
         """Return when the caches hold the state of the store."""
         after, revision = "", 0
-        items = []
+        items: list[KeyValue] = []
         while True:
             page = await self._store.range(ROOT, start_after=after, limit=LOAD_PAGE, revision=revision)
             items += page.items

@@ -98,6 +98,7 @@ class ApiHandler:
             info = parse_path(request.method, request.path, flag(query, "watch"), named)
             if not is_long_running(info, query):
                 counted = self._admit_in_flight(info)
+                connection.deadline = began + self._limits.request_seconds
             user = await self._user(request, connection)
             question = attributes_of(user, info, query.get("fieldSelector", ""))
             decision = self._authorizer.authorize(question)
@@ -163,7 +164,6 @@ class ApiHandler:
                 path=request.path,
                 query=request.query,
                 headers=headers,
-                all_headers=request.text_headers,
                 remote_address=peer.address,
             )
             found = await self._authenticator.authenticate(head, peer.certificate)

@@ -1,9 +1,10 @@
-"""HTTP/1.1 for the API: one protocol class on httptools, the only file that knows how requests arrive and answers leave.
+"""HTTP/1.1 for the API: one protocol class on httptools, the only file that knows how requests arrive and answers
+leave.
 
 A request reaches the handler complete, body and all (bodies are bounded). Requests of one connection are answered one
 after the other; a handler that does not have to wait runs at once, without a task. Streams (watches) and upgraded
-connections (exec, port-forward) write through the same object. Slow clients: headers, bodies and idle connections have
-deadlines, kept by one sweep over all connections.
+connections (exec, port-forward) write through the same object. Slow clients: headers, bodies and idle connections
+have deadlines, kept by one sweep over all connections.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in
 
 
 class HttpRequest:
-    """One request. `headers` has lower-case names, repeated ones joined with ", "; `all_headers` has every one as sent."""
+    """One request. `headers` has lower-case names, repeated ones joined with ", "; `all_headers` has every one as
+    sent."""
 
     __slots__ = ("_headers", "all_headers", "body", "keep_alive", "method", "path", "query", "started", "upgrade")
 
@@ -130,6 +132,8 @@ class HttpConnection(asyncio.Protocol):
         self.upgraded = False
         self.closed = False
         self.responded = False
+        # When a request that is not answered by then is given up (monotonic seconds; 0: never).
+        self.deadline = 0.0
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
         # What the handler remembers about the peer (its identity).
         self.peer: Any = None
@@ -269,6 +273,7 @@ class HttpConnection(asyncio.Protocol):
             request = self._busy = self._queue.popleft()
             request.started = self._state.monotonic()
             self.responded = False
+            self.deadline = 0.0
             if self._paused_reading and not self._refused and len(self._queue) < PIPELINE_LIMIT // 2:
                 self.resume_reading()
             coroutine = self._run(request)
@@ -396,6 +401,9 @@ class HttpConnection(asyncio.Protocol):
 
     def check_deadline(self, now: float) -> None:
         if self._busy is not None:
+            if self.deadline and now > self.deadline and self._task is not None:
+                self.deadline = 0.0
+                self._task.cancel()
             return
         limit = RECEIVE_SECONDS if self._request is not None else IDLE_SECONDS
         if now - self._since > limit:

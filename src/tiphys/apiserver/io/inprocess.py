@@ -47,10 +47,10 @@ class StructPayloads:
 
     def event(self, event_type: str, event: CacheEvent) -> WatchEvent:
         key = (event_type, self.resource)
-        found: WatchEvent | None = event.encoded.get(key)
+        found: WatchEvent | None = event.kept.get(key)
         if found is None:
             found = WatchEvent(type=event_type, object=self.object(shown_entry(event_type, event)))
-            event.encoded[key] = found
+            event.kept[key] = found
         return found
 
     def object(self, entry: Entry) -> Any:

@@ -1,4 +1,5 @@
-"""Reading: get, list and what watches begin with, from the watch caches; the store's history where those do not reach."""
+"""Reading: get, list and what watches begin with, from the watch caches; the store's history where those do not
+reach."""
 
 from __future__ import annotations
 
@@ -52,6 +53,8 @@ class Reads:
     async def list(self, call: Call) -> tuple[Sequence[Entry], ListHead]:
         """The entries and metadata of a list. ApiError."""
         query = lists.parse(call.query)
+        if not call.resource.storage:  # nothing is ever stored of these
+            return [], ListHead(self.caches.revision)
         chosen = self.selection(call)
         collection = self.collection(call.resource)
         if query.revision is not None and query.revision > self.caches.revision:

@@ -55,7 +55,7 @@ class HttpServer:
     async def start(self) -> None:
         """OSError when an address cannot be listened on."""
         loop = asyncio.get_running_loop()
-        handshake = {"ssl_handshake_timeout": HANDSHAKE_SECONDS} if self._tls is not None else {}
+        limit = HANDSHAKE_SECONDS if self._tls is not None else None
         try:
             for host, port in self._addresses:
                 server = await loop.create_server(
@@ -63,7 +63,7 @@ class HttpServer:
                     sock=bound_socket(host, port),
                     ssl=self._tls,
                     backlog=BACKLOG,
-                    **handshake,
+                    ssl_handshake_timeout=limit,
                 )
                 self._servers.append(server)
                 self.ports.append(server.sockets[0].getsockname()[1])

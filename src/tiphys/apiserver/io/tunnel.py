@@ -1,7 +1,8 @@
 """Carries proxied requests: answers are streamed through, upgraded connections become raw pipes.
 
-An upgraded connection is only handed to the other side once that has answered 101: before, and after any other answer, it
-stays an ordinary connection of this server, so nobody can send a second request with the server's own credentials.
+An upgraded connection is only handed to the other side once that has answered 101: before, and after any other
+answer, it stays an ordinary connection of this server, so nobody can send a second request with the server's own
+credentials.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -168,7 +170,7 @@ class Proxies:
         sent = proxy_targets.forwarded_headers(request.text_headers)
         lost = connection.lost
         tls = self._tls(target) or True
-        call = asyncio.ensure_future(
+        call: asyncio.Future[Any] = asyncio.ensure_future(
             self._session.request(
                 request.method,
                 url,
@@ -179,16 +181,16 @@ class Proxies:
             )
         )
         try:
-            await asyncio.wait([call, lost], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(_both(call, lost), return_when=asyncio.FIRST_COMPLETED)
             if not call.done():
                 call.cancel()
                 return
             response = call.result()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(target, error) from error
-        relay = asyncio.ensure_future(self._relay(response, request, connection))
+        relay: asyncio.Future[Any] = asyncio.ensure_future(self._relay(response, request, connection))
         try:
-            await asyncio.wait([relay, lost], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(_both(relay, lost), return_when=asyncio.FIRST_COMPLETED)
             if relay.done():
                 relay.result()
         except (aiohttp.ClientError, OSError) as error:
@@ -283,6 +285,10 @@ class Proxies:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+def _both(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
+    return [one, other]
 
 
 async def _more(upstream: asyncio.Transport, head: _Head, length: int) -> None:

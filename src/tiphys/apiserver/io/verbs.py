@@ -1,7 +1,8 @@
-"""The writing verbs, once for every resource: read from the watch cache, decide (`rest/`), admit, write with compare-and-swap.
+"""The writing verbs, once for every resource: read from the watch cache, decide (`rest/`), admit, write with
+compare-and-swap.
 
-A write that lost a race is decided anew on the newer state, unless the client named the revision it meant. Nothing here
-knows a kind: what kinds decide is in their strategies, in `hooks.py` and in the table of subresources.
+A write that lost a race is decided anew on the newer state, unless the client named the revision it meant. Nothing
+here knows a kind: what kinds decide is in their strategies, in `hooks.py` and in the table of subresources.
 """
 
 from __future__ import annotations

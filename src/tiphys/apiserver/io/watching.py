@@ -1,9 +1,10 @@
-"""Delivers events to watches: pending events of a group are encoded once and handed to all its members in one write each.
+"""Delivers events to watches: pending events of a group are encoded once and handed to all its members in one write
+each.
 
-A watch first catches up (current state, or past events), then joins its group and gets what the group gets. One that does
-not take its bytes leaves the group, waits until it has taken them, and catches up from the window again; one that falls
-behind the window ends with 410, one that takes nothing for too long is cut off. So memory per watch is bounded and
-nobody waits for anybody.
+A watch first catches up (current state, or past events), then joins its group and gets what the group gets. One that
+does not take its bytes leaves the group, waits until it has taken them, and catches up from the window again; one
+that falls behind the window ends with 410, one that takes nothing for too long is cut off. So memory per watch is
+bounded and nobody waits for anybody.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class WatchHub:
         return [(collection, len(watchers)) for collection, watchers in self._watchers.items()]
 
     def on_changes(self, changes: Sequence[tuple[Collection, CacheEvent]], revision: int) -> None:
-        """Events were applied to the caches: put them to the groups they concern; they go out in this turn of the loop."""
+        """Events were applied to the caches: put them to the groups they concern; they go out in this turn of the
+        loop."""
         for collection, event in changes:
             watchers = self._watchers.get(collection)
             if watchers is not None:

@@ -62,9 +62,10 @@ def _conditions(context: WriteContext, pod: core_v1.Pod) -> list[core_v1.PodCond
         if condition.type == SCHEDULED and condition.status == "True":
             now = condition.lastTransitionTime or now
     generation = pod.metadata.generation
-    return [
-        *kept, core_v1.PodCondition(type=SCHEDULED, status="True", lastTransitionTime=now, observedGeneration=generation),
-    ]  # fmt: skip
+    scheduled = core_v1.PodCondition(
+        type=SCHEDULED, status="True", lastTransitionTime=now, observedGeneration=generation
+    )
+    return [*kept, scheduled]
 
 
 def success() -> dict[str, Any]:

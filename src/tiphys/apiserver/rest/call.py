@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from tiphys.apiserver import encoding
 from tiphys.apiserver.authn.identity import UserInfo
@@ -42,8 +43,7 @@ class Body(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBody:
+class EncodedBody(msgspec.Struct, frozen=True, gc=False):
     """Bytes off the wire."""
 
     data: bytes
@@ -67,8 +67,7 @@ class EncodedBody:
         return encoding.media_type(self.content_type)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectBody:
+class ObjectBody(msgspec.Struct, frozen=True, gc=False):
     """A Struct (or plain values, of a patch) from the same process; the caller keeps it, so it is copied."""
 
     value: Any
@@ -94,8 +93,7 @@ class ObjectBody:
 NO_BODY = EncodedBody(b"", "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`query` holds the options under their wire names."""
 
     user: UserInfo
@@ -104,7 +102,7 @@ class Call:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
     body: Body = NO_BODY
 
     def delete_options(self) -> meta_v1.DeleteOptions:
@@ -119,8 +117,7 @@ class Call:
         return codec.convert(encoding.without_nulls(plain), meta_v1.DeleteOptions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a call came to: an `entry` of a stored resource, or an `obj` of its own (Status, Scale, ...)."""
 
     code: int = 200

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteContext:
+class WriteContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`now` is in seconds since the epoch; `new_uid` and `new_suffix` (five characters for generated names) are
     randomness handed in."""
 
@@ -22,8 +22,8 @@ class WriteContext:
     user: UserInfo
     now: float
     dry_run: bool = False
-    new_uid: Callable[[], str] = field(repr=False)
-    new_suffix: Callable[[], str] = field(repr=False)
+    new_uid: Callable[[], str]
+    new_suffix: Callable[[], str]
 
     def not_found(self) -> errors.ApiError:
         return errors.not_found(self.resource.plural, self.resource.group, self.name)

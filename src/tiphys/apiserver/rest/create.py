@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tiphys.apiserver.rest.context import WriteContext
@@ -26,13 +27,18 @@ def prepare(context: WriteContext, obj: Any) -> None:
     meta.deletionTimestamp = None
     meta.deletionGracePeriodSeconds = None
     meta.uid = context.new_uid()
-    meta.creationTimestamp = timestamps.time_of(context.now)
+    meta.creationTimestamp = _moment(int(context.now))
     strategy = resource.strategy
     meta.generation = 1 if counts_generations(obj, strategy) else None
     if strategy.has_status and hasattr(obj, "status"):
         reset_status(obj)
     strategy.prepare_for_create(obj)
     strategy.default(obj)
+
+
+@functools.lru_cache(maxsize=8)
+def _moment(second: int) -> timestamps.Time:
+    return timestamps.time_of(second)
 
 
 def place(context: WriteContext, meta: Any) -> None:

@@ -1,4 +1,5 @@
-"""Deleting an object: at once, after a grace period, or once its finalizers are done; and what becomes of its dependents.
+"""Deleting an object: at once, after a grace period, or once its finalizers are done; and what becomes of its
+dependents.
 
 Specified in "Object deletion" of the API conventions, "Finalizers" and "Garbage Collection".
 """
@@ -137,7 +138,7 @@ def decide(
 
 
 def _deadline(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions) -> tuple[int, timestamps.Time] | None:
-    """(grace period, when it ends); None when an earlier delete call has settled it and this one does not shorten it."""
+    """(grace period, when it ends); None when an earlier call has settled it and this one does not shorten it."""
     meta, strategy = obj.metadata, context.resource.strategy
     requested = options.gracePeriodSeconds
     if not meta.deletionTimestamp:

@@ -47,24 +47,25 @@ def charged(context: WriteContext, budget: policy_v1.PodDisruptionBudget, pod: c
     """The budget with one disruption less, or None when this pod costs none. ApiError 429."""
     status, spec = budget.status, budget.spec
     if not _ready(pod):
-        healthy, desired = status.currentHealthy, status.desiredHealthy
+        healthy, desired = status.currentHealthy or 0, status.desiredHealthy or 0
         if spec.unhealthyPodEvictionPolicy == "AlwaysAllow" or (healthy >= desired and desired > 0):
             return None
     name = budget.metadata.name
     if (status.observedGeneration or 0) < (budget.metadata.generation or 0):
         raise _refused(f"The disruption budget {name} is still being processed by the server.", 10)
-    if status.disruptionsAllowed <= 0:
+    if (status.disruptionsAllowed or 0) <= 0:
         raise _refused(
-            f"The disruption budget {name} needs {status.desiredHealthy} healthy pods and has {status.currentHealthy} currently"
+            f"The disruption budget {name} needs {status.desiredHealthy or 0} healthy pods"
+            f" and has {status.currentHealthy or 0} currently"
         )
     if len(status.disruptedPods or {}) > DISRUPTED_PODS_LIMIT:
         raise _refused("Too many pods are being disrupted already; the server waits for them to go.")
-    disrupted = {**(status.disruptedPods or {}), pod.metadata.name: timestamps.time_of(context.now)}
+    disrupted = {**(status.disruptedPods or {}), context.name: timestamps.time_of(context.now)}
     return msgspec.structs.replace(
         budget,
         metadata=msgspec.structs.replace(budget.metadata),
         status=msgspec.structs.replace(
-            status, disruptionsAllowed=status.disruptionsAllowed - 1, disruptedPods=disrupted
+            status, disruptionsAllowed=(status.disruptionsAllowed or 0) - 1, disruptedPods=disrupted
         ),
     )
 

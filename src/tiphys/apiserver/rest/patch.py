@@ -25,7 +25,7 @@ from tiphys.machinery.patch.errors import MalformedPatch, PatchNotApplicable, Pa
 Change = Callable[[WriteContext, Any], tuple[Any, list[str]]]
 
 
-def apply_patch(patch_type: str, patch: Any, current: Any, wanted: type[Any]) -> Any:
+def apply_patch(patch_type: str, patch: Any, current: Any, wanted: Any) -> Any:
     """The plain object after a patch. ApiError 400, 413, 415 or 422."""
     try:
         if patch_type == PATCH_TYPES[0]:

@@ -1,13 +1,15 @@
-"""Changing an object: what the server keeps of the old one, when that is a conflict, and every finding against the change.
+"""Changing an object: what the server keeps of the old one, when that is a conflict, and every finding against the
+change.
 
-Updates, patches and subresource writes end here. Specified in the API conventions ("Concurrency control and consistency",
-"Metadata") and "API concepts".
+Updates, patches and subresource writes end here. Specified in the API conventions ("Concurrency control and
+consistency", "Metadata") and "API concepts".
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, cast
 
 import msgspec
 
@@ -20,9 +22,11 @@ from tiphys.machinery.field_errors import FieldError
 
 
 @functools.cache
-def _content_fields(struct: type[Any]) -> tuple[str, ...]:
+def _content_fields(struct: Hashable) -> tuple[str, ...]:
     """Everything that is neither metadata nor status nor type."""
-    return tuple(f for f in struct.__struct_fields__ if f not in ("apiVersion", "kind", "metadata", "status"))
+    return tuple(
+        f for f in cast(Any, struct).__struct_fields__ if f not in ("apiVersion", "kind", "metadata", "status")
+    )
 
 
 def check_identity(context: WriteContext, new: Any, old: Any) -> None:
@@ -39,7 +43,8 @@ def check_identity(context: WriteContext, new: Any, old: Any) -> None:
             meta.namespace = context.namespace
         elif meta.namespace != context.namespace:
             raise errors.bad_request(
-                f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL ({context.namespace})"
+                f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL"
+                f" ({context.namespace})"
             )
     else:
         meta.namespace = None
@@ -99,7 +104,7 @@ def prepare_status(context: WriteContext, new: Any, old: Any) -> None:
     keep_metadata(new, old)
     strategy = context.resource.strategy
     strategy.default(new)  # before it shares parts with the old object, which must not change
-    for field in _content_fields(type(new)):
+    for field in _content_fields(cast(Hashable, type(new))):
         setattr(new, field, getattr(old, field))
     new.metadata.ownerReferences = old.metadata.ownerReferences
     strategy.prepare_for_status_update(new, old)
@@ -109,7 +114,7 @@ def count_generation(context: WriteContext, new: Any, old: Any) -> None:
     """One more generation when anything but metadata and status changed."""
     if not create.counts_generations(new, context.resource.strategy):
         return
-    if any(getattr(new, field) != getattr(old, field) for field in _content_fields(type(new))):
+    if any(getattr(new, field) != getattr(old, field) for field in _content_fields(cast(Hashable, type(new)))):
         new.metadata.generation = (old.metadata.generation or 0) + 1
 
 
@@ -143,8 +148,8 @@ def shallow(obj: Any) -> Any:
 
 
 def pending_finalizers(obj: Any) -> list[str]:
-    """What still has to happen before a deleted object may go: metadata.finalizers, and spec.finalizers where the kind has
-    them."""
+    """What still has to happen before a deleted object may go: metadata.finalizers, and spec.finalizers where the
+    kind has them."""
     spec = getattr(obj, "spec", None)
     return [*(obj.metadata.finalizers or ()), *(getattr(spec, "finalizers", None) or ())]
 

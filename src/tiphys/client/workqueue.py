@@ -33,6 +33,7 @@ class WorkQueue(Generic[K]):
         self._dirty: set[K] = set()
         self._processing: set[K] = set()
         self._due: dict[K, float] = {}
+        self._held: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._sequence = 0
         self._backoff: Backoff[K] = Backoff(first_retry_seconds, longest_retry_seconds)
@@ -49,10 +50,16 @@ class WorkQueue(Generic[K]):
     def delayed(self) -> int:
         return len(self._due)
 
-    def add(self, key: K) -> bool:
-        """Mark a key as needing work. True when a worker can take it now."""
+    def add(self, key: K, now: float = 0.0) -> bool:
+        """Mark a key as needing work. True when a worker can take it now. A key that is held (see `done`) comes when
+        that is over."""
         if key in self._dirty:
             return False
+        if key in self._held:
+            if now < self._held[key]:
+                self.add_at(key, self._held[key])
+                return False
+            del self._held[key]
         self._dirty.add(key)
         if key in self._processing:
             return False
@@ -91,10 +98,17 @@ class WorkQueue(Generic[K]):
         self._processing.add(key)
         return key
 
-    def done(self, key: K) -> bool:
-        """The worker has finished with the key. True when it is queued again."""
+    def done(self, key: K, hold_until: float | None = None) -> bool:
+        """The worker has finished with the key. True when it is queued again. With `hold_until` not before that moment:
+        so a key whose work is costly and that changes all the time leaves room for others."""
         self._processing.discard(key)
+        if hold_until is not None:
+            self._held[key] = hold_until
         if key not in self._dirty:
+            return False
+        if hold_until is not None:
+            self._dirty.discard(key)
+            self.add_at(key, hold_until)
             return False
         self._order.append(key)
         return True
@@ -106,6 +120,7 @@ class WorkQueue(Generic[K]):
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:
                 del self._due[key]
+                self._held.pop(key, None)
                 self.add(key)
                 count += 1
         return count

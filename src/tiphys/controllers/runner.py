@@ -26,6 +26,10 @@ from tiphys.machinery.errors import ApiError
 log = logging.getLogger(__name__)
 # How many rounds of asking and answering one reconcile may take before it counts as failed.
 MOST_ROUNDS = 50
+# A key whose decision took longer than this rests in proportion before its next: the event loop is everybody's.
+FREE_SECONDS = 0.002
+REST_FACTOR = 4.0
+LONGEST_REST_SECONDS = 1.0
 
 
 class ControllerRunner:
@@ -50,6 +54,7 @@ class ControllerRunner:
         self._clock = clock
         self._owner = owner
         self._on_fault = on_fault
+        self._costs: dict[Hashable, float] = {}
         self._serving = False
         self._timer: asyncio.Task[Any] | None = None
         self._timer_due = float("inf")
@@ -74,14 +79,14 @@ class ControllerRunner:
     def _handler(self, keys: Any) -> Callable[[Any, Any], None]:
         def changed(old: Any, new: Any) -> None:
             for key in keys(self.view, old, new):
-                self.queue.add(key)
-            self._dispatch()
+                self.add(key)
 
         return changed
 
     def add(self, key: Hashable) -> None:
         """Reconcile a key for a reason of the caller's own."""
-        self.queue.add(key)
+        if not self.queue.add(key, self._clock.monotonic()):
+            self._arm()
         self._dispatch()
 
     @property
@@ -128,14 +133,19 @@ class ControllerRunner:
             if self._on_fault is not None:
                 self._on_fault(f"{self.controller.name} {key}", error)
         finally:
-            self.queue.done(key)
+            cost_seconds = self._costs.pop(key, 0.0)
+            is_costly = cost_seconds > FREE_SECONDS
+            rest_seconds = min(cost_seconds * REST_FACTOR, LONGEST_REST_SECONDS)
+            self.queue.done(key, self._clock.monotonic() + rest_seconds if is_costly else None)
             self._arm()
             self._dispatch()
 
     async def _reconcile(self, key: Hashable) -> bool:
         """True when all was carried out (or settled)."""
         controller, now = self.controller, self._clock.now()
+        began = self._clock.monotonic()
         actions = controller.reconcile(self.view, key, now)
+        self._costs[key] = self._clock.monotonic() - began
         for _ in range(MOST_ROUNDS):
             failures, asked = await self._carry_out(key, actions)
             if failures:

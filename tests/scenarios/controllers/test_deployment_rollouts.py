@@ -220,3 +220,53 @@ async def test_a_refused_pod_shows_as_replica_failure_and_costs_one_call_a_try(c
     assert replica_set.status.conditions is None
     creates = [c for c in cluster.api.calls if c.verb == "create" and c.resource == "pods"]
     assert len(creates) == 3 + 10
+
+
+async def test_a_name_that_is_taken_gives_another_hash(cluster: Any) -> None:
+    from tiphys.controllers.deployment.revisions import new_replica_set
+    from tiphys.kinds import codec
+
+    first = new_replica_set(cluster.api.add(deployment(paused=True)), [], 0, 0)
+    squatter = codec.copy(first)
+    squatter.metadata.ownerReferences = None
+    squatter.metadata.labels = {"own": "yes"}
+    squatter.spec.selector = meta_v1.LabelSelector(matchLabels={"own": "yes"})
+    cluster.api.add(squatter)
+    await cluster.quiet()
+
+    def resume(obj: apps_v1.Deployment) -> None:
+        obj.spec.paused = None
+
+    cluster.api.change(apps_v1.Deployment, "default", "web", resume)
+    await cluster.steps(3)
+    assert cluster.api.get(apps_v1.Deployment, "default", "web").status.collisionCount == 1
+    names = [r.metadata.name for r in cluster.api.list(apps_v1.ReplicaSet)]
+    assert len(names) == 2
+    assert first.metadata.name in names
+    assert progress(cluster) == ("True", "NewReplicaSetAvailable")
+
+
+async def test_deleting_in_the_foreground_takes_pods_then_sets_then_the_deployment(cluster: Any) -> None:
+    cluster.api.add(deployment())
+    await cluster.steps(3)
+    cluster.api.remove(apps_v1.Deployment, "default", "web", meta_v1.DeleteOptions(propagationPolicy="Foreground"))
+    cluster.ends_pods = False
+    await cluster.quiet()
+    assert len(cluster.api.list(core_v1.Pod)) == 4
+    assert all(p.metadata.deletionTimestamp for p in cluster.api.list(core_v1.Pod))
+    assert len(cluster.api.list(apps_v1.ReplicaSet)) == 1
+    cluster.ends_pods = True
+    await cluster.steps(3)
+    assert cluster.api.list(core_v1.Pod) == []
+    assert cluster.api.list(apps_v1.ReplicaSet) == []
+    assert cluster.api.list(apps_v1.Deployment) == []
+
+
+async def test_a_missed_conflict_is_tried_again(cluster: Any) -> None:
+    from tiphys.machinery import errors
+
+    conflict = errors.conflict("deployments", "apps", "web", errors.MODIFIED_DETAIL)
+    cluster.api.fail(conflict, verb="update", resource="deployments", times=4)
+    cluster.api.add(deployment())
+    await cluster.steps(4)
+    assert progress(cluster) == ("True", "NewReplicaSetAvailable")

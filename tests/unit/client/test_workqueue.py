@@ -50,3 +50,19 @@ def test_retries_wait_longer_each_time_until_forgotten() -> None:
     assert queue.failures("a") == 4
     queue.forget("a")
     assert queue.retry("a", 0.0) == 1.0
+
+
+def test_a_held_key_comes_when_its_rest_is_over() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    queue.get()
+    queue.add("a")
+    assert queue.done("a", hold_until=10.0) is False
+    assert queue.get() is None
+    assert queue.add("a", now=5.0) is False
+    assert queue.next_due() == 10.0
+    assert queue.wake(10.0) == 1
+    assert queue.get() == "a"
+    queue.done("a", hold_until=20.0)
+    assert queue.next_due() is None
+    assert queue.add("a", now=20.0) is True

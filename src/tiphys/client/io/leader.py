@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -38,7 +39,7 @@ class LeaderElector:
 
     async def run(self) -> None:
         while True:
-            await self._attempt()
+            await self._attempt_in_time()
             leads = self._election.leads(self._clock.monotonic())
             if leads and not self.leading:
                 log.info("%s leads %s", self._election.identity, self._election.name)
@@ -49,6 +50,20 @@ class LeaderElector:
                 self.leading = False
                 self._on_lost()
             await self._clock.sleep(self._election.times.retry_seconds)
+
+    async def _attempt_in_time(self) -> None:
+        """An attempt that hangs must not hide that the time to renew is over."""
+        attempt = asyncio.ensure_future(self._attempt())
+        limit = asyncio.ensure_future(self._clock.sleep(self._election.times.retry_seconds))
+        try:
+            await asyncio.wait((attempt, limit), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (attempt, limit):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(attempt, limit, return_exceptions=True)
+        if not attempt.cancelled():
+            attempt.result()
 
     async def _attempt(self) -> None:
         election, sent_at = self._election, self._clock.monotonic()

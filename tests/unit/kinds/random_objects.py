@@ -1,4 +1,4 @@
-"""Random objects of any Struct: sparse, shallow, with words that mean something here and there. A seed makes the same again."""
+"""Random objects of any Struct: sparse, shallow, with meaningful words here and there. A seed makes the same again."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ async def test_idle_and_half_sent_connections_are_closed(site: Site) -> None:
     idle, half, busy = [await Wire.to(site) for _ in range(3)]
     half.send(b"GET /a HTTP")
     busy.send(b"GET /slow HTTP/1.1\r\n\r\n")
-    while len(site.seen) < 1:
+    while not site.seen:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await site.clock.advance(IDLE_SECONDS + 10)
     assert await idle.ended()
@@ -228,7 +228,7 @@ async def test_a_stop_lets_requests_finish(site: Site) -> None:
     wire = await Wire.to(site)
     idle = await Wire.to(site)
     wire.send(b"GET /slow HTTP/1.1\r\n\r\n")
-    while len(site.seen) < 1:
+    while not site.seen:  # noqa: ASYNC110
         await asyncio.sleep(0)
     stopping = asyncio.create_task(site.server.stop(5.0))
     assert await idle.ended()

@@ -43,7 +43,10 @@ def test_logs_come_from_the_kubelet() -> None:
         ({}, "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"),
         ({"container": "z"}, "container z is not valid for pod p"),
         ({"container": "a", "tailLines": "x"}, 'strconv.ParseInt: parsing "x": invalid syntax'),
-        ({"container": "a", "sinceSeconds": "0"}, 'PodLogOptions "" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0'),
+        (
+            {"container": "a", "sinceSeconds": "0"},
+            'PodLogOptions "" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0',
+        ),
     ],
 )  # fmt: skip
 def test_bad_log_requests(query: dict[str, str], message: str) -> None:

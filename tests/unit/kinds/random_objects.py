@@ -80,6 +80,8 @@ def _value(kind: Any, dice: random.Random, depth: int) -> Any:
         return {key: _value(kind.value_type, dice, depth) for key in keys}
     if isinstance(kind, _inspect.StructType):
         return _struct(_info(kind.cls), dice, depth)
+    if isinstance(kind, _inspect.RawType):
+        return msgspec.Raw(b"{}")
     assert isinstance(kind, _inspect.CustomType)
     return _scalar(kind.cls, dice)
 

@@ -117,8 +117,8 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
             (
                 f"{C0}.env[0].name",
                 "Invalid",
-                'Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII characters'
-                " other than '='",
+                'Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII'
+                " characters other than '='",
             )
         ],
     ),

@@ -60,9 +60,7 @@ def _amount(name: str, amount: Quantity) -> int:
     return amount.milli_value if name == "cpu" else amount.value
 
 
-def _lacks_room(
-    pod: core_v1.Pod, others: Sequence[core_v1.Pod], allocatable: Mapping[str, Quantity]
-) -> Verdict | None:
+def _lacks_room(pod: core_v1.Pod, others: Sequence[core_v1.Pod], allocatable: Mapping[str, Quantity]) -> Verdict | None:
     limit = allocatable.get("pods")
     if limit is not None and len(others) + 1 > limit.value:
         return _out_of("pods", 1, len(others), limit.value)

@@ -27,6 +27,7 @@ from tiphys.kubelet.io.cgroups import Cgroups
 from tiphys.kubelet.io.cri import CriRuntime
 from tiphys.kubelet.io.housekeeping import Housekeeping, Limits
 from tiphys.kubelet.io.image_puller import ImagePuller
+from tiphys.kubelet.io.machine import machine_info
 from tiphys.kubelet.io.mounts import VolumeHost
 from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.node_writer import NodeIdentity, NodeWriter
@@ -35,7 +36,9 @@ from tiphys.kubelet.io.pod_workers import PodWorkers
 from tiphys.kubelet.io.prober import Prober
 from tiphys.kubelet.io.server import KubeletServer, server_tls
 from tiphys.kubelet.io.status_writer import StatusWriter
+from tiphys.kubelet.node_status import MachineInfo
 from tiphys.kubelet.paths import PodPaths
+from tiphys.kubelet.resources import LEAST_SHARES, CgroupLimits, kubepods, qos_cgroup, shares
 from tiphys.machinery.errors import ApiError
 from tiphys.machinery.quantity import Quantity
 
@@ -55,6 +58,7 @@ class KubeletConfig:
     log_dir: str
     runtime_endpoint: str
     cgroup_root: str = "/"
+    cgroup_driver: str = "cgroupfs"
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     server_address: str = ""
@@ -93,6 +97,7 @@ class Kubelet:
         clock: Clock,
         on_failure: Callable[[str, BaseException], None],
         runtime: ContainerRuntime | None = None,
+        machine: MachineInfo | None = None,
     ) -> None:
         self.config = config
         self._clock = clock
@@ -105,6 +110,7 @@ class Kubelet:
         self._classes = self._informers.informer(node_v1.RuntimeClass)
         self._runtime = runtime or CriRuntime(config.runtime_endpoint)
         self._real = runtime is None
+        self._machine = machine
         self._paths = PodPaths(root=config.root_dir, logs=config.log_dir)
         self._prober = Prober()
         self._server: KubeletServer | None = None
@@ -127,20 +133,25 @@ class Kubelet:
             taints=config.taints,
             reserved=config.reserved,
         )
-        writer = NodeWriter(identity, self._client, self._runtime, self._nodes, self._clock)
+        recorder = EventRecorder(self._client, self._clock, self._owner, "kubelet", config.node_name)
+        machine = self._machine or machine_info(config.root_dir)
+        if self._real:
+            await self._check_runtime()
+            await asyncio.to_thread(self._make_groups, machine)
+        writer = NodeWriter(identity, machine, self._client, self._runtime, self._nodes, self._clock, recorder)
         await self._register(writer)
         volumes = VolumeHost(config.root_dir)
-        context = await self._context(writer, volumes)
+        context = await self._context(writer, volumes, recorder)
         workers = PodWorkers(context, writer.node, writer.allocatable, volumes.pods_on_disk, config.allowed_sysctls)
         self.workers = workers
         await asyncio.gather(self._pods.synced(), self._services.synced(), self._classes.synced(), self._nodes.synced())
         self._pods.add_handler(workers.pod_changed)
         self._owner.start(workers.run(), "pods")
         self._owner.start(writer.run(), "node status")
-        tidy = Housekeeping(workers, self._runtime, self._paths, self._clock, config.limits)
+        tidy = Housekeeping(workers, context, config.limits)
         self._owner.start(tidy.run(), "housekeeping")
         if config.server_address:
-            await self._serve(workers)
+            await self._serve(workers, context)
 
     async def _register(self, writer: NodeWriter) -> None:
         """Until it has worked: the API server may start later than we do."""
@@ -153,7 +164,7 @@ class Kubelet:
                 log.warning("registering node %s: %s", self.config.node_name, error)
                 await self._clock.sleep(REGISTER_RETRY_SECONDS)
 
-    async def _context(self, writer: NodeWriter, volumes: VolumeHost) -> NodeContext:
+    async def _context(self, writer: NodeWriter, volumes: VolumeHost, recorder: EventRecorder) -> NodeContext:
         config = self.config
         cgroups = Cgroups() if self._real else None
         info = await self._runtime.version()
@@ -179,7 +190,7 @@ class Kubelet:
             runtime_name=info.name,
             clock=self._clock,
             owner=self._owner,
-            recorder=EventRecorder(self._client, self._clock, self._owner, "kubelet", config.node_name),
+            recorder=recorder,
             sources=sources,
             statuses=StatusWriter(self._client, self._pods, self._clock, self._owner),
             puller=ImagePuller(self._runtime, self._clock, config.pulls),
@@ -197,6 +208,24 @@ class Kubelet:
             jitter=random.random,
         )
 
+    async def _check_runtime(self) -> None:
+        """The kubelet and the runtime must make control groups in the same way. ValueError when they do not."""
+        wanted = self.config.cgroup_driver
+        if wanted != "cgroupfs":
+            raise ValueError(f"the cgroup driver {wanted!r} is not supported: use cgroupfs")
+        driver = await self._runtime.cgroup_driver()
+        if driver not in ("", wanted):
+            raise ValueError(f"the container runtime uses the cgroup driver {driver}, not {wanted}")
+
+    def _make_groups(self, machine: MachineInfo) -> None:
+        """The groups of all pods and of each quality of service. What is reserved is kept from all of them."""
+        cgroups, root, reserved = Cgroups(), self.config.cgroup_root, self.config.reserved
+        memory = machine.memory_bytes - reserved["memory"].value if "memory" in reserved else 0
+        milli_cpu = machine.cores * 1000 - (reserved["cpu"].milli_value if "cpu" in reserved else 0)
+        cgroups.ensure(kubepods(root), CgroupLimits(cpu_shares=shares(milli_cpu), memory_bytes=memory))
+        for quality in ("Burstable", "BestEffort"):
+            cgroups.ensure(qos_cgroup(root, quality), CgroupLimits(cpu_shares=LEAST_SHARES))
+
     def _runtime_handler(self, pod: core_v1.Pod) -> str:
         name = pod.spec.runtimeClassName
         if not name:
@@ -206,10 +235,10 @@ class Kubelet:
             raise ConfigError(f'RuntimeClass "{name}" not found')
         return found.handler
 
-    async def _serve(self, workers: PodWorkers) -> None:
+    async def _serve(self, workers: PodWorkers, context: NodeContext) -> None:
         config = self.config
         tls = server_tls(Path(config.tls_cert_file), Path(config.tls_key_file), Path(config.client_ca_file))
-        backend = WorkersBackend(workers, self._runtime, self._paths, config.node_name)
+        backend = WorkersBackend(workers, context, config.node_name)
         access = ApiAccess(self._client, config.node_name)
         self._server = KubeletServer(config.server_address, config.server_port, tls, backend, access, self._clock)
         await self._server.start()

@@ -1,7 +1,7 @@
 """A pod and its containers as CRI configurations: everything a runtime must be told to run them.
 
-Pure: volumes, addresses, images and variables come in as values. What cannot be configured is ConfigError, which becomes
-the waiting reason CreateContainerConfigError.
+Pure: volumes, addresses, images and variables come in as values. What cannot be configured is ConfigError, which
+becomes the waiting reason CreateContainerConfigError.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tiphys.kubelet.environment import ConfigError, expand
 from tiphys.kubelet.interface import CriMessage, ImageRecord
 from tiphys.kubelet.paths import PodPaths, container_log_name
 from tiphys.kubelet.security import AnyContainer
+from tiphys.machinery.quantity import Quantity
 
 DEFAULT_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 MAXIMUM_HOSTNAME_LENGTH = 64
@@ -27,7 +28,42 @@ _SIGNALS_WITH_OFFSET = {"SIGRTMIN": 35, "SIGRTMAX": 65}
 _SIGNALS = {
     name: number
     for number, name in enumerate(
-        ["SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ"],
+        [
+            "SIGABRT",
+            "SIGALRM",
+            "SIGBUS",
+            "SIGCHLD",
+            "SIGCLD",
+            "SIGCONT",
+            "SIGFPE",
+            "SIGHUP",
+            "SIGILL",
+            "SIGINT",
+            "SIGIO",
+            "SIGIOT",
+            "SIGKILL",
+            "SIGPIPE",
+            "SIGPOLL",
+            "SIGPROF",
+            "SIGPWR",
+            "SIGQUIT",
+            "SIGSEGV",
+            "SIGSTKFLT",
+            "SIGSTOP",
+            "SIGSYS",
+            "SIGTERM",
+            "SIGTRAP",
+            "SIGTSTP",
+            "SIGTTIN",
+            "SIGTTOU",
+            "SIGURG",
+            "SIGUSR1",
+            "SIGUSR2",
+            "SIGVTALRM",
+            "SIGWINCH",
+            "SIGXCPU",
+            "SIGXFSZ",
+        ],
         start=1,
     )
 }
@@ -137,7 +173,7 @@ def sandbox_config(pod: core_v1.Pod, attempt: int, dns: DnsConfig, node: NodeFac
     }
 
 
-def _amounts(amounts: Mapping[str, resources.Quantity] | None) -> CriMessage:
+def _amounts(amounts: Mapping[str, Quantity] | None) -> CriMessage:
     result: CriMessage = {}
     if resources.milli_cpu(amounts):
         result["cpu_shares"] = resources.shares(resources.milli_cpu(amounts))
@@ -175,14 +211,10 @@ class ContainerInputs:
     target_id: str = ""
 
 
-def container_config(
-    pod: core_v1.Pod, container: AnyContainer, inputs: ContainerInputs, node: NodeFacts
-) -> CriMessage:
+def container_config(pod: core_v1.Pod, container: AnyContainer, inputs: ContainerInputs, node: NodeFacts) -> CriMessage:
     """ContainerConfig. ConfigError."""
     variables = dict(inputs.environment)
-    limits = resources.linux_resources(
-        pod, _as_container(container), node.memory_capacity_bytes, node.unified_cgroups
-    )
+    limits = resources.linux_resources(pod, _as_container(container), node.memory_capacity_bytes, node.unified_cgroups)
     config: CriMessage = {
         "metadata": {"name": container.name, "attempt": inputs.attempt},
         "image": {"image": inputs.image_reference, "user_specified_image": container.image or ""},
@@ -235,7 +267,9 @@ def _mounts(container: AnyContainer, inputs: ContainerInputs) -> list[CriMessage
     for position, mount in enumerate(container.volumeMounts or ()):
         path = inputs.subpaths.get(position) or inputs.volumes.get(mount.name)
         if path is None:
-            raise ConfigError(f"cannot find volume {json.dumps(mount.name)} to mount into container {json.dumps(container.name)}")
+            raise ConfigError(
+                f"cannot find volume {json.dumps(mount.name)} to mount into container {json.dumps(container.name)}"
+            )
         target = mount.mountPath if mount.mountPath.startswith("/") else f"/{mount.mountPath}"
         targets.add(target.rstrip("/"))
         entry: CriMessage = {
@@ -245,7 +279,9 @@ def _mounts(container: AnyContainer, inputs: ContainerInputs) -> list[CriMessage
             "propagation": _PROPAGATION.get(mount.mountPropagation or "None", 0),
         }
         if mount.readOnly and mount.recursiveReadOnly == "Enabled":
-            raise ConfigError(f"volume mount {json.dumps(mount.name)}: recursive read-only mounts are not supported by the runtime")
+            raise ConfigError(
+                f"volume mount {json.dumps(mount.name)}: recursive read-only mounts are not supported by the runtime"
+            )
         mounts.append(entry)
     if inputs.hosts_file and "/etc/hosts" not in targets:
         mounts.append({"container_path": "/etc/hosts", "host_path": inputs.hosts_file, "readonly": False})
@@ -260,6 +296,8 @@ def _devices(container: AnyContainer, volumes: Mapping[str, str]) -> list[CriMes
     for device in container.volumeDevices or ():
         path = volumes.get(device.name)
         if path is None:
-            raise ConfigError(f"cannot find volume {json.dumps(device.name)} to pass into container {json.dumps(container.name)}")
+            raise ConfigError(
+                f"cannot find volume {json.dumps(device.name)} to pass into container {json.dumps(container.name)}"
+            )
         devices.append({"container_path": device.devicePath, "host_path": path, "permissions": "mrw"})
     return devices

@@ -151,7 +151,9 @@ def images_to_remove(
     chosen: list[str] = []
     freed = 0
     unknown = ImageUse(detected_at=now, used_at=0.0)
-    for image in sorted(images, key=lambda each: (uses.get(each.id, unknown).used_at, uses.get(each.id, unknown).detected_at)):
+    for image in sorted(
+        images, key=lambda each: (uses.get(each.id, unknown).used_at, uses.get(each.id, unknown).detected_at)
+    ):
         if freed >= wanted_bytes:
             break
         if image.pinned or image.id in in_use or now - uses.get(image.id, unknown).detected_at < minimum_age_seconds:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import msgspec
 
@@ -20,7 +21,14 @@ KUBELET_VERSION = "v1.37.0"
 REPORT_SECONDS = 300.0
 MAXIMUM_IMAGES = 50
 MAXIMUM_NAMES_OF_IMAGE = 5
-OWN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
+
+_MEMORY_LOW = ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available")
+_MEMORY_FINE = ("KubeletHasSufficientMemory", "kubelet has sufficient memory available")
+_DISK_LOW = ("KubeletHasDiskPressure", "kubelet has disk pressure")
+_DISK_FINE = ("KubeletHasNoDiskPressure", "kubelet has no disk pressure")
+_PIDS_LOW = ("KubeletHasInsufficientPID", "kubelet has insufficient PID available")
+_PIDS_FINE = ("KubeletHasSufficientPID", "kubelet has sufficient PID available")
+_READY = ("KubeletReady", "kubelet is posting ready status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +91,11 @@ def allocatable(of: Mapping[str, Quantity], reserved: Mapping[str, Quantity]) ->
     result = dict(of)
     huge_bytes = sum(amount.value for name, amount in of.items() if name.startswith("hugepages-"))
     for name, amount in result.items():
-        less = reserved[name].amount if name in reserved else 0
+        less = reserved[name].amount if name in reserved else Decimal(0)
         if name == "memory":
             less += huge_bytes
         if less:
-            left = max(amount.amount - less, 0)
+            left = max(amount.amount - less, Decimal(0))
             if name == "cpu":
                 result[name] = quantity.from_milli(int(left * 1000))
             elif name == "pods":
@@ -142,27 +150,25 @@ def node_images(images: Sequence[ImageRecord]) -> list[core_v1.ContainerImage]:
     named = [each for each in images if each.tags or each.digests]
     named.sort(key=lambda each: (-each.size_bytes, each.id))
     return [
-        core_v1.ContainerImage(
-            names=[*each.digests, *each.tags][:MAXIMUM_NAMES_OF_IMAGE], sizeBytes=each.size_bytes
-        )
+        core_v1.ContainerImage(names=[*each.digests, *each.tags][:MAXIMUM_NAMES_OF_IMAGE], sizeBytes=each.size_bytes)
         for each in named[:MAXIMUM_IMAGES]
     ]
 
 
-def conditions(
-    old: Sequence[core_v1.NodeCondition], seen: NodeObservation, now: float
-) -> list[core_v1.NodeCondition]:
+def conditions(old: Sequence[core_v1.NodeCondition], seen: NodeObservation, now: float) -> list[core_v1.NodeCondition]:
     """Ours in Kubernetes' order; those of others stay."""
     reasons = [text for text in (*_runtime_reasons(seen.runtime), *seen.not_ready) if text]
+    joined = f"[{', '.join(reasons)}]" if len(reasons) > 1 else "".join(reasons)
+    pressure = seen.pressure
     wanted = [
-        ("MemoryPressure", seen.pressure.memory, "KubeletHasInsufficientMemory", "kubelet has insufficient memory available", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", seen.pressure.disk, "KubeletHasDiskPressure", "kubelet has disk pressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", seen.pressure.pids, "KubeletHasInsufficientPID", "kubelet has insufficient PID available", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        ("Ready", not reasons, "KubeletReady", "kubelet is posting ready status", "KubeletNotReady", f"[{', '.join(reasons)}]" if len(reasons) > 1 else "".join(reasons)),
-    ]  # fmt: skip
+        ("MemoryPressure", pressure.memory, _MEMORY_LOW if pressure.memory else _MEMORY_FINE),
+        ("DiskPressure", pressure.disk, _DISK_LOW if pressure.disk else _DISK_FINE),
+        ("PIDPressure", pressure.pids, _PIDS_LOW if pressure.pids else _PIDS_FINE),
+        ("Ready", not reasons, ("KubeletNotReady", joined) if reasons else _READY),
+    ]
     known = {each.type: each for each in old}
     result = []
-    for kind, holds, reason, message, other_reason, other_message in wanted:
+    for kind, holds, (reason, message) in wanted:
         status = "True" if holds else "False"
         before = known.pop(kind, None)
         same = before is not None and before.status == status and before.lastTransitionTime is not None
@@ -170,10 +176,12 @@ def conditions(
             core_v1.NodeCondition(
                 type=kind,
                 status=status,
-                reason=reason if holds else other_reason,
-                message=message if holds else other_message,
+                reason=reason,
+                message=message,
                 lastHeartbeatTime=timestamps.time_of(now),
-                lastTransitionTime=before.lastTransitionTime if before is not None and same else timestamps.time_of(now),
+                lastTransitionTime=before.lastTransitionTime
+                if before is not None and same
+                else timestamps.time_of(now),
             )
         )
     return [*(each for each in old if each.type in known), *result]

@@ -1,7 +1,7 @@
 """The status of a pod as the API shows it: phase, conditions, addresses, the statuses of its containers.
 
-Pure: from the pod, the runtime's records, why containers wait, how probes stand, and now. Conditions that others own are
-kept; a condition's transition time changes only with its status. Writing it is `io/status_writer.py`'s business.
+Pure: from the pod, the runtime's records, why containers wait, how probes stand, and now. Conditions that others own
+are kept; a condition's transition time changes only with its status. Writing it is `io/status_writer.py`'s business.
 """
 
 from __future__ import annotations
@@ -241,7 +241,9 @@ def _conditions(
                 reason=reason or None,
                 message=message or None,
                 observedGeneration=pod.metadata.generation or None,
-                lastTransitionTime=before.lastTransitionTime if before is not None and same else timestamps.time_of(now),
+                lastTransitionTime=before.lastTransitionTime
+                if before is not None and same
+                else timestamps.time_of(now),
             )
         )
     return [*result, *(each for kind, each in old.items() if kind not in found)]

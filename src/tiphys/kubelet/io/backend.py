@@ -9,26 +9,28 @@ from typing import Any
 
 from tiphys.client.api import Client
 from tiphys.kinds.types import authentication_v1, authorization_v1, core_v1
-from tiphys.kubelet.interface import ContainerRecord, ContainerRuntime, ContainerUsage
-from tiphys.kubelet.io.machine import memory
+from tiphys.kubelet.interface import ContainerRecord, ContainerUsage
+from tiphys.kubelet.io.cgroups import Cgroups
+from tiphys.kubelet.io.machine import machine_usage, memory
+from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.pod_workers import PodWorkers
 from tiphys.kubelet.io.server import Caller, ContainerRef
-from tiphys.kubelet.paths import PodPaths
+from tiphys.kubelet.resources import pod_cgroup
 from tiphys.kubelet.server_request import BadRequest, StreamOptions
 from tiphys.machinery import timestamps
 from tiphys.machinery.errors import ApiError
-
-NANOSECONDS = 1_000_000_000
 
 
 class WorkersBackend:
     """See `server.ServerBackend`."""
 
-    def __init__(self, workers: PodWorkers, runtime: ContainerRuntime, paths: PodPaths, node_name: str) -> None:
+    def __init__(self, workers: PodWorkers, context: NodeContext, node_name: str) -> None:
         self._workers = workers
-        self._runtime = runtime
-        self._paths = paths
+        self._context = context
+        self._runtime = context.runtime
+        self._paths = context.facts.paths
         self._node_name = node_name
+        self._started_at = timestamps.time_of(context.clock.now())
 
     def pods(self) -> Sequence[core_v1.Pod]:
         return [worker.pod for worker in self._workers.workers()]
@@ -97,71 +99,123 @@ class WorkersBackend:
         result = await self._runtime.exec_sync(container_id, command, timeout_seconds)
         return result.exit_code, result.stdout + result.stderr
 
-    # Metrics
+    # Usage
+
+    async def _usage(self) -> dict[str, list[ContainerUsage]]:
+        found: dict[str, list[ContainerUsage]] = {}
+        for each in await self._runtime.usage():
+            found.setdefault(each.pod_uid, []).append(each)
+        return found
+
+    def _node_usage(self) -> tuple[int, int]:
+        amounts = memory()
+        cpu, _ = (self._context.cgroups or Cgroups()).usage("/")
+        return cpu, max(0, amounts.get("MemTotal", 0) - amounts.get("MemAvailable", 0))
 
     async def stats(self) -> Mapping[str, Any]:
-        """The summary API's object, as far as the runtime measures it."""
-        usages = await self._runtime.usage()
-        by_pod: dict[str, list[ContainerUsage]] = {}
-        for usage in usages:
-            by_pod.setdefault(usage.pod_uid, []).append(usage)
-        pods = []
-        for worker in self._workers.workers():
-            meta = worker.pod.metadata
-            containers = [_container_stats(each) for each in by_pod.get(worker.uid, ())]
-            reference = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
-            pods.append({"podRef": reference, "startTime": worker.status.startTime, "containers": containers})
-        amounts = memory()
-        total, available = amounts.get("MemTotal", 0), amounts.get("MemAvailable", 0)
+        """The Summary of the stats API."""
+        now = timestamps.time_of(self._context.clock.now())
+        usage = await self._usage()
+        machine = machine_usage(self._context.facts.paths.root, "")
+        cpu, working_set = self._node_usage()
+        filesystem = {
+            "time": now,
+            "availableBytes": machine.root_available_bytes,
+            "capacityBytes": machine.root_capacity_bytes,
+            "usedBytes": machine.root_capacity_bytes - machine.root_available_bytes,
+            "inodesFree": machine.root_inodes_free,
+            "inodes": machine.root_inodes,
+        }
         node = {
             "nodeName": self._node_name,
+            "startTime": self._started_at,
+            "cpu": {"time": now, "usageCoreNanoSeconds": cpu},
             "memory": {
-                "availableBytes": available,
-                "usageBytes": total - available,
-                "workingSetBytes": total - available,
+                "time": now,
+                "availableBytes": machine.memory_available_bytes,
+                "workingSetBytes": working_set,
             },
+            "fs": filesystem,
+            "runtime": {"imageFs": filesystem},
+            "rlimit": {"time": now, "maxpid": machine.maximum_pids, "curproc": machine.pids},
         }
+        pods = [self._pod_stats(worker.pod, usage.get(worker.uid, []), now) for worker in self._workers.workers()]
         return {"node": node, "pods": pods}
 
+    def _pod_stats(self, pod: core_v1.Pod, containers: Sequence[ContainerUsage], now: str) -> dict[str, Any]:
+        cpu, working_set = 0, 0
+        if self._context.cgroups is not None:
+            cpu, working_set = self._context.cgroups.usage(pod_cgroup(self._context.facts.cgroup_root, pod))
+        return {
+            "podRef": {"name": pod.metadata.name, "namespace": pod.metadata.namespace, "uid": pod.metadata.uid},
+            "startTime": pod.status.startTime or now,
+            "cpu": {"time": now, "usageCoreNanoSeconds": cpu or sum(each.cpu_nanoseconds for each in containers)},
+            "memory": {
+                "time": now,
+                "workingSetBytes": working_set or sum(each.working_set_bytes for each in containers),
+            },
+            "containers": [
+                {
+                    "name": each.name,
+                    "startTime": pod.status.startTime or now,
+                    "cpu": {"time": now, "usageCoreNanoSeconds": each.cpu_nanoseconds},
+                    "memory": {
+                        "time": now,
+                        "workingSetBytes": each.working_set_bytes,
+                        "usageBytes": each.usage_bytes,
+                        "rssBytes": each.rss_bytes,
+                    },
+                    "rootfs": {"time": now, "usedBytes": each.writable_layer_bytes},
+                }
+                for each in containers
+            ],
+        }
+
     def metrics(self) -> str:
-        workers = self._workers.workers()
-        running = sum(len(worker.runtime.running) for worker in workers)
+        """The kubelet's own figures."""
+        workers = [*self._workers.workers()]
+        running = sum(1 for each in workers if each.runtime.sandbox is not None and each.runtime.sandbox.ready)
+        containers = sum(len(each.runtime.running) for each in workers)
         return (
             "# HELP kubelet_running_pods Number of pods that have a running pod sandbox\n"
             "# TYPE kubelet_running_pods gauge\n"
-            f"kubelet_running_pods {sum(1 for worker in workers if worker.takes_resources)}\n"
+            f"kubelet_running_pods {running}\n"
             "# HELP kubelet_running_containers Number of containers currently running\n"
             "# TYPE kubelet_running_containers gauge\n"
-            f'kubelet_running_containers{{container_state="running"}} {running}\n'
+            f'kubelet_running_containers{{container_state="running"}} {containers}\n'
+            "# HELP kubelet_desired_pods The number of pods the kubelet is being instructed to run\n"
+            "# TYPE kubelet_desired_pods gauge\n"
+            f"kubelet_desired_pods {len(workers)}\n"
         )
 
     async def resource_metrics(self) -> str:
-        lines = ["# TYPE container_cpu_usage_seconds_total counter", "# TYPE container_memory_working_set_bytes gauge"]
-        names = {worker.uid: worker.pod.metadata for worker in self._workers.workers()}
-        for usage in await self._runtime.usage():
-            meta = names.get(usage.pod_uid)
-            if meta is None:
-                continue
-            labels = f'container="{usage.name}",namespace="{meta.namespace}",pod="{meta.name}"'
-            seconds = usage.cpu_nanoseconds / NANOSECONDS
-            lines.append(f"container_cpu_usage_seconds_total{{{labels}}} {seconds}")
-            lines.append(f"container_memory_working_set_bytes{{{labels}}} {usage.working_set_bytes}")
-        return "\n".join(lines) + "\n"
-
-
-def _container_stats(usage: ContainerUsage) -> dict[str, Any]:
-    at = str(timestamps.time_of(usage.at))
-    return {
-        "name": usage.name,
-        "cpu": {"time": at, "usageCoreNanoSeconds": usage.cpu_nanoseconds},
-        "memory": {
-            "time": at,
-            "usageBytes": usage.usage_bytes,
-            "workingSetBytes": usage.working_set_bytes,
-            "rssBytes": usage.rss_bytes,
-        },
-        "rootfs": {"time": at, "usedBytes": usage.writable_layer_bytes},
-    }
+        """CPU and memory of node, pods and containers, as the metrics server reads them."""
+        usage = await self._usage()
+        at = int(self._context.clock.now() * 1000)
+        cpu, working_set = self._node_usage()
+        container_cpu, container_memory, pod_cpu, pod_memory = [], [], [], []
+        for worker in self._workers.workers():
+            pod = worker.pod
+            where = f'namespace="{pod.metadata.namespace}",pod="{pod.metadata.name}"'
+            stats = self._pod_stats(pod, usage.get(worker.uid, []), "")
+            for each in usage.get(worker.uid, []):
+                labels = f'{{container="{each.name}",{where}}}'
+                container_cpu.append(f"{labels} {each.cpu_nanoseconds / 1e9} {int(each.at * 1000)}")
+                container_memory.append(f"{labels} {each.working_set_bytes} {int(each.at * 1000)}")
+            pod_cpu.append(f"{{{where}}} {stats['cpu']['usageCoreNanoSeconds'] / 1e9} {at}")
+            pod_memory.append(f"{{{where}}} {stats['memory']['workingSetBytes']} {at}")
+        families = [
+            ("container_cpu_usage_seconds_total", "counter", container_cpu),
+            ("container_memory_working_set_bytes", "gauge", container_memory),
+            ("node_cpu_usage_seconds_total", "counter", [f" {cpu / 1e9} {at}"]),
+            ("node_memory_working_set_bytes", "gauge", [f" {working_set} {at}"]),
+            ("pod_cpu_usage_seconds_total", "counter", pod_cpu),
+            ("pod_memory_working_set_bytes", "gauge", pod_memory),
+            ("resource_scrape_error", "gauge", [" 0"]),
+        ]
+        return "".join(
+            f"# TYPE {name} {kind}\n" + "".join(f"{name}{line}\n" for line in lines) for name, kind, lines in families
+        )
 
 
 class ApiAccess:

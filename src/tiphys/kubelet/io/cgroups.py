@@ -39,7 +39,7 @@ class Cgroups:
         if self.unified:
             self._ensure_unified(name, limits)
             return
-        files = {
+        files: dict[str, dict[str, int | str]] = {
             "cpu": {"cpu.shares": limits.cpu_shares, "cpu.cfs_quota_us": limits.cpu_quota or -1},
             "memory": {"memory.limit_in_bytes": limits.memory_bytes or -1},
             "pids": {"pids.max": limits.pids or "max"},
@@ -132,4 +132,3 @@ def _key(file: Path, name: str) -> int:
         if key == name:
             return int(value)
     return 0
-

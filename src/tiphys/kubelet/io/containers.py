@@ -198,7 +198,9 @@ class PodContainers:
         except HookFailure as error:
             self.report(pod, container.name, "Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
             message = f"FailedPostStartHook: {error}"
-            self.report(pod, container.name, "Normal", "Killing", f"Container {container.name} failed its PostStart hook")
+            self.report(
+                pod, container.name, "Normal", "Killing", f"Container {container.name} failed its PostStart hook"
+            )
             await self._context.runtime.stop_container(container_id, self.grace_seconds(pod))
             raise StartFailure("PostStartHookError", message, self._context.clock.now()) from error
 
@@ -231,12 +233,12 @@ class PodContainers:
                     raise HookFailure(f"{url}: status code {status}")
             elif hook.tcpSocket is not None:
                 port = resolve_port(hook.tcpSocket.port, plain)
-                _, writer = await asyncio.wait_for(
-                    asyncio.open_connection(hook.tcpSocket.host or host, port), seconds
-                )
+                _, writer = await asyncio.wait_for(asyncio.open_connection(hook.tcpSocket.host or host, port), seconds)
                 writer.close()
             elif hook.sleep is not None:
-                await self._context.clock.sleep(min(hook.sleep.seconds, seconds) if timeout_seconds else hook.sleep.seconds)
+                await self._context.clock.sleep(
+                    min(hook.sleep.seconds, seconds) if timeout_seconds else hook.sleep.seconds
+                )
         except (RuntimeFailure, ValueError, OSError, aiohttp.ClientError) as error:
             raise HookFailure(str(error) or type(error).__name__) from error
 
@@ -249,7 +251,7 @@ class PodContainers:
         if pod.metadata.deletionTimestamp is not None and pod.metadata.deletionGracePeriodSeconds is not None:
             return pod.metadata.deletionGracePeriodSeconds
         own = pod.spec.terminationGracePeriodSeconds
-        return DEFAULT_GRACE_SECONDS if own is None else own
+        return self.grace_seconds(None, record) if own is None else own
 
     async def kill(
         self, pod: core_v1.Pod | None, action: KillContainer, runtime: PodRuntime, grace_seconds: int | None = None

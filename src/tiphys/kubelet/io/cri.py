@@ -55,10 +55,10 @@ def messages() -> Mapping[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     found: dict[str, Any] = {}
     for file in files.file:
-        pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]
+        pool.AddSerializedFile(file.SerializeToString())
         for message in file.message_type:
             name = f"{file.package}.{message.name}"
-            found[name] = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))  # type: ignore[no-untyped-call]
+            found[name] = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
     return found
 
 
@@ -439,4 +439,3 @@ class CriRuntime:
         self._stubs.clear()
         if channel is not None:
             await channel.close(None)
-

@@ -43,6 +43,14 @@ def remove_tree(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def size_of(path: str) -> int:
+    """0 for a file that is not there."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
 def names_in(path: str) -> list[str]:
     try:
         return sorted(os.listdir(path))

@@ -158,7 +158,8 @@ class PodHealth:
 
 def _reported(pod: core_v1.Pod, record: ContainerRecord) -> core_v1.ContainerStatus | None:
     """What was reported of this very container before (the kubelet has been restarted)."""
-    for status in (*(pod.status.containerStatuses or ()), *(pod.status.initContainerStatuses or ())):
-        if status.containerID is not None and status.containerID.endswith(f"://{record.id}"):
+    statuses = [*(pod.status.containerStatuses or ()), *(pod.status.initContainerStatuses or ())]
+    for status in statuses:
+        if (status.containerID or "").endswith(f"://{record.id}"):
             return status
     return None

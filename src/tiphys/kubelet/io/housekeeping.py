@@ -9,15 +9,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiphys.aio.clock import Clock
 from tiphys.kubelet import images as image_decisions
 from tiphys.kubelet.images import ImageUse
-from tiphys.kubelet.interface import ContainerRecord, ContainerRuntime, RuntimeFailure
+from tiphys.kubelet.interface import ContainerRecord, RuntimeFailure
 from tiphys.kubelet.io import files
 from tiphys.kubelet.io.machine import machine_usage
+from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.pod_workers import PodWorkers
 from tiphys.kubelet.log_format import rotated_names
-from tiphys.kubelet.paths import PodPaths
+from tiphys.kubelet.paths import uid_of_log_directory
+from tiphys.kubelet.resources import kubepods
 
 log = logging.getLogger(__name__)
 ROUND_SECONDS = 60.0
@@ -39,13 +40,13 @@ class Limits:
 class Housekeeping:
     """`run` for ever; a fault of the runtime ends a round, not the task."""
 
-    def __init__(
-        self, workers: PodWorkers, runtime: ContainerRuntime, paths: PodPaths, clock: Clock, limits: Limits
-    ) -> None:
+    def __init__(self, workers: PodWorkers, context: NodeContext, limits: Limits) -> None:
         self._workers = workers
-        self._runtime = runtime
-        self._paths = paths
-        self._clock = clock
+        self._cgroups = context.cgroups
+        self._cgroup_root = context.facts.cgroup_root
+        self._runtime = context.runtime
+        self._paths = context.facts.paths
+        self._clock = context.clock
         self._limits = limits
         self._uses: dict[str, ImageUse] = {}
 
@@ -57,6 +58,7 @@ class Housekeeping:
             try:
                 for worker in self._workers.workers():
                     await self._tidy(worker.uid)
+                await self._remove_leftovers()
                 if rounds % ROUNDS_BETWEEN_IMAGES == 0:
                     await self._free_images()
             except (RuntimeFailure, OSError) as error:
@@ -79,17 +81,33 @@ class Housekeeping:
                 if record.log_path:
                     await asyncio.to_thread(files.remove_logs, str(Path(record.log_path).parent), name, record.attempt)
 
-    async def _rotate(self, record: ContainerRecord) -> None:
-        path = Path(record.log_path)
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
+        holding = {record.sandbox_id for record in worker.runtime.containers}
+        for sandbox in worker.runtime.sandboxes[1:]:
+            if not sandbox.ready and sandbox.id not in holding:
+                await self._runtime.remove_sandbox(sandbox.id)
+
+    async def _remove_leftovers(self) -> None:
+        """Logs and control groups of pods that are gone (the pods' own workers remove theirs)."""
+        for name in await asyncio.to_thread(files.names_in, self._paths.logs):
+            uid = uid_of_log_directory(name)
+            if uid and self._workers.worker(uid) is None:
+                await asyncio.to_thread(files.remove_tree, f"{self._paths.logs}/{name}")
+        if self._cgroups is None:
             return
-        if size < self._limits.log_bytes:
+        groups = await asyncio.to_thread(self._cgroups.pods, kubepods(self._cgroup_root))
+        for uid, group in groups.items():
+            if self._workers.worker(uid) is None:
+                await asyncio.to_thread(self._cgroups.remove, group)
+
+    async def _rotate(self, record: ContainerRecord) -> None:
+        if await asyncio.to_thread(files.size_of, record.log_path) < self._limits.log_bytes:
             return
         moment = datetime.datetime.fromtimestamp(self._clock.now(), datetime.UTC).strftime("%Y%m%d-%H%M%S")
-        path.rename(f"{path}.{moment}")
+        await asyncio.to_thread(os.rename, record.log_path, f"{record.log_path}.{moment}")
         await self._runtime.reopen_log(record.id)
+        await asyncio.to_thread(self._drop_old_logs, Path(record.log_path))
+
+    def _drop_old_logs(self, path: Path) -> None:
         _, old = rotated_names(path.name, os.listdir(path.parent), self._limits.log_files - 1)
         for name in old:
             (path.parent / name).unlink(missing_ok=True)

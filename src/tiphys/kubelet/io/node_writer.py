@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from tiphys.aio.clock import Clock
 from tiphys.client.api import Client
 from tiphys.client.interface import PatchType
+from tiphys.client.io.recorder import EventRecorder
 from tiphys.client.io.reflector import Informer
 from tiphys.kinds import codec
 from tiphys.kinds.types import coordination_v1, core_v1, meta_v1
 from tiphys.kubelet import node_status
 from tiphys.kubelet.interface import ContainerRuntime, RuntimeConditions, RuntimeFailure, RuntimeInfo
-from tiphys.kubelet.io.machine import machine_info, machine_usage
+from tiphys.kubelet.io.machine import machine_usage
 from tiphys.kubelet.node_status import MachineInfo, NodeObservation, Pressure
+from tiphys.kubelet.status_patch import node_status_patch
 from tiphys.machinery import timestamps
 from tiphys.machinery.errors import ApiError
 from tiphys.machinery.quantity import Quantity
@@ -27,6 +29,8 @@ LEASE_SECONDS = 40
 HEARTBEAT_SECONDS = 10.0
 # While the node is not ready it is looked at this often, so that it takes pods as soon as it can.
 EAGER_SECONDS = 0.1
+EAGER_LOOKS = 300
+LESS_EAGER_SECONDS = 2.0
 MEMORY_PRESSURE_BYTES = 100 << 20
 DISK_PRESSURE_PERCENT = 10
 INODE_PRESSURE_PERCENT = 5
@@ -53,13 +57,16 @@ class NodeWriter:
     def __init__(
         self,
         identity: NodeIdentity,
+        machine: MachineInfo,
         client: Client,
         runtime: ContainerRuntime,
         nodes: Informer[core_v1.Node],
         clock: Clock,
+        recorder: EventRecorder,
     ) -> None:
         self.identity = identity
-        self.machine: MachineInfo = machine_info(identity.root_dir)
+        self.machine = machine
+        self._recorder = recorder
         self.pressure = Pressure()
         self._client = client
         self._runtime = runtime
@@ -123,7 +130,10 @@ class NodeWriter:
         labels = node_status.node_labels(self.identity.name, self.machine.architecture, self.identity.labels)
         node = node_status.new_node(self.identity.name, labels, self.identity.taints, status)
         try:
-            self._nodes.observe_write(await self._client.create(node))
+            created = await self._client.create(node)
+            self._nodes.observe_write(created)
+            message = f"Node {self.identity.name} has registered itself"
+            self._recorder.record(created, "Normal", "RegisteredNode", message)
             log.info("registered node %s", self.identity.name)
         except ApiError as error:
             if error.reason != "AlreadyExists":
@@ -142,13 +152,16 @@ class NodeWriter:
         fresh = now - self._written_at < node_status.REPORT_SECONDS
         if fresh and node_status.same_but_heartbeats(node.status, status):
             return
-        old, new = codec.plain(node.status), codec.plain(status)
-        changed = {key: value for key, value in new.items() if old.get(key) != value}
-        if "addresses" in changed:
-            changed["addresses"] = [*changed["addresses"], {"$patch": "replace"}]
-        answer = await self._client.patch(
-            core_v1.Node, "", self.identity.name, {"status": changed}, PatchType.STRATEGIC, "status"
-        )
+        patch = node_status_patch(node.metadata.uid or "", node.status, status)
+        if patch is None:
+            self._written_at = now
+            return
+        answer = await self._client.patch(core_v1.Node, "", self.identity.name, patch, PatchType.STRATEGIC, "status")
+        before, after = _is_ready(node.status), _is_ready(status)
+        if before != after:
+            reason = "NodeReady" if after else "NodeNotReady"
+            message = f"Node {self.identity.name} status is now: {reason}"
+            self._recorder.record(node, "Normal", reason, message)
         self._nodes.observe_write(answer)
         self._written_at = now
 
@@ -194,6 +207,7 @@ class NodeWriter:
     async def run(self) -> None:
         """Report and renew for ever; failures are tried again."""
         next_lease = 0.0
+        eager_looks = 0
         while True:
             try:
                 if self._clock.monotonic() >= next_lease:
@@ -206,4 +220,10 @@ class NodeWriter:
                 log.warning("reporting node %s: %s", self.identity.name, error)
                 await self._clock.sleep(1.0)
                 continue
-            await self._clock.sleep(HEARTBEAT_SECONDS if self.ready else EAGER_SECONDS)
+            eager_looks = 0 if self.ready else eager_looks + 1
+            eager = EAGER_SECONDS if eager_looks < EAGER_LOOKS else LESS_EAGER_SECONDS
+            await self._clock.sleep(HEARTBEAT_SECONDS if self.ready else eager)
+
+
+def _is_ready(status: core_v1.NodeStatus) -> bool:
+    return any(each.type == "Ready" and each.status == "True" for each in status.conditions or ())

@@ -118,9 +118,7 @@ class PodSources:
 
     def pull_secrets(self, pod: core_v1.Pod) -> list[core_v1.Secret]:
         namespace = pod.metadata.namespace or ""
-        found = [
-            self._get(core_v1.Secret, namespace, each.name or "") for each in pod.spec.imagePullSecrets or ()
-        ]
+        found = [self._get(core_v1.Secret, namespace, each.name or "") for each in pod.spec.imagePullSecrets or ()]
         return [secret for secret in found if secret is not None]
 
     async def synced(self, pod: core_v1.Pod) -> None:

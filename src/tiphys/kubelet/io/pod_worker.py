@@ -487,9 +487,7 @@ class PodWorker:
 
     async def _delete_object(self) -> None:
         meta = self.pod.metadata
-        options = meta_v1.DeleteOptions(
-            gracePeriodSeconds=0, preconditions=meta_v1.Preconditions(uid=meta.uid)
-        )
+        options = meta_v1.DeleteOptions(gracePeriodSeconds=0, preconditions=meta_v1.Preconditions(uid=meta.uid))
         try:
             await self._context.client.delete(core_v1.Pod, meta.namespace or "", meta.name or "", options)
         except ApiError as error:

@@ -21,6 +21,7 @@ from tiphys.machinery.quantity import Quantity
 log = logging.getLogger(__name__)
 RELIST_SECONDS = 30.0
 RELIST_WITHOUT_EVENTS_SECONDS = 1.0
+UNCLAIMED_LIMIT = 1000
 
 _Signature = tuple[tuple[str, object], ...]
 
@@ -46,6 +47,7 @@ class PodWorkers:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._containers: dict[str, str] = {}
         self._ended: dict[str, asyncio.Event] = {}
+        self._unclaimed: dict[str, None] = {}
         self._seen: dict[str, _Signature] = {}
         self._backoff: Backoff[str] = Backoff(initial_seconds=0.2, maximum_seconds=10.0)
         self._has_events = False
@@ -106,8 +108,17 @@ class PodWorkers:
             self._containers[sandbox.id] = runtime.uid
         for record in runtime.containers:
             self._containers[record.id] = runtime.uid
+            if record.id in self._unclaimed:  # it ended before anybody had seen it run
+                del self._unclaimed[record.id]
+                if record.state != "exited":
+                    self._look_again(runtime.uid)
             if record.state == "exited" and record.id in self._ended:
                 self._ended[record.id].set()
+
+    def _look_again(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.look()
 
     def ended_event(self, record: ContainerRecord) -> asyncio.Event:
         """Set when the container has ended."""
@@ -138,9 +149,10 @@ class PodWorkers:
                 async for event in self._context.runtime.events():
                     self._backoff.reset("events")
                     uid = event.uid or self._containers.get(event.container_id, "")
-                    worker = self._workers.get(uid)
-                    if worker is not None:
-                        worker.look()
+                    if uid:
+                        self._look_again(uid)
+                    else:
+                        self._remember_unclaimed(event.container_id)
             except RuntimeFailure as error:
                 self._has_events = False
                 if error.code == "UNIMPLEMENTED":
@@ -149,6 +161,12 @@ class PodWorkers:
                 await self._context.clock.sleep(self._backoff.next("events"))
             for worker in self.workers():  # what happened meanwhile was not told
                 worker.look()
+
+    def _remember_unclaimed(self, container_id: str) -> None:
+        """An event about a container that no worker has seen yet: one that ended as soon as it was started."""
+        self._unclaimed[container_id] = None
+        if len(self._unclaimed) > UNCLAIMED_LIMIT:
+            del self._unclaimed[next(iter(self._unclaimed))]
 
     async def _relist(self) -> None:
         """Compare what the runtime has with what was last seen of it."""

@@ -113,7 +113,7 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, state: HttpServerState) -> None:
         self._state = state
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._request: HttpRequest | None = None
         self._url: list[bytes] = []
         self._body: list[bytes] = []
@@ -149,6 +149,7 @@ class HttpConnection(asyncio.Protocol):
         self.closed = True
         self._state.connections.discard(self)
         self._queue.clear()
+        self._parser = None  # it refers to us: nothing should wait for the garbage collector
         for future in (self._drained, self._lost):
             if future is not None and not future.done():
                 future.set_result(None)

@@ -21,7 +21,9 @@ from tiphys.machinery.quantity import Quantity
 log = logging.getLogger(__name__)
 RELIST_SECONDS = 30.0
 RELIST_WITHOUT_EVENTS_SECONDS = 1.0
-UNCLAIMED_LIMIT = 1000
+EXITS_LIMIT = 1000
+EXIT_FIRST_WAIT_SECONDS = 0.01
+EXIT_LOOKS = 9
 
 _Signature = tuple[tuple[str, object], ...]
 
@@ -47,7 +49,7 @@ class PodWorkers:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._containers: dict[str, str] = {}
         self._ended: dict[str, asyncio.Event] = {}
-        self._unclaimed: dict[str, None] = {}
+        self._exits: dict[str, int] = {}
         self._seen: dict[str, _Signature] = {}
         self._backoff: Backoff[str] = Backoff(initial_seconds=0.2, maximum_seconds=10.0)
         self._has_events = False
@@ -108,12 +110,25 @@ class PodWorkers:
             self._containers[sandbox.id] = runtime.uid
         for record in runtime.containers:
             self._containers[record.id] = runtime.uid
-            if record.id in self._unclaimed:  # it ended before anybody had seen it run
-                del self._unclaimed[record.id]
-                if record.state != "exited":
-                    self._look_again(runtime.uid)
+            self._check_exit(record)
             if record.state == "exited" and record.id in self._ended:
                 self._ended[record.id].set()
+
+    def _check_exit(self, record: ContainerRecord) -> None:
+        """The runtime told that the container has ended. Its own lists follow a moment later: look until they do."""
+        looks = self._exits.get(record.id)
+        if looks is None:
+            return
+        if record.state == "exited" or looks >= EXIT_LOOKS:
+            del self._exits[record.id]
+            return
+        self._exits[record.id] = looks + 1
+        wait_seconds = EXIT_FIRST_WAIT_SECONDS * 2**looks
+        self._context.owner.start(self._look_later(record.uid, wait_seconds), f"exit of {record.name}")
+
+    async def _look_later(self, uid: str, wait_seconds: float) -> None:
+        await self._context.clock.sleep(wait_seconds)
+        self._look_again(uid)
 
     def _look_again(self, uid: str) -> None:
         worker = self._workers.get(uid)
@@ -148,11 +163,8 @@ class PodWorkers:
                 self._has_events = True
                 async for event in self._context.runtime.events():
                     self._backoff.reset("events")
-                    uid = event.uid or self._containers.get(event.container_id, "")
-                    if uid:
-                        self._look_again(uid)
-                    else:
-                        self._remember_unclaimed(event.container_id)
+                    self._remember_exit(event.container_id)
+                    self._look_again(event.uid or self._containers.get(event.container_id, ""))
             except RuntimeFailure as error:
                 self._has_events = False
                 if error.code == "UNIMPLEMENTED":
@@ -162,11 +174,11 @@ class PodWorkers:
             for worker in self.workers():  # what happened meanwhile was not told
                 worker.look()
 
-    def _remember_unclaimed(self, container_id: str) -> None:
-        """An event about a container that no worker has seen yet: one that ended as soon as it was started."""
-        self._unclaimed[container_id] = None
-        if len(self._unclaimed) > UNCLAIMED_LIMIT:
-            del self._unclaimed[next(iter(self._unclaimed))]
+    def _remember_exit(self, container_id: str) -> None:
+        """It may be one that no worker has seen yet: a container that ended as soon as it was started."""
+        self._exits[container_id] = 0
+        if len(self._exits) > EXITS_LIMIT:
+            del self._exits[next(iter(self._exits))]
 
     async def _relist(self) -> None:
         """Compare what the runtime has with what was last seen of it."""

@@ -187,11 +187,14 @@ class PodWorker:
     async def _interruptible_step(self) -> None:
         name = f"step of {self.pod.metadata.namespace}/{self.pod.metadata.name}"
         self._step_task = asyncio.get_running_loop().create_task(self._step(), name=name)
+        task = self._step_task
         try:
-            await asyncio.wait([self._step_task])
+            await asyncio.wait([task])
         finally:
-            self._step_task.cancel()
-        task, self._step_task = self._step_task, None
+            self._step_task = None
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         self._stale = self._stale or task.cancelled()
         if task.cancelled():
             self._dirty.set()
@@ -408,9 +411,9 @@ class PodWorker:
 
     async def _create_sandbox(self, attempt: int) -> bool:
         context = self._context
+        if self._refused.get("volumes", 0.0) > context.clock.now() or not await self._prepare():
+            return False
         async with context.starts:
-            if self._refused.get("volumes", 0.0) > context.clock.now() or not await self._prepare():
-                return False
             try:
                 config = self._sandbox_config(attempt)
                 await context.runtime.run_sandbox(config, context.runtime_handler(self.pod))
@@ -433,8 +436,7 @@ class PodWorker:
         assert sandbox is not None and self._volumes is not None
         try:
             config = self._sandbox_config(sandbox.attempt)
-            async with context.starts:
-                await self._containers.start(self.pod, action, self.runtime, config, self._volumes)
+            await self._containers.start(self.pod, action, self.runtime, config, self._volumes)
         except (StartFailure, ConfigError) as error:
             now = context.clock.now()
             reason = error.reason if isinstance(error, StartFailure) else "CreateContainerConfigError"

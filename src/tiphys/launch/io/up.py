@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout, agent_unit, settings_findings
+from tiphys.launch.cluster import CONTROL_PLANE, KUBELET_PORT, Cluster, Layout, agent_unit, settings_findings
 from tiphys.launch.io import processes, state
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
 
@@ -100,6 +101,7 @@ def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Clust
     wait_for_api(layout, supervisor)
     report(f"API server ready at {cluster.api_url} ({time.monotonic() - began:.1f} s)")
     wait_for_nodes(layout, cluster, supervisor)
+    wait_for_agents(layout, cluster, supervisor)
     word = "node" if cluster.nodes == 1 else "nodes"
     report(f"{cluster.nodes} {word} Ready ({time.monotonic() - began:.1f} s)")
     return cluster
@@ -144,6 +146,22 @@ def wait_for_nodes(layout: Layout, cluster: Cluster, supervisor: int) -> None:
     missing = sorted(wanted - ready)
     logs = ", ".join(str(layout.unit_log(agent_unit(name))) for name in missing)
     raise LaunchError(f"not Ready after {NODE_TIMEOUT_SECONDS:.0f} s: {', '.join(missing)}; see {logs}")
+
+
+def wait_for_agents(layout: Layout, cluster: Cluster, supervisor: int) -> None:
+    """Until every kubelet answers: a node whose agent was killed counts as Ready for a while yet."""
+    deadline = time.monotonic() + NODE_TIMEOUT_SECONDS
+    for node in cluster.node_list():
+        while True:
+            try:
+                socket.create_connection((node.address, KUBELET_PORT), timeout=5).close()
+                break
+            except OSError as error:
+                check_alive(layout, supervisor)
+                if time.monotonic() > deadline:
+                    log = layout.unit_log(agent_unit(node.name))
+                    raise LaunchError(f"the agent of {node.name} does not answer: {error}; see {log}") from error
+            time.sleep(POLL_SECONDS)
 
 
 def check_alive(layout: Layout, supervisor: int) -> None:

@@ -481,7 +481,7 @@ class CriRuntime:
         """Whether CRI believes that this container or sandbox runs."""
         try:
             state = (await self._call("ContainerStatus", container_id=container_id)).status.state
-            return _PHASES[state] == "running"
+            return bool(_PHASES[state] == "running")
         except RuntimeFailure as error:
             if not error.not_found:
                 raise

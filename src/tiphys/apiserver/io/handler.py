@@ -34,6 +34,7 @@ from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.permissions import attributes_of
 from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_path, parse_query
+from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.machinery import errors
 from tiphys.machinery.errors import ApiError
@@ -203,6 +204,7 @@ class ApiHandler:
             namespace=info.namespace if resource.namespaced else "",
             name=info.name,
             subresource=info.subresource,
+            field_manager=_field_manager(info, query, headers),
             query=query,
             body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
         )
@@ -271,6 +273,8 @@ class ApiHandler:
             form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
             body = form.one(outcome.entry, self._clock.now())
         else:
+            if accepted.shape and not call.resource.storage:  # a review has no metadata that a table could show
+                raise errors.not_acceptable(f"only the following media types are accepted: {negotiation.OFFERED}")
             body = encode_other(outcome.obj)
         extra = b"".join([warning_header(text) for text in outcome.warnings]) if outcome.warnings else b""
         self._send(request, connection, outcome.code, body, accepted, call.query, extra)
@@ -306,6 +310,13 @@ class ApiHandler:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
         connection.respond(request, error.code, encode_other(error.status()) + b"\n", b"application/json", extra)
         return error.code
+
+
+def _field_manager(info: RequestInfo, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """Who makes the change, of a writing request. ApiError 422."""
+    if info.verb not in ("create", "update", "patch"):
+        return ""
+    return ownership.manager_name(info.verb, query.get("fieldManager", ""), headers.get("user-agent", ""))
 
 
 def _has_token(headers: Mapping[str, str]) -> bool:

@@ -164,7 +164,6 @@ def of_definition(name: str) -> ValueSchema:
     return DEDUCED if definition is None else _of_declared(definition)
 
 
-@functools.cache
 def of_type(struct: type[Any]) -> ValueSchema:
     """The schema of a Struct of `kinds/types`. KeyError when it was not made from a definition."""
     return of_definition(_names_by_type()[struct.__module__.rpartition(".")[2], struct.__name__])

@@ -237,18 +237,23 @@ def _node(hint: Any, schema: ValueSchema | None) -> _Node:
 
 
 @functools.cache
-def _structure(struct: type[Any], schema: ValueSchema) -> _Structure:
+def _structure(struct: type[msgspec.Struct], schema: ValueSchema) -> _Structure:
     return _Structure(struct, schema)
 
 
-@functools.cache
+_EMPTY: dict[type[Any], Any] = {}
+
+
 def empty(struct: type[Any]) -> Any:
     """An object with nothing in it; shared, not to be changed."""
-    return struct()
+    found = _EMPTY.get(struct)
+    if found is None:
+        found = _EMPTY[struct] = struct()
+    return found
 
 
 def difference(old: Any, new: Any) -> Difference:
     """How two objects of the same type differ."""
-    struct = type(new)
+    struct: type[msgspec.Struct] = type(new)
     found = _structure(struct, apply_schema.of_type(struct)).difference(old, new)
     return found if found is not None else _NOTHING

@@ -20,9 +20,7 @@ _NANO = Decimal(1).scaleb(-9)
 _LARGEST = Decimal(2**63 - 1)
 
 # The text that clients match on, with the expression as Kubernetes prints it.
-FORMAT_MESSAGE = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
+FORMAT_MESSAGE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
 class Quantity(str):

@@ -24,6 +24,7 @@ from tiphys.apiserver.authn.interface import HttpRequestHead, PeerCertificate
 from tiphys.apiserver.authz import reviews as access_reviews
 from tiphys.apiserver.authz.chain import StandardAuthorizer
 from tiphys.apiserver.authz.interface import Attributes, Authorizer, Decision
+from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.bootstrap import io as bootstrap
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.caches import Caches
@@ -47,6 +48,8 @@ from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
+from tiphys.apiserver.permissions import creation_of
+from tiphys.apiserver.rest.call import Call
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
@@ -227,8 +230,15 @@ class ApiServer:
             if standard is not None:
                 standard.escalation.check(request.user, obj, old)
 
+        def check_create(call: Call) -> None:
+            question = creation_of(call)
+            decision = self._authorizer.authorize(question)
+            if not decision.allowed:
+                raise forbidden(question, decision.reason)
+
+        hooks = self._hooks(standard)
         verbs = Verbs(
-            self.caches, self._feed, self._writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix
+            self.caches, self._feed, self._writer, self._clock, admit, hooks, self._uid, self._suffix, check_create
         )
         issuer = self._authn.issuer if self._authn is not None else None
         return Dispatch(verbs, self._reads, self._virtual(standard), issuer, self._clock.now, self._uid)

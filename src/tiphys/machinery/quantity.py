@@ -123,6 +123,11 @@ def from_milli(value: int) -> Quantity:
     return _canonical(Decimal(value).scaleb(-3), "decimal")
 
 
+def from_amount(amount: Decimal, *, binary: bool = False) -> Quantity:
+    """An exact amount of base units, in binary notation where that is asked for and possible."""
+    return _canonical(amount, "binary" if binary else "decimal")
+
+
 ZERO = Quantity("0")
 
 

@@ -105,7 +105,9 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
             "type": "Normal",
         }
     ),
-    ("", "v1", "limitranges"): Minimal({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "100"}}]}}),
+    ("", "v1", "limitranges"): Minimal(
+        {"spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "9Ti"}}]}}
+    ),
     ("", "v1", "namespaces"): Minimal(status=UNDATED),
     ("", "v1", "nodes"): Minimal(status=UNDATED),
     ("", "v1", "persistentvolumeclaims"): Minimal({"spec": CLAIM_SPEC}, status={"phase": "Lost"}),
@@ -124,7 +126,9 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
     ("", "v1", "replicationcontrollers"): Minimal(
         {"spec": {"replicas": 1, "selector": {"app": "x"}, "template": TEMPLATE}}, status={"replicas": 3}
     ),
-    ("", "v1", "resourcequotas"): Minimal({"spec": {"hard": {"pods": "1000"}}}, status={"hard": {"pods": "1"}}),
+    ("", "v1", "resourcequotas"): Minimal(
+        {"spec": {"hard": {"count/nothing.example.com": "1"}}}, status={"hard": {"count/nothing.example.com": "2"}}
+    ),
     ("", "v1", "secrets"): Minimal({"stringData": {"key": "value"}}),
     ("", "v1", "serviceaccounts"): Minimal(),
     ("", "v1", "services"): Minimal(

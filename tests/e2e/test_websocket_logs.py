@@ -28,9 +28,7 @@ def frames(data: bytes) -> list[tuple[int, bytes]]:
 def test_logs_over_a_websocket(cluster: RunningCluster, namespace: str) -> None:
     manifest = pod_manifest("talker", ["sh", "-c", "echo one; echo two"], restartPolicy="Never")
     cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=manifest)
-    cluster.kubectl(
-        "-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=60s"
-    )
+    cluster.kubectl("-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=60s")
     admin = AdminClient(Layout(cluster.state))
     key = base64.b64encode(os.urandom(16)).decode()
     request = (

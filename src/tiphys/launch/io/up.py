@@ -18,8 +18,9 @@ from collections.abc import Callable
 import msgspec
 
 from tiphys.launch.cluster import CONTROL_PLANE, KUBELET_PORT, Cluster, Layout, agent_unit, settings_findings
-from tiphys.launch.io import processes, state
+from tiphys.launch.io import state
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
+from tiphys.linux.io import processes
 
 Report = Callable[[str], None]
 POLL_SECONDS = 0.02
@@ -85,7 +86,14 @@ def start_supervisor(layout: Layout) -> int:
         processes.send_signal(pid, signal.SIGHUP)
         return pid
     command = [sys.executable, "-m", "tiphys.launch.io.supervisor", str(layout.state)]
-    return processes.spawn(command, layout.supervisor_log, dict(os.environ))
+    # It inherits the mask: a SIGHUP that comes before it listens waits for it instead of ending it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        pid = processes.spawn(command, layout.supervisor_log, dict(os.environ))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    processes.write_pid_file(layout.supervisor_pid, pid)
+    return pid
 
 
 def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Cluster:
@@ -165,7 +173,7 @@ def wait_for_agents(layout: Layout, cluster: Cluster, supervisor: int) -> None:
 
 
 def check_alive(layout: Layout, supervisor: int) -> None:
-    if processes.start_time(supervisor) is None:
+    if processes.identity_of(supervisor) is None:
         raise LaunchError(f"the supervisor ended; see {layout.supervisor_log}")
 
 

@@ -33,7 +33,7 @@ from tiphys.apiserver.discovery.health import HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.discovery.version import BuildInfo, git_version, version_document
 from tiphys.apiserver.documents import ServerDocuments
-from tiphys.apiserver.hooks import WriteHook
+from tiphys.apiserver.hooks import HookTable, WriteHook
 from tiphys.apiserver.io.dispatch import Dispatch, VirtualCreate
 from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.io.handler import ApiHandler, Limits
@@ -49,6 +49,7 @@ from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
+from tiphys.apiserver.quota import QuotaCharges
 from tiphys.apiserver.rest.call import Call
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
@@ -243,7 +244,7 @@ class ApiServer:
         issuer = self._authn.issuer if self._authn is not None else None
         return Dispatch(verbs, self._reads, self._virtual(standard), issuer, self._clock.now, self._uid)
 
-    def _hooks(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], WriteHook]:
+    def _hooks(self, standard: StandardAuthorizer | None) -> HookTable:
         rbac = "rbac.authorization.k8s.io"
         hooks: dict[tuple[str, str], WriteHook] = {}
         if self._config.service_cidrs:
@@ -258,7 +259,7 @@ class ApiServer:
             check = standard.escalation
             hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)
             hooks[rbac, "rolebindings"] = hooks[rbac, "clusterrolebindings"] = BindingEscalation(check)
-        return hooks
+        return HookTable(hooks, (QuotaCharges(self.caches),))
 
     def _virtual(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], VirtualCreate]:
         """The resources that answer and store nothing."""

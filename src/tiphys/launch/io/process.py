@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -21,7 +20,9 @@ from typing import Any
 
 import uvloop
 
+from tiphys.aio.clock import SystemClock
 from tiphys.aio.component import Component
+from tiphys.aio.garbage import collect_seldom
 
 log = logging.getLogger("tiphys.launch")
 
@@ -75,6 +76,7 @@ async def _run(name: str, build: Build) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, finish, 0)
     started: list[Component] = []
+    collecting: asyncio.Task[None] | None = None
     try:
         for component in await build(on_failure):
             started.append(component)
@@ -82,7 +84,7 @@ async def _run(name: str, build: Build) -> int:
             if end.done():
                 break
         else:
-            _settle_memory()
+            collecting = loop.create_task(collect_seldom(SystemClock()), name="garbage collection")
             notify("READY=1")
             log.info("%s is up", name)
         return await end
@@ -91,6 +93,8 @@ async def _run(name: str, build: Build) -> int:
         return 1
     finally:
         notify("STOPPING=1")
+        if collecting is not None:
+            collecting.cancel()
         for component in reversed(started):
             await _stop(component)
 
@@ -110,10 +114,3 @@ async def _stop(component: Component) -> None:
         await component.stop()
     except Exception:
         log.exception("stopping %s", component.name)
-
-
-def _settle_memory() -> None:
-    """What was made while starting stays for good: keep the collector from walking through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)

@@ -19,8 +19,14 @@ from tiphys.linux.io import processes
 @click.command()
 @click.option("--detach", "-d", is_flag=True, help="Return when the cluster runs; `tiphys down` stops it.")
 @click.option("--nodes", type=int, default=None, help="How many nodes (default: as before, 1 at first).")
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    default=None,
+    help='Static tokens: lines of token,user,uid,"group,group" (read when the control plane starts).',
+)
 @click.pass_obj
-def up(state: pathlib.Path, detach: bool, nodes: int | None) -> None:
+def up(state: pathlib.Path, detach: bool, nodes: int | None, token_file: str | None) -> None:
     """Start the cluster, or resume it; ends by saying how to use it.
 
     In the foreground the cluster runs until Ctrl-C, which stops its processes as `tiphys down` does, but leaves the
@@ -33,7 +39,7 @@ def up(state: pathlib.Path, detach: bool, nodes: int | None) -> None:
     try:
         existing = cluster_state.load(Layout(state))
         wanted = nodes if nodes is not None else existing.nodes if existing else 1
-        cluster = bring_up(state, wanted, click.echo)
+        cluster = bring_up(state, wanted, click.echo, token_file)
     except (BadState, LaunchError) as error:
         raise click.ClickException(str(error)) from error
     click.echo("\nThe cluster runs. To use it:\n")

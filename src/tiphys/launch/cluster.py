@@ -20,13 +20,15 @@ MAXIMUM_SOCKET_PATH_BYTES = 107  # the kernel's limit
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The settings of one cluster, fixed when it is first brought up (but for `nodes`, which may grow)."""
+    """The settings of one cluster, fixed when it is first brought up (but for `nodes`, which may grow, and
+    `token_file`, the file of static tokens: lines of `token,user,uid,"group,group"`)."""
 
     number: int
     nodes: int
     api_port: int
     domain: str = "cluster.local"
     max_pods: int = 110
+    token_file: str = ""
 
     @property
     def identifier(self) -> str:

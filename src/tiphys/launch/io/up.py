@@ -33,8 +33,9 @@ class LaunchError(Exception):
     """The cluster could not be started or stopped; the message says what to look at."""
 
 
-def prepare(layout: Layout, nodes: int) -> Cluster:
-    """The cluster's settings, chosen and saved when it is new. LaunchError, BadState."""
+def prepare(layout: Layout, nodes: int, token_file: str | None) -> Cluster:
+    """The cluster's settings, chosen and saved when it is new; a `token_file` of None stays as it was. LaunchError,
+    BadState."""
     existing = state.load(layout)
     findings = settings_findings(layout.state, nodes, existing)
     if findings:
@@ -43,6 +44,8 @@ def prepare(layout: Layout, nodes: int) -> Cluster:
         cluster = Cluster(number=state.free_number(), nodes=nodes, api_port=state.free_port())
     else:
         cluster = msgspec.structs.replace(existing, nodes=nodes)
+    if token_file is not None:
+        cluster = msgspec.structs.replace(cluster, token_file=token_file)
     if cluster != existing:
         state.save(layout, cluster)
     return cluster
@@ -96,12 +99,12 @@ def start_supervisor(layout: Layout) -> int:
     return pid
 
 
-def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Cluster:
+def bring_up(state_directory: pathlib.Path, nodes: int, report: Report, token_file: str | None = None) -> Cluster:
     """Start everything and return when every node is Ready. LaunchError, BadState."""
     layout = Layout(state_directory)
     began = time.monotonic()
     with state.machine_lock():
-        cluster = prepare(layout, nodes)
+        cluster = prepare(layout, nodes, token_file)
         ensure_keys(layout, cluster, time.time())
         supervisor = start_supervisor(layout)
         ensure_network(cluster)

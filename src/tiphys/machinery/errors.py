@@ -152,7 +152,7 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
 
 
 def too_large(limit_bytes: int) -> ApiError:
-    return ApiError(413, "RequestEntityTooLarge", f"limit is {limit_bytes}")
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit_bytes}")
 
 
 def expired(message: str) -> ApiError:

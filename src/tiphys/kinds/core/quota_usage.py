@@ -78,9 +78,17 @@ def counts(pod: core_v1.Pod, now: float) -> bool:
     """Whether a pod still uses anything: it has not ended, and its time to end is not over."""
     if pod.status.phase in ("Failed", "Succeeded"):
         return False
-    # deletionTimestamp has the grace period in it already; the pod gets that time once more before it is given up.
+    end = end_of_counting(pod)
+    return end is None or now <= end
+
+
+def end_of_counting(pod: core_v1.Pod) -> float | None:
+    """When a pod that is being deleted stops counting even if it is still there, in seconds since the epoch."""
     ending, grace_seconds = pod.metadata.deletionTimestamp, pod.metadata.deletionGracePeriodSeconds
-    return ending is None or grace_seconds is None or now <= timestamps.seconds(ending) + grace_seconds
+    if ending is None or grace_seconds is None:
+        return None
+    # deletionTimestamp has the grace period in it already; the pod gets that time once more.
+    return timestamps.seconds(ending) + grace_seconds
 
 
 def pod_usage(pod: core_v1.Pod) -> Amounts:

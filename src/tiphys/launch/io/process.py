@@ -31,10 +31,13 @@ Build = Callable[[OnFailure], Awaitable[Sequence[Component]]]
 
 
 def configure_logging(level: str | None = None) -> None:
-    """One line an event on standard error, with the time in UTC."""
+    """One line an event on standard error, with the time in UTC. Ends the process when there is no such level."""
+    wanted = (level or os.environ.get("TIPHYS_LOG") or "INFO").upper()
+    if wanted not in logging.getLevelNamesMapping():
+        sys.exit(f"TIPHYS_LOG={wanted}: it may be {', '.join(sorted(logging.getLevelNamesMapping()))}")
     logging.basicConfig(
         stream=sys.stderr,
-        level=(level or os.environ.get("TIPHYS_LOG", "INFO")).upper(),
+        level=wanted,
         format="%(asctime)s.%(msecs)03dZ %(levelname).1s %(name)s %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )

@@ -228,6 +228,8 @@ class ApiHandler:
             return await self._watch(call, accepted, request, connection)
         if info.verb == "list":
             return await self._list(call, accepted, request, connection)
+        if info.verb == "get" and "resourceVersion" in query:
+            await self._reads.named_revision(call)
         outcome = self._dispatch.get(call) if info.verb == "get" else await self._dispatch.write(call)
         return self._answer(call, outcome, accepted, request, connection)
 

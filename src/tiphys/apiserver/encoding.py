@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from tiphys.apiserver import strictness
+from tiphys.apiserver import strictness, yaml_bounds
 from tiphys.kinds import codec, protobuf
 from tiphys.machinery import errors
 
@@ -94,6 +94,7 @@ def read_yaml(data: bytes) -> Any:
 def yaml_and_repeated(data: bytes) -> tuple[Any, list[str]]:
     """The plain values of a YAML document, and what is to say of keys that stand there twice. ApiError 400."""
     try:
+        yaml_bounds.check(data)
         loader = _Loader(data)
         return loader.get_single_data(), loader.repeated
     except (yaml.YAMLError, ValueError, UnicodeDecodeError, RecursionError) as error:
@@ -104,7 +105,7 @@ def json_or_yaml(data: bytes) -> Any:
     """The plain values of a configuration to apply. ApiError 400."""
     try:
         return _decode_plain(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return json_values(read_yaml(data))
 
 
@@ -130,7 +131,7 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
         raise errors.unsupported_media_type(ACCEPTED)
     try:
         return _decode_plain(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
 
 
@@ -160,7 +161,7 @@ def decode_body(
         obj = codec.decode(data, wanted)
     except msgspec.ValidationError:
         obj = _leniently(data, wanted, api_version, kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
     _check_kind(obj, api_version, kind)
     if field_validation == "Ignore":

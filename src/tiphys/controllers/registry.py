@@ -26,6 +26,7 @@ from tiphys.controllers.deployment import controller as deployment
 from tiphys.controllers.job import controller as job
 from tiphys.controllers.node_lifecycle import controller as node_lifecycle
 from tiphys.controllers.node_lifecycle import eviction
+from tiphys.controllers.persistent_volume import binder, protection
 from tiphys.controllers.statefulset import controller as statefulset
 
 
@@ -45,6 +46,9 @@ def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
         disruption.CONTROLLER,
         ttl_after_finished.CONTROLLER,
         resourcequota.CONTROLLER,
+        binder.CONTROLLER,
+        protection.CLAIMS,
+        protection.VOLUMES,
         cluster_role_aggregation.CONTROLLER,
         endpoints.CONTROLLER,
         endpointslice.controller(config.max_endpoints_per_slice),

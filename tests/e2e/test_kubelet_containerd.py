@@ -13,6 +13,7 @@ import pytest
 from kubelet_rig import IMAGE, NODE, NodeRig, cgroup_name, new_directory, own_network, pod, running_node
 
 from tiphys.kinds.types import core_v1, meta_v1
+from tiphys.kubelet.io.pod_worker import PodWorker
 from tiphys.kubelet.resources import pod_cgroup
 from tiphys.machinery import quantity
 
@@ -71,6 +72,32 @@ async def output(rig: NodeRig, name: str, *command: str) -> str:
     return (result.stdout + result.stderr).decode()
 
 
+def workers(rig: NodeRig) -> list[PodWorker]:
+    found = rig.kubelet.workers
+    assert found is not None
+    return found.workers()
+
+
+async def settled(rig: NodeRig, holds: Callable[[], bool]) -> None:
+    """What no object in the API shows is asked for again after a short while."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def memory_limit(group: str) -> int:
+    mount = Path("/sys/fs/cgroup")
+    unified = (mount / "cgroup.controllers").exists()
+    path = mount / group / "memory.max" if unified else mount / "memory" / group / "memory.limit_in_bytes"
+    return int(path.read_text())
+
+
+def leftovers(rig: NodeRig, group: str) -> list[str]:
+    """Directories, logs and control groups that are still there."""
+    pods = os.listdir(rig.directory / "kubelet" / "pods")
+    return [*pods, *os.listdir(rig.directory / "logs"), *map(str, Path("/sys/fs/cgroup").glob(f"**/{group}"))]
+
+
 def once(*command: str, **container: Any) -> core_v1.Pod:
     """A pod that runs one command to its end."""
     made = pod("web", *command, restartPolicy="Never")
@@ -86,11 +113,7 @@ async def test_a_pod_runs_and_leaves_nothing(rig: NodeRig) -> None:
     rig.api.add(made)
     found = await until(rig, "web", is_ready)
     group = pod_cgroup(cgroup_name(rig.directory), found).strip("/")
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    files = ("memory.max",) if unified else ("memory/{}/memory.limit_in_bytes",)
-    for file in files:
-        path = Path("/sys/fs/cgroup") / (f"{group}/{file}" if unified else file.format(group))
-        assert path.read_text().strip() == str(64 << 20)
+    assert memory_limit(group) == 64 << 20
     assert found.status.podIP in await output(rig, "web", "ip", "addr")
     assert (await output(rig, "web", "hostname")).strip() == "web"
     assert "nameserver 10.96.0.10" in await output(rig, "web", "cat", "/etc/resolv.conf")
@@ -98,15 +121,9 @@ async def test_a_pod_runs_and_leaves_nothing(rig: NodeRig) -> None:
 
     rig.api.remove(core_v1.Pod, "default", "web", meta_v1.DeleteOptions())
     await until(rig, "web", lambda each: each is None)
-    worker = rig.kubelet.workers
-    assert worker is not None
-    async with asyncio.timeout(20):
-        while worker.workers():
-            await asyncio.sleep(0.01)
+    await settled(rig, lambda: not workers(rig))
     assert await rig.kubelet._runtime.pods() == {}
-    assert os.listdir(rig.directory / "kubelet" / "pods") == [] and os.listdir(rig.directory / "logs") == []
-    left = [path for path in Path("/sys/fs/cgroup").glob(f"**/{Path(group).name}")]
-    assert left == []
+    assert leftovers(rig, Path(group).name) == []
 
 
 async def test_the_end_of_a_container_is_told(rig: NodeRig) -> None:
@@ -115,7 +132,7 @@ async def test_the_end_of_a_container_is_told(rig: NodeRig) -> None:
     found = await until(rig, "web", phase("Failed"))
     assert (ended(found).exitCode, ended(found).reason, ended(found).message) == (4, "Error", "because")
     logs = (rig.directory / "logs" / f"default_web_{found.metadata.uid}" / "main" / "0.log").read_text()
-    assert [line.split(" ", 1)[1] for line in logs.splitlines()] == ["stdout F one", "stderr F two"]
+    assert {line.split(" ", 1)[1] for line in logs.splitlines()} == {"stdout F one", "stderr F two"}
 
 
 async def test_the_end_of_the_log_may_be_the_message(rig: NodeRig) -> None:
@@ -193,11 +210,7 @@ async def test_a_restarted_kubelet_adopts(rig: NodeRig) -> None:
     rig.api.add(pod("web", "sleep", "1000", terminationGracePeriodSeconds=1))
     before = await until(rig, "web", is_ready)
     await rig.restart()
-    worker = rig.kubelet.workers
-    assert worker is not None
-    async with asyncio.timeout(10):
-        while not any(each.runtime.containers for each in worker.workers()):
-            await asyncio.sleep(0.01)
+    await settled(rig, lambda: any(each.runtime.containers for each in workers(rig)))
     after = rig.api.get(core_v1.Pod, "default", "web")
     assert after is not None and after.metadata.resourceVersion == before.metadata.resourceVersion
 

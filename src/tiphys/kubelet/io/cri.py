@@ -106,9 +106,8 @@ def _container(listed: Any) -> ContainerRecord:
 def _signal_name(status: Any) -> str:
     """ "" when the runtime does not say, or uses its default."""
     number = status.stop_signal
-    return (
-        str(status.DESCRIPTOR.fields_by_name["stop_signal"].enum_type.values_by_number[number].name) if number else ""
-    )
+    names = status.DESCRIPTOR.fields_by_name["stop_signal"].enum_type.values_by_number
+    return str(names[number].name) if number else ""
 
 
 def _container_status(status: Any, listed: ContainerRecord) -> ContainerRecord:

@@ -105,6 +105,8 @@ def test_logs_follow(cluster: RunningCluster, namespace: str) -> None:
     cluster.kubectl("-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=60s")
     assert cluster.kubectl("-n", namespace, "logs", "-f", "talker") == "line 1\nline 2\nline 3\n"
     assert cluster.kubectl("-n", namespace, "logs", "talker", "--tail=1") == "line 3\n"
+    refused = cluster.kubectl("-n", namespace, "logs", "--previous", "talker", check=False)
+    assert 'Error from server (BadRequest): previous terminated container "main" in pod "talker" not found' in refused
     stamped = cluster.kubectl("-n", namespace, "logs", "talker", "--timestamps", "--tail=1")
     assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z line 3\n", stamped)
 

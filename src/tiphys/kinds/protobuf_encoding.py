@@ -43,8 +43,12 @@ def _varint(value: int) -> bytes:
     return bytes(found)
 
 
+_SHORT = tuple(bytes([length]) for length in range(0x80))
+
+
 def _sized(data: bytes) -> bytes:
-    return _varint(len(data)) + data
+    length = len(data)
+    return (_SHORT[length] if length < 0x80 else _varint(length)) + data
 
 
 def _text(value: Any) -> bytes:
@@ -87,6 +91,7 @@ def _instant(value: str) -> tuple[int, int]:
     return int(whole.timestamp()), moment.microsecond * 1000
 
 
+@functools.lru_cache(maxsize=4096)
 def _time(value: Any) -> bytes:
     return _number_field(1, _instant(value)[0]) + _number_field(2, 0)
 
@@ -114,22 +119,27 @@ def _list_of_text(value: Any) -> bytes:
     return b"".join([_data_field(1, item.encode()) for item in value])
 
 
+def _schema(value: Any) -> bytes:
+    """A schema; nothing for what JSON took for one and is none."""
+    return message(_PROPS, value) if isinstance(value, dict) else b""
+
+
 def _props_or_array(value: Any) -> bytes:
     if isinstance(value, list):
-        return b"".join([_data_field(2, message(_PROPS, item)) for item in value])
-    return _data_field(1, message(_PROPS, value))
+        return b"".join([_data_field(2, _schema(item)) for item in value])
+    return _data_field(1, _schema(value))
 
 
 def _props_or_bool(value: Any) -> bytes:
     if isinstance(value, bool):
         return _number_field(1, value)
-    return _number_field(1, 1) + _data_field(2, message(_PROPS, value))
+    return _number_field(1, 1) + _data_field(2, _schema(value))
 
 
 def _props_or_strings(value: Any) -> bytes:
     if isinstance(value, list):
-        return b"".join([_data_field(2, item.encode()) for item in value])
-    return _data_field(1, message(_PROPS, value))
+        return b"".join([_data_field(2, str(item).encode()) for item in value])
+    return _data_field(1, _schema(value))
 
 
 _SPECIAL: Mapping[str, Write] = {
@@ -185,14 +195,14 @@ def _plan(name: str) -> tuple[tuple[str, bytes, Write, str], ...]:
 def message(name: str, plain: Mapping[str, Any]) -> bytes:
     """The bytes of one message. What the table does not know is left out."""
     parts: list[bytes] = []
+    get = plain.get
     for key, tag, write, flags in _plan(name):
-        if flags == "i":  # JSON has its fields among ours
-            data = write(plain)
-            if data != b"\x00":
-                parts += (tag, data)
-            continue
-        value = plain.get(key)
+        value = get(key)
         if value is None:
+            if flags == "i":  # JSON has its fields among ours
+                data = write(plain)
+                if data != b"\x00":
+                    parts += (tag, data)
             continue
         if not flags:
             parts += (tag, write(value))

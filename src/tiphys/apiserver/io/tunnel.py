@@ -195,6 +195,8 @@ class Proxies:
             response = call.result()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(target, error) from error
+        if target.to_kubelet and target.path.startswith("/containerLogs/") and response.status >= 400:
+            raise await _kubelet_refusal(response)
         if protocol is not None and response.status == 200:
             try:
                 await log_socket.stream(request, connection, protocol, response.content.iter_any())
@@ -321,6 +323,14 @@ class Proxies:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+async def _kubelet_refusal(response: aiohttp.ClientResponse) -> errors.ApiError:
+    """A kubelet answers in plain text; the client gets its words in a Status."""
+    text = (await response.content.read(HEAD_BYTES_LIMIT)).decode(errors="replace").strip()
+    response.close()
+    reason = {400: "BadRequest", 403: "Forbidden", 404: "NotFound"}.get(response.status, "InternalError")
+    return errors.ApiError(response.status, reason, text)
 
 
 def _both(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.admissionregistration.policy_validation import (
     default_match,
     validate_match,
@@ -76,6 +76,7 @@ def _param_kind(policy: MutatingAdmissionPolicy) -> str:
 
 
 STRATEGY: Strategy[MutatingAdmissionPolicy] = Strategy(
+    warnings=unserved.warned(unserved.POLICIES),
     default=default,
     validate=validate,
     columns=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.admissionregistration.policy_validation import default_match, validate_match, validate_param_ref
 from tiphys.kinds.admissionregistration.validating_admission_policy_binding import param_text
 from tiphys.kinds.object_meta import subdomain_name
@@ -31,6 +31,7 @@ def validate(binding: MutatingAdmissionPolicyBinding) -> list[FieldError]:
 
 
 STRATEGY: Strategy[MutatingAdmissionPolicyBinding] = Strategy(
+    warnings=unserved.warned(unserved.POLICIES),
     default=default,
     validate=validate,
     columns=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.admissionregistration.webhook_validation import default_webhook, validate_webhooks
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.admissionregistration_v1 import MutatingWebhookConfiguration
@@ -19,6 +19,7 @@ def validate(configuration: MutatingWebhookConfiguration) -> list[FieldError]:
 
 
 STRATEGY: Strategy[MutatingWebhookConfiguration] = Strategy(
+    warnings=unserved.warned(unserved.WEBHOOKS),
     default=default,
     validate=validate,
     columns=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.admissionregistration.policy_validation import (
     default_match,
     validate_match,
@@ -95,6 +95,7 @@ def _param_kind(policy: ValidatingAdmissionPolicy) -> str:
 
 
 STRATEGY: Strategy[ValidatingAdmissionPolicy] = Strategy(
+    warnings=unserved.warned(unserved.POLICIES),
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.admissionregistration.policy_validation import default_match, validate_match, validate_param_ref
 from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
@@ -54,6 +54,7 @@ def validate(binding: ValidatingAdmissionPolicyBinding) -> list[FieldError]:
 
 
 STRATEGY: Strategy[ValidatingAdmissionPolicyBinding] = Strategy(
+    warnings=unserved.warned(unserved.POLICIES),
     default=default,
     validate=validate,
     columns=(

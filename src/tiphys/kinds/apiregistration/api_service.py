@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.object_meta import path_segment_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -76,6 +76,7 @@ def _available(api_service: APIService) -> str:
 
 
 STRATEGY: Strategy[APIService] = Strategy(
+    warnings=unserved.warned(unserved.AGGREGATION),
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.autoscaling.scaling_validation import validate_behavior, validate_metrics, validate_target
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
@@ -123,6 +123,7 @@ def reference_text(autoscaler: HorizontalPodAutoscaler) -> str:
 
 
 STRATEGY: Strategy[HorizontalPodAutoscaler] = Strategy(
+    warnings=unserved.warned(unserved.AUTOSCALING),
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,

@@ -5,7 +5,7 @@ Objects are stored in the newer form; `conversion.py` keeps what this one has no
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.autoscaling.scaling_validation import validate_target
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
@@ -52,6 +52,7 @@ def _targets(autoscaler: HorizontalPodAutoscaler) -> str:
 
 
 STRATEGY: Strategy[HorizontalPodAutoscaler] = Strategy(
+    warnings=unserved.warned(unserved.AUTOSCALING),
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.meta_v1 import LabelSelector
@@ -111,6 +111,7 @@ def _block_findings(block: IPBlock, path: Path) -> list[FieldError]:
 
 
 STRATEGY: Strategy[NetworkPolicy] = Strategy(
+    warnings=unserved.warned(unserved.NETWORK_POLICIES),
     default=default,
     validate=validate,
     columns=(

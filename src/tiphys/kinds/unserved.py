@@ -1,0 +1,20 @@
+"""Objects that are stored although nothing acts on them yet: their creators are told so, by a warning with every write.
+
+A kind leaves this list when its controller or its part of the API server exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+WEBHOOKS = "this server does not call admission webhooks yet: the configuration is stored, but has no effect"
+POLICIES = "this server does not evaluate admission policies yet: the object is stored, but has no effect"
+AGGREGATION = "this server does not pass requests on to extension API servers yet: the APIService has no effect"
+NETWORK_POLICIES = "this cluster's network does not enforce NetworkPolicies: the object is stored, but has no effect"
+AUTOSCALING = "no controller of this cluster scales by metrics yet: the object is stored, but has no effect"
+
+
+def warned(text: str) -> Callable[[Any], list[str]]:
+    """A strategy's `warnings` hook."""
+    return lambda _: [text]

@@ -1,0 +1,23 @@
+"""What has no effect yet says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiphys.kinds import registry, unserved
+
+UNSERVED = {
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): unserved.WEBHOOKS,
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): unserved.POLICIES,
+    ("apiregistration.k8s.io", "apiservices"): unserved.AGGREGATION,
+    ("networking.k8s.io", "networkpolicies"): unserved.NETWORK_POLICIES,
+    ("autoscaling", "horizontalpodautoscalers"): unserved.AUTOSCALING,
+}
+
+
+@pytest.mark.parametrize("key", UNSERVED, ids=str)
+def test_a_warning_comes_with_every_write(key: tuple[str, str]) -> None:
+    found = [r for r in registry.all_resources() if (r.group, r.plural) == key]
+    assert found
+    for resource in found:
+        assert resource.strategy.warnings(resource.type()) == [UNSERVED[key]]

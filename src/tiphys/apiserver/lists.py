@@ -87,6 +87,10 @@ def parse_revision(text: str) -> int:
         raise errors.bad_request(
             f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": invalid syntax'
         )
+    if len(text) > 20 or int(text) >= 1 << 64:
+        raise errors.bad_request(
+            f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": value out of range'
+        )
     return int(text)
 
 

@@ -102,6 +102,17 @@ class Site:
         finally:
             writer.close()
 
+    async def first(self, data: bytes) -> bytes:
+        """The first whole answer to these bytes, whether the connection then closes or not."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
+        try:
+            writer.write(data)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            return head + await reader.readexactly(int(length.split(b":")[1]))
+        finally:
+            writer.transport.abort()
+
 
 def client_tls(paths: ClusterPki) -> ssl.SSLContext:
     """The administrator's."""

@@ -70,6 +70,10 @@ class EncodedBody(msgspec.Struct, frozen=True, gc=False):
             return encoding.yaml_and_repeated(self.data)[1]
         return [f"json patch {finding}" for finding in found] if self.patch_type == PATCH_TYPES[0] else found
 
+    def options(self) -> Any:
+        """The plain values of options that come with a delete. ApiError 400 or 415."""
+        return encoding.plain_body(self.data, self.content_type, "DeleteOptions")
+
     @property
     def empty(self) -> bool:
         return not self.data
@@ -122,13 +126,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: Body = NO_BODY
 
     def delete_options(self) -> meta_v1.DeleteOptions:
-        """ApiError 400."""
+        """ApiError 400 or 415."""
         if self.body.empty:
             return meta_v1.DeleteOptions()
         if isinstance(self.body, ObjectBody):
             return self.body.value if isinstance(self.body.value, meta_v1.DeleteOptions) else meta_v1.DeleteOptions()
-        plain = self.body.plain()
-        if not isinstance(plain, dict):
+        plain = self.body.options() if isinstance(self.body, EncodedBody) else self.body.plain()
+        if not isinstance(plain, dict) or plain.get("kind") not in (None, "", "DeleteOptions"):
             raise errors.bad_request("the body of a delete must be DeleteOptions")
         return codec.convert(encoding.without_nulls(plain), meta_v1.DeleteOptions)
 

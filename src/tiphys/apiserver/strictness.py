@@ -14,6 +14,9 @@ from typing import Any, cast
 
 import msgspec
 
+from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.kinds.unstructured import Unstructured
+
 _encode_plain = msgspec.json.Encoder().encode
 _decode_plain = msgspec.json.Decoder().decode
 
@@ -57,20 +60,32 @@ def _twin_decode(struct: Hashable) -> Callable[[bytes], Any]:
 def findings(data: bytes, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` and `duplicate field "spec.y"` for a JSON body that decodes into `wanted`."""
     found: list[str] = []
+    if issubclass(wanted, Unstructured):
+        found = unknown_fields(_decode_plain(data), wanted)
+        return found + _duplicates(data)
     try:
         _twin_decode(cast(Hashable, wanted))(data)
     except msgspec.ValidationError:
         found = unknown_fields(_decode_plain(data), wanted)
-    if len(_encode_plain(_decode_plain(data))) != len(data.rstrip()):
-        from tiphys.apiserver.encoding import duplicate_fields
+    return found + _duplicates(data)
 
-        found += duplicate_fields(data)
-    return found
+
+def _duplicates(data: bytes) -> list[str]:
+    if len(_encode_plain(_decode_plain(data))) == len(data.rstrip()):
+        return []
+    from tiphys.apiserver.encoding import duplicate_fields
+
+    return duplicate_fields(data)
 
 
 def unknown_fields(plain: Any, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` for every field of plain values that the type does not have."""
     found: list[str] = []
+    if issubclass(wanted, Unstructured):
+        if isinstance(plain, dict):
+            _walk(plain.get("metadata"), ObjectMeta, "metadata", found)
+            found += wanted.unknown_fields(plain)
+        return found
     _walk(plain, wanted, "", found)
     return found
 

@@ -12,9 +12,11 @@ from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.verbs import Verbs
 from tiphys.apiserver.request import RequestInfo
+from tiphys.apiserver.forms import converted
 from tiphys.apiserver.rest import binding, eviction, patch, scale, subresources, update
 from tiphys.apiserver.rest.call import Call, ObjectBody, Outcome
 from tiphys.apiserver.rest.context import WriteContext
+from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import registry
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import authentication_v1, autoscaling_v1, core_v1, meta_v1, policy_v1
@@ -41,6 +43,7 @@ class Dispatch:
         issuer: TokenIssuer | None,
         now: Callable[[], float],
         new_uid: Callable[[], str],
+        custom: Callable[[str, str, str], Resource | None] = lambda group, version, plural: None,
     ) -> None:
         self._verbs = verbs
         self._reads = reads
@@ -48,6 +51,7 @@ class Dispatch:
         self._issuer = issuer
         self._now = now
         self._new_uid = new_uid
+        self._custom = custom
         self._creates: Mapping[str, Callable[[Call, WriteContext], Any]] = {
             "binding": self._bind,
             "eviction": self._evict,
@@ -58,7 +62,9 @@ class Dispatch:
 
     def resource(self, info: RequestInfo) -> Resource | None:
         """The resource of a request; None when nothing is served there."""
-        found = registry.find(info.group, info.version, info.resource)
+        found = registry.find(info.group, info.version, info.resource) or self._custom(
+            info.group, info.version, info.resource
+        )
         if found is None:
             return None
         if info.namespace and not found.namespaced and found.plural != "namespaces":
@@ -86,8 +92,12 @@ class Dispatch:
         if entry is None:
             raise errors.not_found(call.resource.plural, call.resource.group, call.name)
         if call.subresource == "scale":
-            return Outcome(obj=scale.of(entry.object))
+            return Outcome(obj=scale.of(self._shown(call, entry), scale.scaling_of(call.resource)))
         return Outcome(entry=entry)
+
+    def _shown(self, call: Call, entry: Entry) -> Any:
+        resource = entry.layout.resource
+        return entry.object if resource == call.resource else converted(entry.object, call.resource)
 
     # -- writing
 
@@ -153,7 +163,8 @@ class Dispatch:
         change = scale.change(patched if call.verb == "patch" else replaced)
         outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
         assert outcome.entry is not None
-        return Outcome(obj=scale.of(outcome.entry.object), warnings=outcome.warnings)
+        shown = self._shown(call, outcome.entry)
+        return Outcome(obj=scale.of(shown, scale.scaling_of(call.resource)), warnings=outcome.warnings)
 
     # -- creates below an object
 

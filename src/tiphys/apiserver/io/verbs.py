@@ -232,7 +232,7 @@ class Verbs:
             return Entry(
                 collection.layout, entry.namespace, entry.name, revision, collection.layout.splice(value, revision)
             )
-        if value == collection.layout.unspliced(entry.data):
+        if value == collection.stored(entry):
             return entry
         return await self._writer.update(collection, new, value, entry.revision)
 
@@ -283,7 +283,7 @@ class Verbs:
         if context.dry_run:
             return self.unwritten(collection, marked, entry.revision)
         value = self._writer.encode(marked)
-        if value == collection.layout.unspliced(entry.data):
+        if value == collection.stored(entry):
             return entry
         return await self._writer.update(collection, marked, value, entry.revision)
 

@@ -108,6 +108,17 @@ class WatchHub:
         if watchers is not None:
             watchers.leave(group, member)
 
+    def end(self, collection: Collection) -> None:
+        """End the watches on a collection that is served no more (they are told to list again)."""
+        self._flush_all()
+        watchers = self._watchers.pop(collection, None)
+        if watchers is None:
+            return
+        for group in watchers.groups:
+            for member in [*group.members]:
+                watchers.leave(group, member)
+                member.fell_behind(group.delivered)
+
     def bookmarks(self) -> None:
         """Tell every watch that wants it how far it is."""
         self._flush_all()

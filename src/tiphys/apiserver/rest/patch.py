@@ -14,7 +14,8 @@ import msgspec
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.kinds import codec, patch_schema
+from tiphys.kinds import codec, crd, patch_schema
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 from tiphys.machinery.patch import json as json_patch
@@ -55,6 +56,8 @@ def check_type(patch_type: str) -> None:
 def prepare(patch_type: str, patch: Any, resource: Resource, field_validation: str = "") -> Change:
     """The change that a patch of a resource means. ApiError for a patch of no known type."""
     check_type(patch_type)
+    if isinstance(resource, CustomResource) and patch_type not in PATCH_TYPES[:2]:
+        raise errors.unsupported_media_type(crd.PATCH_TYPES)
     if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
         raise errors.bad_request("a merge patch is an object")
 

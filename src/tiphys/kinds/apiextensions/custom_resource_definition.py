@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, codec
+from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
 from tiphys.kinds.object_meta import immutable, label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
@@ -20,6 +21,7 @@ from tiphys.kinds.types.apiextensions_v1 import (
 )
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from tiphys.machinery.names import dns1035_label
+from tiphys.machinery.schema import structural
 
 SPEC = Path("spec")
 SCOPES = ("Cluster", "Namespaced")
@@ -119,12 +121,8 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
     found: list[FieldError] = []
     if version.schema is None or version.schema.openAPIV3Schema is None:
         found.append(required(path.child("schema", "openAPIV3Schema"), "schemas are required"))
-    elif version.schema.openAPIV3Schema.type != "object":
-        at = path.child("schema", "openAPIV3Schema", "type")
-        kind = version.schema.openAPIV3Schema.type
-        found.append(
-            invalid(at, kind, "must be object at the root") if kind else required(at, "must not be empty at the root")
-        )
+    else:
+        found += structural.findings(codec.plain(version.schema.openAPIV3Schema), path.child("schema", "openAPIV3Schema"))
     if version.deprecationWarning is not None and not version.deprecated:
         detail = "can only be set for deprecated versions"
         found.append(invalid(path.child("deprecationWarning"), version.deprecationWarning, detail))
@@ -222,6 +220,7 @@ STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
     columns=(
         cells.name_column(),
         Column(

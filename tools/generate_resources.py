@@ -5,7 +5,8 @@ which are read as text and not imported; short names, categories, preferred orde
 tables below.
 Served are the GA versions: beta and alpha versions are off unless asked for, and no beta is on by default in 1.37.
 
-Usage: python tools/generate_resources.py
+Usage:
+    python tools/generate_resources.py [--check]
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ast
 import importlib.metadata
 import json
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -224,6 +226,15 @@ def generate() -> str:
     return f"[\n{lines}\n]\n"
 
 
+def main() -> None:
+    target, text = KINDS / "resources.json", generate()
+    if "--check" in sys.argv[1:]:
+        if target.read_text() != text:
+            sys.exit(f"{target.name} is out of date: run tools/generate_resources.py")
+        return
+    target.write_text(text)
+    print("wrote", target.name)
+
+
 if __name__ == "__main__":
-    (KINDS / "resources.json").write_text(generate())
-    print("wrote", KINDS / "resources.json")
+    main()

@@ -164,7 +164,9 @@ def test_auth_can_i_and_create_token(cluster: RunningCluster, namespace: str) ->
     assert "[*]" in cluster.kubectl("auth", "can-i", "--list")
     token = cluster.kubectl("-n", namespace, "create", "token", "default").strip()
     assert len(token.split(".")) == 3
-    assert account in cluster.kubectl("--token", token, "auth", "whoami", check=False)
+    server = cluster.kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    only_token = ["--kubeconfig=/dev/null", f"--server={server}", f"--certificate-authority={cluster.state}/pki/ca.crt"]
+    assert account in cluster.kubectl(*only_token, f"--token={token}", "auth", "whoami")
 
 
 def test_api_resources_and_diff(cluster: RunningCluster, namespace: str, web: str) -> None:

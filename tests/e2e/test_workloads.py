@@ -105,7 +105,7 @@ def test_services_reach_pods_on_every_node_by_name(cluster: RunningCluster, name
     cluster.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=60s")
     nodes = {pod["spec"]["nodeName"] for pod in cluster.get("-n", namespace, "pods")["items"]}
     assert nodes == {"node-1", "node-2"}
-    fetch = f"for i in 1 2 3 4 5 6; do wget -q -T 5 -O - http://web.{namespace}.svc.cluster.local/ || exit 1; done"
+    fetch = f"for i in 1 2 3 4 5 6; do wget -q -O - http://web.{namespace}.svc.cluster.local/ || exit 1; done"
     cluster.kubectl(
         "-n", namespace, "apply", "-f", "-", stdin=pod_manifest("client", ["sh", "-c", fetch], restartPolicy="Never")
     )

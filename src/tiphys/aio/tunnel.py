@@ -44,10 +44,10 @@ class Pipe(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A half close goes on where the other side can carry one; TLS cannot, and keeps its connection open."""
         other = self.peer.transport if self.peer is not None else None
-        if other is not None and not other.is_closing() and other.can_write_eof():
-            other.write_eof()
-            return True
-        return False
+        if other is None or other.is_closing() or not other.can_write_eof():
+            return False
+        other.write_eof()
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.peer is not None and self.peer.transport is not None and not self.peer.transport.is_closing():

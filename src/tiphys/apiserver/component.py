@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.aio import garbage
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver import expiry
@@ -144,6 +145,7 @@ class ApiServer:
         """Load the state, make what a cluster begins with, and serve."""
         config = self._config
         await self._feed.start()
+        self._owner.start(garbage.collect_seldom(self._clock), "garbage collection")
         if config.authn is not None:
             self._authn = build_authn(config.authn, self.caches, self._clock)
         standard = self._standard_authorizer() if config.authorize else None

@@ -16,7 +16,7 @@ import msgspec
 
 from tiphys.apiserver import tables
 from tiphys.apiserver.negotiation import Accepted
-from tiphys.apiserver.watch_cache import CacheEvent, Entry
+from tiphys.apiserver.watch_cache import CacheEvent, Entry, EntryList
 from tiphys.kinds import codec, crd, registry
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
@@ -102,7 +102,9 @@ class ObjectForm:
     def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
         resource = self.resource
         start = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}","metadata":'.encode()
-        if entries and entries[0].layout.resource is resource:
+        if isinstance(entries, EntryList) and entries and entries[0].layout.resource is resource:
+            items = entries.joined
+        elif entries and entries[0].layout.resource is resource:
             items = b",".join([entry.data for entry in entries])
         else:
             items = b",".join([self.data(entry) for entry in entries])

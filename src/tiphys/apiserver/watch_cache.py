@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -146,6 +146,23 @@ class CacheEvent:
         return f"CacheEvent({self.entry!r}{', deleted' if self.deleted else ''})"
 
 
+class EntryList(list[Entry]):
+    """Entries in the order of their keys, as they are now. Never changed once made, so its bytes are joined once."""
+
+    __slots__ = ("_joined",)
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        super().__init__(entries)
+        self._joined: bytes | None = None
+
+    @property
+    def joined(self) -> bytes:
+        """The objects' bytes with commas between them."""
+        if self._joined is None:
+            self._joined = b",".join([entry.data for entry in self])
+        return self._joined
+
+
 class _Space:
     """The objects of one namespace (or of the cluster), in the order of their names."""
 
@@ -154,7 +171,7 @@ class _Space:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.names: list[str] = []
-        self.sequence: list[Entry] | None = None
+        self.sequence: EntryList | None = None
 
     def put(self, entry: Entry) -> None:
         if entry.name not in self.entries:
@@ -167,10 +184,10 @@ class _Space:
         del self.names[bisect_left(self.names, name)]
         self.sequence = None
 
-    def sorted(self) -> list[Entry]:
+    def sorted(self) -> EntryList:
         if self.sequence is None:
             entries = self.entries
-            self.sequence = [entries[name] for name in self.names]
+            self.sequence = EntryList([entries[name] for name in self.names])
         return self.sequence
 
 
@@ -197,7 +214,7 @@ class Collection:
         self._window_events = window_events
         self._window_bytes_limit = window_bytes
         self._window_bytes = 0
-        self._all: list[Entry] | None = None
+        self._all: EntryList | None = None
         self._states: dict[int, list[Entry]] = {}
 
     # -- what changes it
@@ -294,7 +311,7 @@ class Collection:
             spaces = sorted(self._spaces.items(), key=lambda item: item[0] + "/")
             if len(spaces) == 1:
                 return spaces[0][1].sorted()
-            self._all = [entry for _, space in spaces for entry in space.sorted()]
+            self._all = EntryList([entry for _, space in spaces for entry in space.sorted()])
         return self._all
 
     def __iter__(self) -> Iterator[Entry]:

@@ -69,8 +69,23 @@ def decode(data: bytes | memoryview, wanted: type[T]) -> T:
 
 def convert(value: Any, wanted: type[T]) -> T:
     """The object of plain JSON values. msgspec.ValidationError."""
-    found: T = msgspec.convert(value, wanted, dec_hook=decode_scalar)
+    found: T = msgspec.convert(_with_raw_fields(value), wanted, dec_hook=decode_scalar)
     return found
+
+
+def _with_raw_fields(value: Any) -> Any:
+    """Plain values whose managed fields are JSON text, as their Struct keeps them unread."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    managed = metadata.get("managedFields") if isinstance(metadata, dict) else None
+    if not isinstance(managed, list):
+        return value
+    entries = [
+        {**entry, "fieldsV1": msgspec.Raw(_encoder.encode(entry["fieldsV1"]))}
+        if isinstance(entry, dict) and "fieldsV1" in entry
+        else entry
+        for entry in managed
+    ]
+    return {**value, "metadata": {**metadata, "managedFields": entries}}  # type: ignore[dict-item]
 
 
 def plain(value: Any) -> Any:

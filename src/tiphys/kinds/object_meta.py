@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tiphys.kinds.equality import same
 from tiphys.kinds.types.meta_v1 import ManagedFieldsEntry, ObjectMeta, OwnerReference
 from tiphys.machinery import names
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, required, too_long
@@ -218,6 +219,6 @@ def validate_object_meta_update(new: ObjectMeta, old: ObjectMeta, path: Path = M
 
 def immutable(new: Any, old: Any, path: Path, *fields: str) -> list[FieldError]:
     """A finding when a field that must stay as it was has changed."""
-    if new == old:
+    if same(new, old):
         return []
     return [invalid(path.child(*fields) if fields else path, new, IMMUTABLE)]

@@ -38,7 +38,7 @@ def no_fields(_: Any) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column(Generic[T]):
-    """A printer column: `cell(object, now)` is a str, int, float, bool or None; `priority` > 0 shows with -o wide alone."""
+    """A printer column: `cell(object, now)` is a str, int, float, bool or None; `priority` > 0 shows in wide output."""
 
     name: str
     cell: Callable[[T, float], Any]

@@ -148,6 +148,9 @@ class Layout:
     def cni(self, name: str) -> pathlib.Path:
         return self.node(name) / "cni"
 
+    def cni_data(self, name: str) -> pathlib.Path:
+        return self.node(name) / "cni-data"
+
     def kubelet(self, name: str) -> pathlib.Path:
         return self.node(name) / "kubelet"
 

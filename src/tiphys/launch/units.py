@@ -5,6 +5,9 @@ from __future__ import annotations
 from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout, agent_unit
 from tiphys.launch.supervision import Unit
 
+# gRPC's core would write its own remarks to the units' logs.
+ENVIRONMENT = {"GRPC_VERBOSITY": "ERROR", "GRPC_ENABLE_FORK_SUPPORT": "0"}
+
 
 def units_of(cluster: Cluster, layout: Layout, python: str) -> list[Unit]:
     """In the order of their start. An agent waits for its namespace and for its kubeconfig, which the control plane

@@ -15,11 +15,12 @@ import msgspec
 
 from tiphys.client.cache import key_of
 from tiphys.client.interface import ApiRequest, ObjectKey, PatchType, WatchEvent
-from tiphys.kinds import codec, registry
+from tiphys.kinds import codec, patch_schema, registry
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import core_v1, meta_v1
 from tiphys.machinery import errors, labels, timestamps
 from tiphys.machinery.field_errors import FieldError
+from tiphys.machinery.patch import strategic
 
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 DEFAULT_POD_GRACE_SECONDS = 30
@@ -215,8 +216,8 @@ class FakeObjects:
 
     @staticmethod
     def _merged(resource: Resource, plain: Any, request: ApiRequest) -> Any:
-        if request.patch_type is PatchType.STRATEGIC and _has_list(request.body):
-            raise errors.bad_request("the fake API merges no lists: use a merge or JSON patch")
+        if request.patch_type is PatchType.STRATEGIC:
+            return strategic.apply(plain, request.body, patch_schema.of_type(resource.type))
         return merge(plain, request.body)
 
     def delete(self, resource: Resource, key: ObjectKey, options: meta_v1.DeleteOptions, now: float) -> Any:
@@ -295,12 +296,6 @@ class FakeObjects:
         gone.metadata.resourceVersion = str(self.revision)
         self._notify(resource, "DELETED", old, gone)
         return gone
-
-
-def _has_list(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_list, value.values()))
-    return isinstance(value, list)
 
 
 def selected(selection: Selection, event_type: str, old: Any, new: Any) -> WatchEvent | None:

@@ -1,4 +1,4 @@
-"""Random objects of any Struct: sparse, shallow, with words that mean something here and there. A seed makes the same again."""
+"""Random objects of any Struct: sparse, shallow, with meaningful words here and there. A seed makes the same again."""
 
 from __future__ import annotations
 
@@ -80,6 +80,8 @@ def _value(kind: Any, dice: random.Random, depth: int) -> Any:
         return {key: _value(kind.value_type, dice, depth) for key in keys}
     if isinstance(kind, _inspect.StructType):
         return _struct(_info(kind.cls), dice, depth)
+    if isinstance(kind, _inspect.RawType):
+        return msgspec.Raw(b"{}")
     assert isinstance(kind, _inspect.CustomType)
     return _scalar(kind.cls, dice)
 

@@ -27,8 +27,7 @@ PIPELINE_LIMIT = 16
 RECEIVE_SECONDS = 60.0
 IDLE_SECONDS = 180.0
 SWEEP_SECONDS = 5.0
-STREAM_HIGH_BYTES = 1024 * 1024
-EMPTY: dict[str, str] = {}
+DISCARD_BYTES_LIMIT = 64 * 1024 * 1024
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
@@ -114,7 +113,7 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, state: HttpServerState) -> None:
         self._state = state
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._request: HttpRequest | None = None
         self._url: list[bytes] = []
         self._body: list[bytes] = []
@@ -124,6 +123,8 @@ class HttpConnection(asyncio.Protocol):
         self._busy: HttpRequest | None = None
         self._task: asyncio.Task[Any] | None = None
         self._refused = False
+        self._lingers = False
+        self._discarded_bytes = 0
         self._paused_reading = False
         self._since = state.monotonic()
         self._drained: asyncio.Future[None] | None = None
@@ -148,6 +149,7 @@ class HttpConnection(asyncio.Protocol):
         self.closed = True
         self._state.connections.discard(self)
         self._queue.clear()
+        self._parser = None  # it refers to us: nothing should wait for the garbage collector
         for future in (self._drained, self._lost):
             if future is not None and not future.done():
                 future.set_result(None)
@@ -165,7 +167,10 @@ class HttpConnection(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused:  # the client may still be sending: taking it lets it read why it was refused
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > DISCARD_BYTES_LIMIT:
+                self.transport.close()
             return
         if self.upgraded:
             self._leftover += data
@@ -246,7 +251,6 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, error: Exception) -> None:
         """A request that cannot be read ends the connection, after what came before it was answered."""
         self._refused = True
-        self._pause_reading()
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, _Refusal):
             cause = cause.__context__ or cause.__cause__
@@ -303,7 +307,9 @@ class HttpConnection(asyncio.Protocol):
         if self.closed:
             return
         if not request.keep_alive or self.upgraded or self._state.stopping:
-            if not self._queue:
+            if self._refused:
+                self._lingers = True  # until the next sweep
+            elif not self._queue:
                 self.transport.close()
             return
         if was_task is not None and self._queue:
@@ -404,6 +410,9 @@ class HttpConnection(asyncio.Protocol):
             if self.deadline and now > self.deadline and self._task is not None:
                 self.deadline = 0.0
                 self._task.cancel()
+            return
+        if self._lingers:
+            self.transport.close()
             return
         limit = RECEIVE_SECONDS if self._request is not None else IDLE_SECONDS
         if now - self._since > limit:

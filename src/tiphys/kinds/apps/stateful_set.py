@@ -8,6 +8,7 @@ from tiphys.kinds import cells
 from tiphys.kinds.apps.workload import SPEC, STATUS, validate_selector_and_template
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.template import default_template
+from tiphys.kinds.equality import same
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented, not_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
@@ -117,7 +118,7 @@ def _retention_findings(stateful_set: StatefulSet) -> list[FieldError]:
 
 def validate_update(new: StatefulSet, old: StatefulSet) -> list[FieldError]:
     kept = {field: getattr(new.spec, field) for field in _CHANGEABLE_FIELDS}
-    if msgspec.structs.replace(old.spec, **kept) != new.spec:
+    if not same(msgspec.structs.replace(old.spec, **kept), new.spec):
         return [forbidden(SPEC, CHANGEABLE)]
     return []
 

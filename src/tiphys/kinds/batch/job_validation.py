@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tiphys.kinds.core.template import MISMATCH, selector_of, validate_template
+from tiphys.kinds.equality import same
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.object_meta import IMMUTABLE, immutable, label_key_findings
@@ -259,7 +260,7 @@ def validate_job_update(new: Job, old: Job) -> list[FieldError]:
     ):
         found += immutable(getattr(new.spec, field), getattr(old.spec, field), SPEC.child(field))
     before, after = old.spec.template, new.spec.template
-    if before != after and _allowed_template(after, before, _may_place(old)) != after:
+    if not same(before, after) and not same(_allowed_template(after, before, _may_place(old)), after):
         found.append(invalid(SPEC.child("template"), after, IMMUTABLE))
     return found
 

@@ -8,6 +8,7 @@ from tiphys.kinds import cells
 from tiphys.kinds.core.claim_spec_validation import validate_access_modes, validate_claim_spec
 from tiphys.kinds.core.pod_update_validation import difference
 from tiphys.kinds.core.resource_validation import amount_findings, resource_name
+from tiphys.kinds.equality import same
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -87,7 +88,7 @@ def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> l
         allowed = replace(allowed, resources=after.resources)
         found += _size_findings(new, old)
     allowed = replace(allowed, volumeAttributesClassName=after.volumeAttributesClassName)
-    if allowed != after:
+    if not same(allowed, after):
         found.append(forbidden(SPEC, f"{UNCHANGEABLE}\n{difference(allowed, after)}"))
     if before.volumeAttributesClassName and not after.volumeAttributesClassName:
         at = SPEC.child("volumeAttributesClassName")

@@ -12,6 +12,7 @@ import msgspec
 
 from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
 from tiphys.kinds.core.qos import spec_qos_class
+from tiphys.kinds.equality import same
 from tiphys.kinds.types.core_v1 import (
     Affinity,
     Container,
@@ -37,7 +38,7 @@ RESIZABLE = ("cpu", "memory")
 
 def validate_pod_update(new: Pod, old: Pod) -> list[FieldError]:
     """Findings on a changed pod; its own form is `validate`'s matter."""
-    if new.spec == old.spec:
+    if same(new.spec, old.spec):
         return []
     for field in ("containers", "initContainers"):
         news, olds = getattr(new.spec, field) or [], getattr(old.spec, field) or []
@@ -50,7 +51,7 @@ def validate_pod_update(new: Pod, old: Pod) -> list[FieldError]:
     allowed = _with_allowed_changes(new.spec, old.spec)
     if old.spec.schedulingGates:
         found += _allow_gated_changes(allowed, new.spec, old.spec)
-    if allowed != new.spec:
+    if not same(allowed, new.spec):
         found.append(forbidden(SPEC, f"{CHANGEABLE}\n{difference(allowed, new.spec)}"))
     return found
 
@@ -250,10 +251,10 @@ def validate_ephemeral_containers_update(new: Pod, old: Pod) -> list[FieldError]
         if after is None:
             detail = f'existing ephemeral containers "{before.name}" may not be removed\n'
             found.append(forbidden(path, detail))
-        elif after != before:
+        elif not same(after, before):
             detail = f'existing ephemeral containers "{before.name}" may not be changed\n{difference(before, after)}'
             found.append(forbidden(path, detail))
-    if msgspec.structs.replace(new.spec, ephemeralContainers=old.spec.ephemeralContainers) != old.spec:
+    if not same(msgspec.structs.replace(new.spec, ephemeralContainers=old.spec.ephemeralContainers), old.spec):
         found.append(forbidden(SPEC, "only ephemeral containers may be changed through this subresource"))
     return found
 
@@ -268,7 +269,7 @@ def validate_resize_update(new: Pod, old: Pod) -> list[FieldError]:
     allowed = msgspec.structs.replace(
         new.spec, containers=old.spec.containers, initContainers=old.spec.initContainers, resources=old.spec.resources
     )
-    if allowed != old.spec:
+    if not same(allowed, old.spec):
         detail = f"only cpu and memory resources are mutable\n{difference(old.spec, allowed)}"
         found.append(forbidden(SPEC, detail))
     return found
@@ -279,7 +280,9 @@ def _resize_findings(new: list[Container], old: list[Container], path: Path) -> 
         return [forbidden(path, "containers may not be added or removed on resize")]
     found: list[FieldError] = []
     for position, (after, before) in enumerate(zip(new, old, strict=True)):
-        if msgspec.structs.replace(after, resources=before.resources, resizePolicy=before.resizePolicy) != before:
+        if not same(
+            msgspec.structs.replace(after, resources=before.resources, resizePolicy=before.resizePolicy), before
+        ):
             found.append(forbidden(path.index(position), "only cpu and memory resources are mutable"))
         found += _amount_changes(after.resources, before.resources, path.index(position).child("resources"))
     return found

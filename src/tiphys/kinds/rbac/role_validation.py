@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tiphys.kinds.equality import same
 from tiphys.kinds.object_meta import label_name, path_segment_name, subdomain_name
 from tiphys.kinds.types.rbac_v1 import PolicyRule, RoleRef, Subject
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
@@ -98,7 +99,7 @@ def _subject_findings(subject: Subject, namespaced: bool, path: Path) -> list[Fi
 
 def role_ref_unchanged(new: RoleRef, old: RoleRef) -> list[FieldError]:
     """A binding keeps its role for good: else whoever may edit it could give away any role."""
-    return [] if new == old else [invalid(Path("roleRef"), new, "cannot change roleRef")]
+    return [] if same(new, old) else [invalid(Path("roleRef"), new, "cannot change roleRef")]
 
 
 def subjects_of(subjects: Sequence[Subject] | None, kind: str) -> str:

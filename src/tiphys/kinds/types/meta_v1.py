@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
-from tiphys.kinds.types.zero import zero_bool, zero_list, zero_str
+from tiphys.kinds.types.zero import NO_RAW, zero_bool, zero_list, zero_str
 from tiphys.machinery.timestamps import Time
 
 def _APIGroup() -> str:
@@ -128,7 +128,7 @@ class ListMeta(Struct, omit_defaults=True, kw_only=True, gc=False):
 class ManagedFieldsEntry(Struct, omit_defaults=True, kw_only=True, gc=False):
     apiVersion: str | None = None
     fieldsType: str | None = None
-    fieldsV1: dict[str, Any] | None = None
+    fieldsV1: Raw = NO_RAW
     manager: str | None = None
     operation: str | None = None
     subresource: str | None = None

@@ -5,7 +5,12 @@ They are functions and not plain defaults so that the encoder does not leave the
 
 from typing import Any
 
+from msgspec import Raw
+
 from tiphys.machinery.quantity import ZERO, Quantity
+
+# What an unset field of raw JSON holds; the encoder leaves it out by its identity.
+NO_RAW = Raw(b"")
 
 
 def zero_str() -> str:

@@ -22,6 +22,7 @@ def remove_node(layout: Layout, node: ClusterNode) -> None:
     unmount_below(layout.node(node.name))
     remove_cgroups(node.cgroup.strip("/"))
     shutil.rmtree(layout.kubelet(node.name) / "pods", ignore_errors=True)
+    shutil.rmtree(layout.cni_data(node.name), ignore_errors=True)  # pod addresses that were taken are free again
 
 
 def mounts_below(directory: pathlib.Path) -> list[str]:

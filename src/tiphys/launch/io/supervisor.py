@@ -20,7 +20,7 @@ from tiphys.launch import supervision
 from tiphys.launch.cluster import Layout
 from tiphys.launch.io import processes, state
 from tiphys.launch.supervision import Phase, Unit, UnitState
-from tiphys.launch.units import units_of
+from tiphys.launch.units import ENVIRONMENT, units_of
 
 
 class Supervisor:
@@ -120,7 +120,7 @@ class Supervisor:
                 self.states[name] = UnitState(phase=Phase.STOPPING, pid=current.pid, since=current.since, killed=True)
 
     def _start(self, unit: Unit) -> None:
-        environment = {**os.environ, "NOTIFY_SOCKET": str(self.layout.notify_socket)}
+        environment = {**ENVIRONMENT, **os.environ, "NOTIFY_SOCKET": str(self.layout.notify_socket)}
         pid = processes.spawn(unit.command, self.layout.unit_log(unit.name), environment)
         self.children.add(pid)
         processes.write_pid_file(self.layout.unit_pid(unit.name), pid)

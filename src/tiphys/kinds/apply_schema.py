@@ -1,0 +1,170 @@
+"""How the fields of the API's own types are owned in server-side apply: the markers of the published schema.
+
+Read from `schema/api.json` when first needed; each type is looked at when a value of it is met. Lists without a marker
+are atomic, maps and structures granular. Quantities and times are the same when they mean the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tiphys.machinery import quantity, timestamps
+from tiphys.machinery.patch.apply.schema import DEDUCED, LEAF, Form, ValueSchema
+from tiphys.machinery.patch.values import equal
+
+# Keys of list items that may be left out, which the published markers do not say.
+_KEY_DEFAULTS: dict[str, Mapping[str, Any]] = {
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+}
+_NO_DEFAULTS: Mapping[str, Any] = {}
+
+
+class _Declared(
+    msgspec.Struct, gc=False, rename={"list_type": "list-type", "list_keys": "list-map-keys", "map_type": "map-type"}
+):
+    """A property, an element or a definition."""
+
+    ref: str = ""
+    type: str = ""
+    items: _Declared | None = None
+    additionalProperties: _Declared | None = None
+    properties: dict[str, _Declared] | None = None
+    list_type: str = ""
+    list_keys: list[str] = []
+    map_type: str = ""
+
+
+@functools.cache
+def _definitions() -> dict[str, _Declared]:
+    data = pkgutil.get_data("tiphys.kinds", "schema/api.json")
+    assert data is not None
+    return msgspec.json.decode(data, type=dict[str, _Declared])
+
+
+@functools.cache
+def _names_by_type() -> dict[tuple[str, str], str]:
+    """Definition names by the module of `kinds/types` and the name of the Struct made of them."""
+    found = {}
+    for name in _definitions():
+        *_, group, version, kind = name.split(".")
+        found[f"{group}_{version}", kind] = name
+    return found
+
+
+class _Scalar:
+    """A leaf whose text has a canonical form."""
+
+    form = Form.LEAF
+    keys: Sequence[str] = ()
+    key_defaults = _NO_DEFAULTS
+    element = DEDUCED
+
+    def __init__(self, canonical: Callable[[Any], Any]) -> None:
+        self._canonical = canonical
+
+    def field(self, name: str) -> ValueSchema | None:
+        return None
+
+    def same(self, left: Any, right: Any) -> bool:
+        try:
+            return bool(self._canonical(left) == self._canonical(right))
+        except (ValueError, TypeError, AttributeError):
+            return equal(left, right)
+
+
+_SCALARS: dict[str, ValueSchema] = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": _Scalar(quantity.parse),
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": _Scalar(timestamps.parse_time),
+    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": _Scalar(timestamps.parse_micro_time),
+}
+
+
+class _Structure:
+    """A type with declared fields."""
+
+    __slots__ = ("_known", "_properties")
+    form = Form.FIELDS
+    keys: Sequence[str] = ()
+    key_defaults = _NO_DEFAULTS
+    element = DEDUCED
+
+    def __init__(self, properties: dict[str, _Declared]) -> None:
+        self._properties = properties
+        self._known: dict[str, ValueSchema] = {}
+
+    def field(self, name: str) -> ValueSchema | None:
+        found = self._known.get(name)
+        if found is None:
+            declared = self._properties.get(name)
+            if declared is None:
+                return None
+            found = self._known[name] = _of_declared(declared)
+        return found
+
+    def same(self, left: Any, right: Any) -> bool:
+        return equal(left, right)
+
+
+class _Container:
+    """A map with free keys, or a list whose items are owned one by one."""
+
+    __slots__ = ("_declared", "_element", "form", "key_defaults", "keys")
+
+    def __init__(self, form: Form, declared: _Declared, keys: Sequence[str] = ()) -> None:
+        self.form = form
+        self.keys = tuple(keys)
+        self.key_defaults = _KEY_DEFAULTS.get(declared.ref, _NO_DEFAULTS)
+        self._declared = declared
+        self._element: ValueSchema | None = None
+
+    @property
+    def element(self) -> ValueSchema:
+        if self._element is None:
+            self._element = _of_declared(self._declared)
+        return self._element
+
+    def field(self, name: str) -> ValueSchema | None:
+        return self.element
+
+    def same(self, left: Any, right: Any) -> bool:
+        return equal(left, right)
+
+
+def _of_declared(declared: _Declared) -> ValueSchema:
+    if declared.map_type == "atomic":
+        return LEAF
+    if declared.ref:
+        if declared.map_type == "granular":
+            return _Structure(_definitions()[declared.ref].properties or {})
+        return of_definition(declared.ref)
+    if declared.items is not None:
+        if declared.list_type == "map":
+            return _Container(Form.ITEMS_BY_KEY, declared.items, declared.list_keys)
+        return _Container(Form.ITEMS_BY_VALUE, declared.items) if declared.list_type == "set" else LEAF
+    if declared.properties is not None:
+        return _Structure(declared.properties)
+    if declared.additionalProperties is not None:
+        return _Container(Form.MEMBERS, declared.additionalProperties)
+    return DEDUCED if declared.type == "object" else LEAF
+
+
+@functools.cache
+def of_definition(name: str) -> ValueSchema:
+    """The schema of a definition such as `io.k8s.api.core.v1.PodSpec`."""
+    scalar = _SCALARS.get(name)
+    if scalar is not None:
+        return scalar
+    definition = _definitions().get(name)
+    return DEDUCED if definition is None else _of_declared(definition)
+
+
+@functools.cache
+def of_type(struct: type[Any]) -> ValueSchema:
+    """The schema of a Struct of `kinds/types`. KeyError when it was not made from a definition."""
+    return of_definition(_names_by_type()[struct.__module__.rpartition(".")[2], struct.__name__])

@@ -1,0 +1,181 @@
+"""The admission plugins, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import pytest
+
+from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.interface import AdmissionRequest
+from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.node_restriction import NodeRestriction
+from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.service_account import MOUNT_PATH, ServiceAccounts
+from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.kinds import registry
+from tiphys.kinds.types import authentication_v1, core_v1, meta_v1, scheduling_v1
+from tiphys.machinery.errors import ApiError
+
+T = TypeVar("T")
+NODE_USER = UserInfo("system:node:n", "", ("system:nodes", "system:authenticated"))
+
+
+class Objects:
+    """Lookups over a few objects."""
+
+    def __init__(self, *objects: Any) -> None:
+        self.objects = objects
+
+    def get(self, kind: type[T], namespace: str, name: str) -> T | None:
+        for obj in self.list(kind, namespace):
+            if obj.metadata.name == name:  # type: ignore[attr-defined]
+                return obj
+        return None
+
+    def list(self, kind: type[T], namespace: str = "") -> Iterable[T]:
+        return [o for o in self.objects if isinstance(o, kind) and namespace in ("", o.metadata.namespace or "")]  # type: ignore[attr-defined]
+
+
+def asked(
+    operation: str,
+    group: str,
+    plural: str,
+    *,
+    name: str = "",
+    namespace: str = "a",
+    subresource: str = "",
+    user: UserInfo | None = None,
+) -> AdmissionRequest:
+    resource = registry.find(group, "v1", plural)
+    assert resource is not None
+    return AdmissionRequest(
+        operation=operation,
+        resource=resource,
+        subresource=subresource,
+        namespace=namespace,
+        name=name,
+        user=user or UserInfo("me"),
+        now=0.0,
+        new_suffix=lambda: "abcde",
+    )
+
+
+def meta(name: str, namespace: str | None = "a") -> meta_v1.ObjectMeta:
+    return meta_v1.ObjectMeta(name=name, namespace=namespace)
+
+
+def pod(name: str = "p", **spec: Any) -> core_v1.Pod:
+    spec.setdefault("containers", [core_v1.Container(name="c")])
+    return core_v1.Pod(metadata=meta(name), spec=core_v1.PodSpec(**spec))
+
+
+def test_tolerations_are_added_where_missing() -> None:
+    found = pod(
+        tolerations=[core_v1.Toleration(key="node.kubernetes.io/not-ready", operator="Exists", effect="NoExecute")]
+    )
+    DefaultTolerationSeconds().admit(asked("CREATE", "", "pods"), found, None, Objects())
+    assert [(t.key, t.tolerationSeconds) for t in found.spec.tolerations or ()] == [
+        ("node.kubernetes.io/not-ready", None),
+        ("node.kubernetes.io/unreachable", 300),
+    ]
+    everything = pod(tolerations=[core_v1.Toleration(operator="Exists")])
+    DefaultTolerationSeconds().admit(asked("CREATE", "", "pods"), everything, None, Objects())
+    assert len(everything.spec.tolerations or ()) == 1
+
+
+def priority_class(name: str, value: int, default: bool = False) -> scheduling_v1.PriorityClass:
+    return scheduling_v1.PriorityClass(metadata=meta(name, None), value=value, globalDefault=default)
+
+
+def test_priorities_come_from_their_class() -> None:
+    classes = Objects(priority_class("high", 1000), priority_class("usual", 5, True))
+    named, plain = pod(priorityClassName="high"), pod()
+    for found in (named, plain):
+        Priority().admit(asked("CREATE", "", "pods"), found, None, classes)
+    assert (named.spec.priority, named.spec.preemptionPolicy) == (1000, "PreemptLowerPriority")
+    assert (plain.spec.priority, plain.spec.priorityClassName) == (5, "usual")
+    with pytest.raises(ApiError, match="no PriorityClass with name none was found"):
+        Priority().admit(asked("CREATE", "", "pods"), pod(priorityClassName="none"), None, classes)
+    with pytest.raises(ApiError, match="must not be provided in pod spec"):
+        Priority().admit(asked("CREATE", "", "pods"), pod(priority=3), None, classes)
+    with pytest.raises(ApiError, match="Only one default can exist"):
+        second = priority_class("second", 1, True)
+        Priority().admit(asked("CREATE", "scheduling.k8s.io", "priorityclasses"), second, None, classes)
+
+
+def test_pods_run_as_an_account_with_its_token() -> None:
+    account = core_v1.ServiceAccount(metadata=meta("default"))
+    account.imagePullSecrets = [core_v1.LocalObjectReference(name="pull")]
+    mounted = core_v1.Container(name="d", volumeMounts=[core_v1.VolumeMount(name="own", mountPath=MOUNT_PATH)])
+    found = pod(containers=[core_v1.Container(name="c"), mounted])
+    ServiceAccounts().admit(asked("CREATE", "", "pods"), found, None, Objects(account))
+    assert found.spec.serviceAccountName == "default"
+    assert [volume.name for volume in found.spec.volumes or ()] == ["kube-api-access-abcde"]
+    assert [[m.name for m in c.volumeMounts or ()] for c in found.spec.containers] == [
+        ["kube-api-access-abcde"],
+        ["own"],
+    ]
+    assert found.spec.imagePullSecrets == account.imagePullSecrets
+    sources = (found.spec.volumes or [])[0].projected
+    assert sources is not None and sources.sources is not None
+    assert [bool(s.serviceAccountToken) for s in sources.sources] == [True, False, False]
+
+
+def test_tokens_can_be_declined() -> None:
+    account = core_v1.ServiceAccount(metadata=meta("default"), automountServiceAccountToken=False)
+    declined, wanted = pod(), pod(automountServiceAccountToken=True)
+    for found in (declined, wanted):
+        ServiceAccounts().admit(asked("CREATE", "", "pods"), found, None, Objects(account))
+    assert (declined.spec.volumes, len(wanted.spec.volumes or ())) == (None, 1)
+    with pytest.raises(ApiError, match='error looking up service account a/x: serviceaccount "x" not found'):
+        ServiceAccounts().admit(asked("CREATE", "", "pods"), pod(serviceAccountName="x"), None, Objects(account))
+
+
+def test_namespaces_must_live() -> None:
+    alive = core_v1.Namespace(metadata=meta("a", None))
+    NamespaceLifecycle().admit(asked("CREATE", "", "pods"), pod(), None, Objects(alive))
+    with pytest.raises(ApiError) as caught:
+        NamespaceLifecycle().admit(asked("CREATE", "", "pods"), pod(), None, Objects())
+    assert (caught.value.code, caught.value.message) == (404, 'namespaces "a" not found')
+    for name in ("default", "kube-system", "kube-public"):
+        with pytest.raises(ApiError, match="this namespace may not be deleted"):
+            NamespaceLifecycle().admit(asked("DELETE", "", "namespaces", name=name), None, None, Objects())
+
+
+@pytest.mark.parametrize(
+    ("request_", "obj", "message"),
+    [
+        (asked("CREATE", "", "pods", user=NODE_USER), pod(), "can only create mirror pods"),
+        (asked("DELETE", "", "pods", name="other", user=NODE_USER), None, "can only delete pods with spec.nodeName"),
+        (asked("UPDATE", "", "nodes", name="m", user=NODE_USER), core_v1.Node(), 'is not allowed to modify node "m"'),
+        (asked("UPDATE", "", "pods", name="mine", user=NODE_USER), pod("mine"), 'unexpected operation "UPDATE"'),
+        (
+            asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER),
+            authentication_v1.TokenRequest(),
+            "must use a pod-bound token",
+        ),
+        (asked("UPDATE", "coordination.k8s.io", "leases", name="n", user=NODE_USER), None, "kube-node-lease"),
+    ],
+)  # fmt: skip
+def test_nodes_keep_to_themselves(request_: AdmissionRequest, obj: Any, message: str) -> None:
+    objects = Objects(pod("mine", nodeName="n"), pod("other", nodeName="m"))
+    with pytest.raises(ApiError, match=message) as caught:
+        NodeRestriction().admit(request_, obj, None, objects)
+    assert caught.value.code == 403
+
+
+def test_nodes_may_do_their_work() -> None:
+    objects = Objects(pod("mine", nodeName="n"))
+    bound = authentication_v1.BoundObjectReference(kind="Pod", name="mine")
+    token = authentication_v1.TokenRequest(spec=authentication_v1.TokenRequestSpec(audiences=[], boundObjectRef=bound))
+    node = core_v1.Node(metadata=meta("n", None))
+    for request, obj in (
+        (asked("UPDATE", "", "pods", name="mine", subresource="status", user=NODE_USER), pod("mine")),
+        (asked("DELETE", "", "pods", name="mine", user=NODE_USER), None),
+        (asked("UPDATE", "", "nodes", name="n", namespace="", user=NODE_USER), node),
+        (asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER), token),
+        (asked("UPDATE", "coordination.k8s.io", "leases", name="n", namespace="kube-node-lease", user=NODE_USER), None),
+    ):
+        NodeRestriction().admit(request, obj, node, objects)

@@ -1,0 +1,113 @@
+"""Logs and streams through to a kubelet: answers pass, upgraded connections become pipes, refusals do not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from api_world import World
+
+from tiphys.apiserver import proxy_targets
+from tiphys.kinds.types import core_v1, meta_v1
+
+POD = "/api/v1/namespaces/default/pods/p"
+
+
+@dataclass
+class Kubelet:
+    """Answers as told and echoes what comes over an upgraded connection."""
+
+    port: int = 0
+    heads: list[str] = field(default_factory=list)
+    answer: bytes = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(self.answer)
+            while data := await reader.read(1024):
+                if b"101 Switching" in self.answer:
+                    writer.write(data.upper())
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def kubelet(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kubelet]:
+    found = Kubelet()
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    monkeypatch.setattr(world.server._proxies, "_tls", lambda target: None)
+    original = proxy_targets.Target
+
+    def plain(**values: object) -> proxy_targets.Target:
+        return original(**{**values, "https": False})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(proxy_targets, "Target", plain)
+    addresses = [core_v1.NodeAddress(type="InternalIP", address="127.0.0.1")]
+    endpoints = core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint(Port=found.port))
+    node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="n"))
+    node.status = core_v1.NodeStatus(addresses=addresses, daemonEndpoints=endpoints)
+    await world.client.create(node)
+    stored = await world.client.get(core_v1.Node, "", "n")
+    node.metadata.resourceVersion = stored.metadata.resourceVersion
+    await world.client.update_status(node)
+    pod = core_v1.Pod(metadata=meta_v1.ObjectMeta(name="p", namespace="default"))
+    pod.spec = core_v1.PodSpec(containers=[core_v1.Container(name="c", image="i")], nodeName="n")
+    await world.client.create(pod)
+    yield found
+    server.close()
+
+
+async def test_logs_pass_through(world: World, kubelet: Kubelet) -> None:
+    kubelet.answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
+    answer = await world.http("GET", f"{POD}/log?tailLines=3")
+    assert (answer.code, answer.text, answer.headers["Content-Type"]) == (200, "hello\n", "text/plain")
+    assert kubelet.heads[0].startswith("GET /containerLogs/default/p/c?tailLines=3 HTTP/1.1\r\n")
+
+
+async def test_a_kubelet_that_is_away_is_a_clear_failure(world: World, kubelet: Kubelet) -> None:
+    node = await world.client.get(core_v1.Node, "", "n")
+    assert node.status.daemonEndpoints is not None
+    patch = {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}}
+    await world.http("PATCH", "/api/v1/nodes/n/status", patch, media="application/merge-patch+json")
+    answer = await world.http("GET", f"{POD}/log")
+    assert (answer.code, answer.body["reason"]) == (500, "InternalError")
+    assert answer.body["message"].startswith('Get "https://127.0.0.1:1/containerLogs/default/p/c": ')
+
+
+async def test_an_upgraded_connection_is_a_pipe(world: World, kubelet: Kubelet) -> None:
+    kubelet.answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.server.ports[0])
+    writer.write(
+        f"POST {POD}/exec?command=sh&stdin=true&stdout=true HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+        "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    for text in (b"hello", b"x" * 300_000):
+        writer.write(text)
+        assert await reader.readexactly(len(text)) == text.upper()
+    assert kubelet.heads[0].startswith("POST /exec/default/p/c?input=1&output=1&command=sh HTTP/1.1\r\n")
+    assert "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n" in kubelet.heads[0]
+    writer.transport.abort()
+
+
+async def test_a_refused_upgrade_leaves_no_pipe(world: World, kubelet: Kubelet) -> None:
+    kubelet.answer = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.server.ports[0])
+    upgrade = f"GET {POD}/exec?command=sh&stdout=1 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    writer.write(upgrade.encode() + b"GET /pods HTTP/1.1\r\n\r\n")
+    text = await asyncio.wait_for(reader.read(), 5)
+    assert text.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert text.endswith(b"Connection: close\r\nContent-Length: 2\r\n\r\nno")
+    assert len(kubelet.heads) == 1
+    writer.transport.abort()
+
+
+async def test_streams_need_an_upgrade(world: World, kubelet: Kubelet) -> None:
+    answer = await world.http("POST", f"{POD}/exec?command=sh&stdout=1")
+    assert (answer.code, answer.body["message"]) == (400, "Upgrade request required")

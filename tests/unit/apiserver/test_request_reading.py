@@ -1,0 +1,93 @@
+"""Paths, queries and Accept headers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiphys.apiserver import negotiation
+from tiphys.apiserver.negotiation import Accepted
+from tiphys.apiserver.request import RequestInfo, is_long_running, parse_path, parse_query
+from tiphys.machinery.errors import ApiError
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "verb", "namespace", "resource", "name", "subresource"),
+    [
+        ("GET", "/api/v1/namespaces", "list", "", "namespaces", "", ""),
+        ("GET", "/api/v1/namespaces/a", "get", "a", "namespaces", "a", ""),
+        ("PUT", "/api/v1/namespaces/a/status", "update", "a", "namespaces", "a", "status"),
+        ("PUT", "/api/v1/namespaces/a/finalize", "update", "a", "namespaces", "a", "finalize"),
+        ("GET", "/api/v1/namespaces/a/pods", "list", "a", "pods", "", ""),
+        ("GET", "/api/v1/namespaces/a/pods/", "list", "a", "pods", "", ""),
+        ("POST", "/api/v1/namespaces/a/pods", "create", "a", "pods", "", ""),
+        ("DELETE", "/api/v1/namespaces/a/pods", "deletecollection", "a", "pods", "", ""),
+        ("DELETE", "/api/v1/namespaces/a/pods/p", "delete", "a", "pods", "p", ""),
+        ("GET", "/api/v1/namespaces/a/pods/p/log", "get", "a", "pods", "p", "log"),
+        ("GET", "/api/v1/namespaces/a/status", "get", "a", "namespaces", "a", "status"),
+        ("GET", "/api/v1/namespaces/a/status/b", "get", "a", "status", "b", ""),
+        ("GET", "/api/v1/nodes/n%3Ax", "get", "", "nodes", "n:x", ""),
+        ("HEAD", "/api/v1/nodes/n", "get", "", "nodes", "n", ""),
+        ("PATCH", "/apis/apps/v1/namespaces/a/deployments/d/scale", "patch", "a", "deployments", "d", "scale"),
+        ("GET", "/api/v1/watch/namespaces/a/pods", "watch", "a", "pods", "", ""),
+        ("GET", "/api/v1/watch/pods", "watch", "", "pods", "", ""),
+    ],
+)
+def test_resource_paths(
+    method: str, path: str, verb: str, namespace: str, resource: str, name: str, subresource: str
+) -> None:
+    info = parse_path(method, path, False, "")
+    assert info.is_resource
+    found = (info.verb, info.namespace, info.resource, info.name, info.subresource)
+    assert found == (verb, namespace, resource, name, subresource)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/version", "/openapi/v3"]
+)
+def test_other_paths(path: str) -> None:
+    assert parse_path("GET", path, False, "") == RequestInfo(verb="get", path=path)
+
+
+def test_the_rest_of_a_proxied_path_stays_as_sent() -> None:
+    info = parse_path("POST", "/api/v1/namespaces/a/services/https:s:443/proxy/x%2Fy/z", False, "")
+    assert (info.name, info.subresource, info.rest) == ("https:s:443", "proxy", "/x%2Fy/z")
+
+
+def test_lists_become_watches_and_carry_the_name_they_pin() -> None:
+    info = parse_path("GET", "/api/v1/nodes", True, "n")
+    assert (info.verb, info.name) == ("watch", "n")
+    assert is_long_running(info, {})
+    assert not is_long_running(parse_path("GET", "/api/v1/nodes", False, ""), {})
+    log = parse_path("GET", "/api/v1/namespaces/a/pods/p/log", False, "")
+    assert is_long_running(log, parse_query("follow=true"))
+    assert not is_long_running(log, parse_query("follow=false"))
+
+
+def test_the_first_of_repeated_parameters_counts() -> None:
+    assert parse_query("a=1&a=2&b=&c=x%20y%2B") == {"a": "1", "b": "", "c": "x y+"}
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        ("", Accepted()),
+        ("*/*", Accepted()),
+        ("application/json", Accepted()),
+        ("application/vnd.kubernetes.protobuf,application/json", Accepted()),
+        ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Accepted("Table")),
+        ("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Accepted()),
+        ("application/json;q=0.5,application/yaml", Accepted(yaml=True)),
+        (
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1",
+            Accepted("PartialObjectMetadata", "v1beta1"),
+        ),
+    ],
+)
+def test_accept_headers(header: str, accepted: Accepted) -> None:
+    assert negotiation.negotiate(header) == accepted
+
+
+def test_what_cannot_be_served() -> None:
+    with pytest.raises(ApiError) as caught:
+        negotiation.negotiate("application/vnd.kubernetes.protobuf;q=1, application/json;q=0")
+    assert caught.value.code == 406

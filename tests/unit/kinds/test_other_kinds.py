@@ -1,0 +1,701 @@
+"""Networking, RBAC, storage, autoscaling, certificates, admission, flow control, devices: rules and columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from documents import NOTHING, changed, create_findings, created, row, stored, update_findings
+
+from tiphys.kinds import codec
+from tiphys.kinds.apiextensions.custom_resource_definition import version_order
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def thing(api_version: str, kind: str, name: str = "a", namespace: str = "", **content: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+INGRESS = thing(
+    "networking.k8s.io/v1",
+    "Ingress",
+    namespace="default",
+    spec={
+        "rules": [
+            {
+                "host": "shop.example.com",
+                "http": {
+                    "paths": [
+                        {
+                            "path": "/",
+                            "pathType": "Prefix",
+                            "backend": {"service": {"name": "web", "port": {"number": 80}}},
+                        }
+                    ]
+                },
+            }
+        ]
+    },
+)
+PATH = "spec.rules.0.http.paths.0"
+PATH0 = "spec.rules[0].http.paths[0]"
+POLICY = thing("networking.k8s.io/v1", "NetworkPolicy", namespace="default", spec={"podSelector": {}})
+ROLE = thing(
+    f"{RBAC}/v1", "Role", namespace="default", rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+)
+BINDING = thing(
+    f"{RBAC}/v1",
+    "ClusterRoleBinding",
+    roleRef={"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
+    subjects=[{"kind": "ServiceAccount", "name": "default", "namespace": "kube-system"}, {"kind": "User", "name": "u"}],
+)
+CLASS = thing("storage.k8s.io/v1", "StorageClass", provisioner="example.com/disk")
+PRIORITY = thing("scheduling.k8s.io/v1", "PriorityClass", value=10)
+RUNTIME = thing("node.k8s.io/v1", "RuntimeClass", handler="runc")
+LEASE = thing(
+    "coordination.k8s.io/v1", "Lease", namespace="default", spec={"holderIdentity": "x", "leaseDurationSeconds": 15}
+)
+SLICE = thing(
+    "discovery.k8s.io/v1",
+    "EndpointSlice",
+    namespace="default",
+    addressType="IPv4",
+    endpoints=[{"addresses": ["10.0.0.1"]}],
+    ports=[{"port": 80}],
+)
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+AUTOSCALER = thing(
+    "autoscaling/v2", "HorizontalPodAutoscaler", namespace="default", spec={"maxReplicas": 3, "scaleTargetRef": TARGET}
+)
+OLD_AUTOSCALER = thing(
+    "autoscaling/v1",
+    "HorizontalPodAutoscaler",
+    namespace="default",
+    spec={"maxReplicas": 3, "scaleTargetRef": TARGET, "targetCPUUtilizationPercentage": 50},
+)
+PEM = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KQUFBQQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"
+REQUEST = thing(
+    "certificates.k8s.io/v1",
+    "CertificateSigningRequest",
+    spec={
+        "request": PEM,
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+        "username": "u",
+    },
+)
+WEBHOOK = {
+    "name": "check.example.com",
+    "clientConfig": {"url": "https://example.com/check"},
+    "admissionReviewVersions": ["v1"],
+    "sideEffects": "None",
+    "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+}
+HOOKS = thing("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", webhooks=[WEBHOOK])
+FLOW = thing(
+    "flowcontrol.apiserver.k8s.io/v1",
+    "FlowSchema",
+    spec={
+        "priorityLevelConfiguration": {"name": "workload-low"},
+        "rules": [
+            {
+                "subjects": [{"kind": "User", "user": {"name": "*"}}],
+                "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/healthz"]}],
+            }
+        ],
+    },
+)
+LEVEL = thing(
+    "flowcontrol.apiserver.k8s.io/v1",
+    "PriorityLevelConfiguration",
+    spec={"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}},
+)
+SERVED = thing(
+    "apiregistration.k8s.io/v1",
+    "APIService",
+    "v1.example.com",
+    spec={"group": "example.com", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 10},
+)
+DEFINITION = thing(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "ships.example.com",
+    spec={
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "ships", "kind": "Ship"},
+        "versions": [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        ],
+    },
+)
+CLAIM = thing(
+    "resource.k8s.io/v1",
+    "ResourceClaim",
+    namespace="default",
+    spec={"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.example.com"}}]}},
+)
+DEVICES = thing(
+    "resource.k8s.io/v1",
+    "ResourceSlice",
+    spec={
+        "driver": "gpu.example.com",
+        "nodeName": "n",
+        "pool": {"name": "n", "generation": 1, "resourceSliceCount": 1},
+    },
+)
+DRIVER = thing("storage.k8s.io/v1", "CSIDriver", "disk.example.com", spec={})
+ATTACHMENT = thing(
+    "storage.k8s.io/v1",
+    "VolumeAttachment",
+    spec={"attacher": "disk.example.com", "nodeName": "n", "source": {"persistentVolumeName": "v"}},
+)
+RULE = thing(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicy",
+    spec={
+        "matchConstraints": {
+            "resourceRules": [
+                {"operations": ["CREATE"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
+            ]
+        },
+        "validations": [{"expression": "object.spec.replicas <= 5"}],
+    },
+)
+CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] = [
+    (
+        "empty ingress",
+        INGRESS,
+        {"spec": {}},
+        [("spec", "Invalid", "Invalid value: null: either `defaultBackend` or `rules` must be specified")],
+    ),
+    (
+        "path of an ingress",
+        INGRESS,
+        {f"{PATH}.path": "a/../b"},
+        [
+            (f"{PATH0}.path", "Invalid", 'Invalid value: "a/../b": must be an absolute path'),
+            (f"{PATH0}.path", "Invalid", "Invalid value: \"a/../b\": must not contain '/../'"),
+        ],
+    ),
+    (
+        "no type of path",
+        INGRESS,
+        {f"{PATH}.pathType": ""},
+        [(f"{PATH0}.pathType", "Required", "Required value: pathType must be specified")],
+    ),
+    (
+        "no backend",
+        INGRESS,
+        {f"{PATH}.backend": {}},
+        [(f"{PATH0}.backend", "Required", "Required value: resource or service backend is required")],
+    ),
+    (
+        "address as a host",
+        INGRESS,
+        {"spec.rules.0.host": "10.0.0.1"},
+        [("spec.rules[0].host", "Invalid", 'Invalid value: "10.0.0.1": must be a DNS name, not an IP address')],
+    ),
+    (
+        "peer of nothing",
+        POLICY,
+        {"spec.ingress": [{"from": [{}]}]},
+        [("spec.ingress[0].from[0]", "Required", "Required value: must specify a peer")],
+    ),
+    (
+        "hole in a block",
+        POLICY,
+        {"spec.egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/16", "except": ["10.1.0.0/24"]}}]}]},
+        [
+            (
+                "spec.egress[0].to[0].ipBlock.except[0]",
+                "Invalid",
+                'Invalid value: "10.1.0.0/24": must be a strict subset of `cidr`',
+            )
+        ],
+    ),
+    (
+        "end of a port range",
+        POLICY,
+        {"spec.ingress": [{"ports": [{"port": "http", "endPort": 90}]}]},
+        [
+            (
+                "spec.ingress[0].ports[0].endPort",
+                "Invalid",
+                "Invalid value: 90: may not be specified when `port` is non-numeric",
+            )
+        ],
+    ),
+    (
+        "rule without verbs and resources",
+        ROLE,
+        {"rules": [{"apiGroups": [""]}]},
+        [
+            ("rules[0].verbs", "Required", "Required value: verbs must contain at least one value"),
+            (
+                "rules[0].resources",
+                "Required",
+                "Required value: resource rules must supply at least one resource",
+            ),
+        ],
+    ),
+    (
+        "paths in a namespace",
+        ROLE,
+        {"rules": [{"nonResourceURLs": ["/"], "verbs": ["get"]}]},
+        [
+            (
+                "rules[0].nonResourceURLs",
+                "Invalid",
+                'Invalid value: ["/"]: namespaced rules cannot apply to non-resource URLs',
+            )
+        ],
+    ),
+    (
+        "binding everywhere to a role",
+        BINDING,
+        {"roleRef.kind": "Role"},
+        [("roleRef.kind", "NotSupported", 'Unsupported value: "Role": supported values: "ClusterRole"')],
+    ),
+    (
+        "account without namespace",
+        BINDING,
+        {"subjects.0.namespace": NOTHING},
+        [("subjects[0].namespace", "Required", "Required value")],
+    ),
+    (
+        "binding mode",
+        CLASS,
+        {"volumeBindingMode": "Later"},
+        [
+            (
+                "volumeBindingMode",
+                "NotSupported",
+                'Unsupported value: "Later": supported values: "Immediate", "WaitForFirstConsumer"',
+            )
+        ],
+    ),
+    (
+        "too important",
+        PRIORITY,
+        {"value": 1000000001},
+        [("value", "Forbidden", "Forbidden: maximum allowed value of a user defined priority is 1000000000")],
+    ),
+    (
+        "name of the system",
+        PRIORITY,
+        {"metadata.name": "system-mine"},
+        [
+            (
+                "metadata.name",
+                "Forbidden",
+                "Forbidden: priority class names with 'system-' prefix are reserved for system use only. error:"
+                " system-mine is not a known system priority class",
+            )
+        ],
+    ),
+    (
+        "lease of no time",
+        LEASE,
+        {"spec.leaseDurationSeconds": 0},
+        [("spec.leaseDurationSeconds", "Invalid", "Invalid value: 0: must be greater than 0")],
+    ),
+    (
+        "address of another type",
+        SLICE,
+        {"addressType": "IPv6"},
+        [("endpoints[0].addresses[0]", "Invalid", 'Invalid value: "10.0.0.1": must be a valid IPv6 address')],
+    ),
+    (
+        "more than the most",
+        AUTOSCALER,
+        {"spec.minReplicas": 5},
+        [("spec.maxReplicas", "Invalid", "Invalid value: 3: must be greater than or equal to `minReplicas`")],
+    ),
+    (
+        "metric of another type",
+        AUTOSCALER,
+        {"spec.metrics": [{"type": "Pods", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}]},
+        [
+            (
+                "spec.metrics[0].pods",
+                "Required",
+                "Required value: must populate information for the given metric source",
+            ),
+            ("spec.metrics[0].resource", "Forbidden", "Forbidden: must populate the given metric source only"),
+        ],
+    ),
+    (
+        "no scale",
+        OLD_AUTOSCALER,
+        {"spec.maxReplicas": 0, "spec.minReplicas": 0},
+        [
+            ("spec.minReplicas", "Invalid", "Invalid value: 0: must be greater than or equal to 1"),
+            ("spec.maxReplicas", "Invalid", "Invalid value: 0: must be greater than 0"),
+        ],
+    ),
+    (
+        "signer",
+        REQUEST,
+        {"spec.signerName": "mine"},
+        [
+            (
+                "spec.signerName",
+                "Invalid",
+                'Invalid value: "mine": must be a fully qualified domain and path of the form'
+                " 'example.com/signer-name'",
+            )
+        ],
+    ),
+    (
+        "hook by two ways",
+        HOOKS,
+        {"webhooks.0.clientConfig.service": {"name": "a", "namespace": "b"}},
+        [("webhooks[0].clientConfig", "Required", "Required value: exactly one of url or service is required")],
+    ),
+    (
+        "hook without encryption",
+        HOOKS,
+        {"webhooks.0.clientConfig.url": "http://example.com"},
+        [
+            (
+                "webhooks[0].clientConfig.url",
+                "Invalid",
+                "Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: https://host[/path]",
+            )
+        ],
+    ),
+    (
+        "side effects",
+        HOOKS,
+        {"webhooks.0.sideEffects": "Some"},
+        [
+            (
+                "webhooks[0].sideEffects",
+                "NotSupported",
+                'Unsupported value: "Some": supported values: "None", "NoneOnDryRun"',
+            )
+        ],
+    ),
+    (
+        "precedence",
+        FLOW,
+        {"spec.matchingPrecedence": 20000},
+        [("spec.matchingPrecedence", "Invalid", "Invalid value: 20000: must not be greater than 10000")],
+    ),
+    (
+        "hand larger than the queues",
+        LEVEL,
+        {"spec.limited.limitResponse.queuing": {"queues": 4, "handSize": 5}},
+        [
+            (
+                "spec.limited.limitResponse.queuing.handSize",
+                "Invalid",
+                "Invalid value: 5: should not be greater than queues (4)",
+            )
+        ],
+    ),
+    (
+        "name of an API service",
+        SERVED,
+        {"metadata.name": "v1"},
+        [
+            (
+                "metadata.name",
+                "Invalid",
+                'Invalid value: "v1.example.com": must be `spec.version+"."+spec.group`: "v1.example.com"',
+            )
+        ],
+    ),
+    (
+        "two storage versions",
+        DEFINITION,
+        {"spec.versions.1": {**DEFINITION["spec"]["versions"][0], "name": "v2"}},
+        [
+            (
+                "spec.versions",
+                "Invalid",
+                'Invalid value: ["v1","v2"]: must have exactly one version marked as storage version',
+            )
+        ],
+    ),
+    (
+        "definition without schema",
+        DEFINITION,
+        {"spec.versions.0.schema": NOTHING},
+        [("spec.versions[0].schema.openAPIV3Schema", "Required", "Required value: schemas are required")],
+    ),
+    (
+        "name of a definition",
+        DEFINITION,
+        {"metadata.name": "ships"},
+        [("metadata.name", "Invalid", 'Invalid value: "ships": must be spec.names.plural+"."+spec.group')],
+    ),
+    (
+        "request for no class",
+        CLAIM,
+        {"spec.devices.requests.0.exactly": {}},
+        [("spec.devices.requests[0].exactly.deviceClassName", "Required", "Required value")],
+    ),
+    (
+        "devices nowhere",
+        DEVICES,
+        {"spec.nodeName": NOTHING},
+        [
+            (
+                "spec",
+                "Required",
+                "Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is"
+                " required",
+            )
+        ],
+    ),
+    (
+        "lifecycle",
+        DRIVER,
+        {"spec.volumeLifecycleModes": ["Short"]},
+        [
+            (
+                "spec.volumeLifecycleModes",
+                "NotSupported",
+                'Unsupported value: "Short": supported values: "Ephemeral", "Persistent"',
+            )
+        ],
+    ),
+    (
+        "attachment of nothing",
+        ATTACHMENT,
+        {"spec.source": {}},
+        [
+            (
+                "spec.source",
+                "Required",
+                "Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+            )
+        ],
+    ),
+    (
+        "policy that asks nothing",
+        RULE,
+        {"spec.validations": []},
+        [
+            (
+                f"spec.{field}",
+                "Required",
+                "Required value: validations or auditAnnotations must contain at least one item",
+            )
+            for field in ("validations", "auditAnnotations")
+        ],
+    ),
+]
+GOOD = [
+    INGRESS,
+    POLICY,
+    ROLE,
+    BINDING,
+    CLASS,
+    PRIORITY,
+    RUNTIME,
+    LEASE,
+    SLICE,
+    AUTOSCALER,
+    OLD_AUTOSCALER,
+    REQUEST,
+    HOOKS,
+    FLOW,
+    LEVEL,
+    SERVED,
+    DEFINITION,
+    CLAIM,
+    DEVICES,
+    DRIVER,
+    ATTACHMENT,
+    RULE,
+]
+
+
+@pytest.mark.parametrize("document", GOOD, ids=lambda d: f"{d['kind']}-{d['apiVersion']}")
+def test_good_objects(document: dict[str, Any]) -> None:
+    assert create_findings(document) == []
+    assert update_findings(stored(document), codec.plain(stored(document))) == []
+
+
+@pytest.mark.parametrize(("document", "changes", "expected"), [c[1:] for c in CREATES], ids=[c[0] for c in CREATES])
+def test_creates_of_others(
+    document: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, str, str]]
+) -> None:
+    assert create_findings(changed(document, changes)) == expected
+
+
+UPDATES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] = [
+    (
+        BINDING,
+        {"roleRef.name": "edit"},
+        [
+            (
+                "roleRef",
+                "Invalid",
+                'Invalid value: {"kind":"ClusterRole","apiGroup":"rbac.authorization.k8s.io","name":"edit"}:'
+                " cannot change roleRef",
+            )
+        ],
+    ),
+    (CLASS, {"provisioner": "b"}, [("provisioner", "Forbidden", "Forbidden: updates to provisioner are forbidden.")]),
+    (CLASS, {"reclaimPolicy": "Retain"}, [("reclaimPolicy", "Invalid", 'Invalid value: "Retain": field is immutable')]),
+    (PRIORITY, {"value": 11}, [("value", "Forbidden", "Forbidden: may not be changed in an update.")]),
+    (RUNTIME, {"handler": "b"}, [("handler", "Invalid", 'Invalid value: "b": field is immutable')]),
+]
+
+
+@pytest.mark.parametrize(("document", "changes", "expected"), UPDATES)
+def test_what_stays(document: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, str, str]]) -> None:
+    assert update_findings(stored(document), changed(document, changes)) == expected
+
+
+def test_network_policies_say_what_they_are_about() -> None:
+    assert created(POLICY).spec.policyTypes == ["Ingress"]
+    assert created(changed(POLICY, {"spec.egress": [{}]})).spec.policyTypes == ["Ingress", "Egress"]
+
+
+def test_subjects_get_their_group() -> None:
+    binding = created(BINDING)
+    assert [subject.apiGroup for subject in binding.subjects] == ["", RBAC]
+
+
+def test_webhook_defaults() -> None:
+    hook = codec.plain(created(HOOKS))["webhooks"][0]
+    assert {key: hook[key] for key in hook if key not in WEBHOOK} == {
+        "failurePolicy": "Fail",
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "timeoutSeconds": 10,
+    }
+    assert hook["rules"][0]["scope"] == "*"
+
+
+def test_autoscaler_defaults() -> None:
+    spec = codec.plain(created(changed(AUTOSCALER, {"spec.behavior": {"scaleDown": {"selectPolicy": "Disabled"}}})))[
+        "spec"
+    ]
+    assert spec["minReplicas"] == 1
+    assert spec["metrics"] == [
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+    ]
+    assert spec["behavior"] == {
+        "scaleUp": {
+            "stabilizationWindowSeconds": 0,
+            "selectPolicy": "Max",
+            "policies": [
+                {"type": "Pods", "value": 4, "periodSeconds": 15},
+                {"type": "Percent", "value": 100, "periodSeconds": 15},
+            ],
+        },
+        "scaleDown": {
+            "selectPolicy": "Disabled",
+            "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+        },
+    }
+
+
+def test_definition_defaults() -> None:
+    spec = created(DEFINITION).spec
+    assert (spec.names.singular, spec.names.listKind, spec.conversion.strategy) == ("ship", "ShipList", "None")
+
+
+def test_versions_are_ordered_by_how_settled_they_are() -> None:
+    versions = ["v1alpha1", "foo", "v1", "v10", "v2beta1", "v2", "v1beta2", "v11alpha2", "v1beta10"]
+    assert sorted(versions, key=version_order) == [
+        "v10",
+        "v2",
+        "v1",
+        "v2beta1",
+        "v1beta10",
+        "v1beta2",
+        "v11alpha2",
+        "v1alpha1",
+        "foo",
+    ]
+
+
+def test_decisions_about_certificates_last() -> None:
+    denied = {"conditions": [{"type": "Denied", "status": "True"}]}
+    old = stored(REQUEST, denied)
+    strategy_of = __import__("tiphys.kinds.certificates.certificate_signing_request", fromlist=["STRATEGY"]).STRATEGY
+    found = strategy_of.subresource_validators["approval"](stored(REQUEST, {}), old)
+    assert [str(finding) for finding in found] == [
+        'status.conditions: Forbidden: updates may not remove a condition of type "Denied"'
+    ]
+    assert row(old)["Condition"] == "Denied"
+    issued = stored(REQUEST, {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "eA=="})
+    assert row(issued) == {
+        "Name": "a",
+        "Age": "<unknown>",
+        "SignerName": "kubernetes.io/kube-apiserver-client",
+        "Requestor": "u",
+        "RequestedDuration": "<none>",
+        "Condition": "Approved,Issued",
+    }
+
+
+ROWS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = [
+    (INGRESS, None, {"Class": "<none>", "Hosts": "shop.example.com", "Address": "", "Ports": "80"}),
+    (POLICY, None, {"Pod-Selector": "<none>"}),
+    (
+        BINDING,
+        None,
+        {"Role": "ClusterRole/view", "Users": "u", "Groups": "", "ServiceAccounts": "kube-system/default"},
+    ),
+    (
+        changed(CLASS, {"metadata.annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}),
+        None,
+        {
+            "Name": "a (default)",
+            "Provisioner": "example.com/disk",
+            "ReclaimPolicy": "Delete",
+            "AllowVolumeExpansion": "false",
+        },
+    ),
+    (PRIORITY, None, {"Value": 10, "Global-Default": False, "PreemptionPolicy": "PreemptLowerPriority"}),
+    (LEASE, None, {"Holder": "x"}),
+    (SLICE, None, {"AddressType": "IPv4", "Ports": "80", "Endpoints": "10.0.0.1"}),
+    (
+        AUTOSCALER,
+        {"currentReplicas": 2, "desiredReplicas": 2},
+        {"Reference": "Deployment/web", "Targets": "cpu: <unknown>/80%", "MinPods": "1", "MaxPods": 3, "Replicas": 2},
+    ),
+    (OLD_AUTOSCALER, {"currentCPUUtilizationPercentage": 40}, {"Targets": "cpu: 40%/50%"}),
+    (HOOKS, None, {"Webhooks": 1}),
+    (
+        FLOW,
+        None,
+        {
+            "PriorityLevel": "workload-low",
+            "MatchingPrecedence": 1000,
+            "DistinguisherMethod": "<none>",
+            "MissingPL": "?",
+        },
+    ),
+    (LEVEL, None, {"NominalConcurrencyShares": "30", "Queues": "64", "HandSize": "8", "QueueLengthLimit": "50"}),
+    (
+        SERVED,
+        {"conditions": [{"type": "Available", "status": "False", "reason": "Gone"}]},
+        {"Service": "Local", "Available": "False (Gone)"},
+    ),
+    (
+        CLAIM,
+        {"allocation": {}, "reservedFor": [{"name": "p", "resource": "pods", "uid": "u"}]},
+        {"State": "allocated,reserved"},
+    ),
+    (ATTACHMENT, {"attached": True}, {"Attacher": "disk.example.com", "PV": "v", "Node": "n", "Attached": True}),
+    (DRIVER, None, {"AttachRequired": True, "Modes": "Persistent", "TokenRequests": "<unset>"}),
+    (RULE, None, {"Validations": 1, "ParamKind": "<unset>"}),
+]
+
+
+@pytest.mark.parametrize(("document", "status", "expected"), ROWS, ids=lambda v: v.get("kind") if v else None)
+def test_columns_of_others(document: dict[str, Any], status: dict[str, Any] | None, expected: dict[str, Any]) -> None:
+    shown = row(stored(document, status))
+    assert {name: shown[name] for name in expected} == expected

@@ -1,0 +1,364 @@
+"""Pods: defaults, quality of service, updates, subresources, deletion, selectable fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from documents import NOTHING, changed, created, decoded, resource_for, stored, told, update_findings
+from test_pod_validation import POD
+
+from tiphys.kinds import codec
+from tiphys.kinds.core import pod as pods
+from tiphys.kinds.core.container_defaults import default_pull_policy
+from tiphys.kinds.core.pod_update_validation import CHANGEABLE
+from tiphys.kinds.core.qos import qos_class_of
+from tiphys.kinds.types.core_v1 import Pod, ResourceRequirements
+from tiphys.machinery import quantity
+
+C = "spec.containers.0"
+
+
+def test_defaults_of_a_small_pod() -> None:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "a", "namespace": "default"},
+        "spec": {
+            "serviceAccountName": "robot",
+            "containers": [
+                {
+                    "name": "c",
+                    "image": "registry.example.com:5000/web",
+                    "ports": [{"containerPort": 80}],
+                    "resources": {"limits": {"cpu": "1"}},
+                    "livenessProbe": {"httpGet": {"port": 80}},
+                    "readinessProbe": {"grpc": {"port": 81}},
+                    "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                }
+            ],
+            "volumes": [
+                {"name": "empty"},
+                {"name": "host", "hostPath": {"path": "/x"}},
+                {"name": "config", "configMap": {"name": "m"}},
+                {"name": "all", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
+            ],
+        },
+    }
+    assert codec.plain(created(document))["spec"] == {
+        "serviceAccountName": "robot",
+        "serviceAccount": "robot",
+        "containers": [
+            {
+                "name": "c",
+                "image": "registry.example.com:5000/web",
+                "imagePullPolicy": "Always",
+                "ports": [{"containerPort": 80, "protocol": "TCP"}],
+                "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+                "livenessProbe": {
+                    "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
+                    "timeoutSeconds": 1,
+                    "periodSeconds": 10,
+                    "successThreshold": 1,
+                    "failureThreshold": 3,
+                },
+                "readinessProbe": {
+                    "grpc": {"port": 81, "service": ""},
+                    "timeoutSeconds": 1,
+                    "periodSeconds": 10,
+                    "successThreshold": 1,
+                    "failureThreshold": 3,
+                },
+                "env": [{"name": "A", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+            }
+        ],
+        "volumes": [
+            {"name": "empty", "emptyDir": {}},
+            {"name": "host", "hostPath": {"path": "/x", "type": ""}},
+            {"name": "config", "configMap": {"name": "m", "defaultMode": 420}},
+            {
+                "name": "all",
+                "projected": {
+                    "defaultMode": 420,
+                    "sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}],
+                },
+            },
+        ],
+        "dnsPolicy": "ClusterFirst",
+        "enableServiceLinks": True,
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
+    }
+
+
+def test_a_new_pod_is_pending_whatever_it_says() -> None:
+    pod = created(changed(POD, {"status": {"phase": "Running", "podIP": "10.0.0.1"}}))
+    assert codec.plain(pod.status) == {"phase": "Pending", "qosClass": "BestEffort"}
+
+
+def test_ports_on_the_host_network_are_the_hosts() -> None:
+    pod = created(changed(POD, {"spec.hostNetwork": True}))
+    assert pod.spec.containers[0].ports[0].hostPort == 80
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("nginx", "Always"),
+        ("nginx:latest", "Always"),
+        ("nginx:1.25", "IfNotPresent"),
+        ("example.com:5000/nginx", "Always"),
+        ("example.com:5000/nginx:1", "IfNotPresent"),
+        ("nginx@sha256:abc", "IfNotPresent"),
+        ("", "Always"),
+    ],
+)
+def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:
+    assert default_pull_policy(image) == policy
+
+
+def requirements(requests: dict[str, str] | None, limits: dict[str, str] | None) -> ResourceRequirements:
+    def amounts(given: dict[str, str] | None) -> dict[str, quantity.Quantity] | None:
+        return {name: quantity.parse(text) for name, text in given.items()} if given is not None else None
+
+    return ResourceRequirements(requests=amounts(requests), limits=amounts(limits))
+
+
+BOTH = {"cpu": "1", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "expected"),
+    [
+        ([(None, None)], "BestEffort"),
+        ([({"cpu": "0"}, None)], "BestEffort"),
+        ([({"example.com/gpu": "1"}, {"example.com/gpu": "1"})], "BestEffort"),
+        ([(BOTH, BOTH)], "Guaranteed"),
+        ([(None, BOTH)], "Guaranteed"),
+        ([({"cpu": "1000m", "memory": "1024Mi"}, BOTH)], "Guaranteed"),
+        ([(BOTH, BOTH), (None, None)], "Burstable"),
+        ([({"cpu": "1"}, {"cpu": "1"})], "Burstable"),
+        ([({"cpu": "500m", "memory": "1Gi"}, BOTH)], "Burstable"),
+        ([({"memory": "1Gi"}, None)], "Burstable"),
+    ],
+)
+def test_quality_of_service(containers: list[tuple[Any, Any]], expected: str) -> None:
+    assert qos_class_of([requirements(*pair) for pair in containers]) == expected
+
+
+GATED = changed(POD, {"spec.schedulingGates": [{"name": "a/b"}, {"name": "a/c"}]})
+
+UPDATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] = [
+    ("nothing", POD, {}, []),
+    ("labels", POD, {"metadata.labels": {"a": "b"}}, []),
+    ("image", POD, {f"{C}.image": "nginx:2", f"{C}.imagePullPolicy": "Always"}, []),
+    ("deadline set", POD, {"spec.activeDeadlineSeconds": 5}, []),
+    (
+        "deadline put off",
+        changed(POD, {"spec.activeDeadlineSeconds": 5}),
+        {"spec.activeDeadlineSeconds": 6},
+        [("spec.activeDeadlineSeconds", "Invalid", "Invalid value: 6: must be less than or equal to previous value")],
+    ),
+    (
+        "deadline taken away",
+        changed(POD, {"spec.activeDeadlineSeconds": 5}),
+        {"spec.activeDeadlineSeconds": NOTHING},
+        [
+            (
+                "spec.activeDeadlineSeconds",
+                "Invalid",
+                "Invalid value: null: must not update from a positive integer to nil value",
+            )
+        ],
+    ),
+    ("toleration added", POD, {"spec.tolerations": [{"operator": "Exists"}]}, []),
+    (
+        "toleration changed",
+        changed(POD, {"spec.tolerations": [{"key": "a", "operator": "Exists"}]}),
+        {"spec.tolerations.0.key": "b"},
+        [
+            (
+                "spec.tolerations",
+                "Forbidden",
+                "Forbidden: existing toleration can not be modified except its tolerationSeconds",
+            )
+        ],
+    ),
+    (
+        "container added",
+        POD,
+        {"spec.containers.1": {"name": "b", "image": "b"}},
+        [("spec.containers", "Forbidden", "Forbidden: pod updates may not add or remove containers")],
+    ),
+    (
+        "something else",
+        POD,
+        {"spec.restartPolicy": "Never", f"{C}.env.0.value": "c"},
+        [
+            (
+                "spec",
+                "Forbidden",
+                f'Forbidden: {CHANGEABLE}\n- containers[0].env[0].value: "b"\n+ containers[0].env[0].value: "c"\n'
+                '- restartPolicy: "Always"\n+ restartPolicy: "Never"',
+            )
+        ],
+    ),
+    ("gate opened", GATED, {"spec.schedulingGates": [{"name": "a/c"}]}, []),
+    (
+        "gate added",
+        POD,
+        {"spec.schedulingGates": [{"name": "a/b"}]},
+        [
+            (
+                "spec.schedulingGates[0]",
+                "Forbidden",
+                "Forbidden: only deletion is allowed, but found new scheduling gate 'a/b'",
+            )
+        ],
+    ),
+    ("gated pod gets a narrower selector", GATED, {"spec.nodeSelector": {"zone": "a"}}, []),
+    (
+        "selector of a pod without gates",
+        POD,
+        {"spec.nodeSelector": {"zone": "a"}},
+        [("spec", "Forbidden", f'Forbidden: {CHANGEABLE}\n+ nodeSelector: {{"zone":"a"}}')],
+    ),
+    (
+        "gated pod gets another selector",
+        changed(GATED, {"spec.nodeSelector": {"zone": "a"}}),
+        {"spec.nodeSelector": {"zone": "b"}},
+        [
+            (
+                "spec.nodeSelector",
+                "Invalid",
+                'Invalid value: {"zone":"b"}: only additions to spec.nodeSelector are allowed (no mutations or'
+                " deletions)",
+            )
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "changes", "expected"), [u[1:] for u in UPDATES], ids=[u[0] for u in UPDATES])
+def test_updates(before: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, str, str]]) -> None:
+    assert update_findings(stored(before), changed(before, changes)) == expected
+
+
+def test_negative_grace_becomes_one() -> None:
+    pod = created(changed(POD, {"spec.terminationGracePeriodSeconds": -5}))
+    assert pod.spec.terminationGracePeriodSeconds == 1
+
+
+def test_status_writes_keep_spec_and_class() -> None:
+    old = stored(POD)
+    new = decoded(changed(POD, {"spec.containers.0.image": "other", "status": {"phase": "Running", "qosClass": "x"}}))
+    pods.STRATEGY.prepare_for_status_update(new, old)
+    assert new.spec is old.spec
+    assert codec.plain(new.status) == {"phase": "Running", "qosClass": "BestEffort"}
+    assert old.status.phase == "Pending"
+
+
+def test_what_ended_for_good_does_not_begin_again() -> None:
+    ended = {"name": "main", "image": "", "imageID": "", "state": {"terminated": {"exitCode": 0}}}
+    begun = {**ended, "state": {"running": {}}}
+    old = stored(changed(POD, {"spec.restartPolicy": "Never"}), {"containerStatuses": [ended]})
+    new = stored(changed(POD, {"spec.restartPolicy": "Never"}), {"containerStatuses": [begun]})
+    assert told(pods.STRATEGY.validate_status_update(new, old)) == [
+        (
+            "status.containerStatuses[0].state",
+            "Forbidden",
+            "Forbidden: may not be transitioned to non-terminated state",
+        )
+    ]
+
+
+def test_addresses_in_status() -> None:
+    new = stored(POD, {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "x"}]})
+    assert told(pods.STRATEGY.validate_status_update(new, stored(POD))) == [
+        (
+            "status.podIPs[2]",
+            "Invalid",
+            'Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        ),
+        (
+            "status.podIPs",
+            "Invalid",
+            'Invalid value: ["10.0.0.1","10.0.0.2","x"]: may specify no more than one IP for each IP family',
+        ),
+    ]
+
+
+def subresource(name: str, before: dict[str, Any], changes: dict[str, Any]) -> list[tuple[str, str, str]]:
+    old, new = stored(before), stored(changed(before, changes))
+    return told(resource_for(before).strategy.subresource_validators[name](new, old))
+
+
+EPHEMERAL = {"name": "debug", "image": "busybox", "targetContainerName": "main"}
+
+
+def test_ephemeral_containers_are_only_added() -> None:
+    assert subresource("ephemeralcontainers", POD, {"spec.ephemeralContainers": [EPHEMERAL]}) == []
+    with_one = changed(POD, {"spec.ephemeralContainers": [EPHEMERAL]})
+    removed = subresource("ephemeralcontainers", with_one, {"spec.ephemeralContainers": []})
+    assert [(field, reason) for field, reason, _ in removed] == [("spec.ephemeralContainers", "Forbidden")]
+    other = subresource("ephemeralcontainers", with_one, {"spec.restartPolicy": "Never"})
+    assert other == [
+        ("spec", "Forbidden", "Forbidden: only ephemeral containers may be changed through this subresource")
+    ]
+    with_ports = {**EPHEMERAL, "ports": [{"containerPort": 1}], "targetContainerName": "nobody"}
+    assert subresource("ephemeralcontainers", POD, {"spec.ephemeralContainers": [with_ports]}) == [
+        ("spec.ephemeralContainers[0].targetContainerName", "NotFound", 'Not found: "nobody"'),
+        ("spec.ephemeralContainers[0].ports", "Forbidden", "Forbidden: cannot be set for an Ephemeral Container"),
+    ]
+
+
+def test_resize_changes_amounts_within_the_class() -> None:
+    sized = changed(POD, {f"{C}.resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}})
+    assert subresource("resize", sized, {f"{C}.resources.requests.cpu": "2"}) == []
+    assert subresource("resize", POD, {f"{C}.resources": {"requests": {"cpu": "1"}}}) == [
+        ("spec", "Invalid", 'Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing')
+    ]
+    assert subresource("resize", sized, {f"{C}.image": "b"}) == [
+        ("spec.containers[0]", "Forbidden", "Forbidden: only cpu and memory resources are mutable")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "requested", "expected"),
+    [
+        ({}, {}, None, 0),
+        ({"spec.nodeName": "n"}, {}, None, 30),
+        ({"spec.nodeName": "n"}, {}, 5, 5),
+        ({"spec.nodeName": "n"}, {}, 0, 0),
+        ({"spec.nodeName": "n"}, {}, -1, 1),
+        ({"spec.nodeName": "n"}, {"phase": "Succeeded"}, 5, 0),
+    ],
+)
+def test_grace(changes: dict[str, Any], status: dict[str, Any], requested: int | None, expected: int) -> None:
+    pod = stored(changed(POD, changes), status)
+    assert pods.grace_seconds(pod, requested) == expected
+
+
+def test_selectable_fields() -> None:
+    pod: Pod = stored(changed(POD, {"spec.nodeName": "n"}), {"phase": "Running", "podIPs": [{"ip": "10.0.0.9"}]})
+    assert pods.fields(pod) == {
+        "spec.nodeName": "n",
+        "spec.restartPolicy": "Always",
+        "spec.schedulerName": "default-scheduler",
+        "spec.serviceAccountName": "default",
+        "spec.hostNetwork": "false",
+        "status.phase": "Running",
+        "status.podIP": "10.0.0.9",
+        "status.nominatedNodeName": "",
+    }
+
+
+def test_warnings_of_a_hidden_variable() -> None:
+    pod = created(changed(POD, {f"{C}.env.1": {"name": "A", "value": "c"}}))
+    assert pods.warnings(pod) == [
+        'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply'
+    ]

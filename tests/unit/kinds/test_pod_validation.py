@@ -1,0 +1,713 @@
+"""Pods: each rule's bad object gives exactly the finding that clients know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from documents import NOTHING, changed, create_findings
+
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "serviceAccountName": "default",
+        "containers": [
+            {
+                "name": "main",
+                "image": "nginx",
+                "ports": [{"containerPort": 80}],
+                "env": [{"name": "A", "value": "b"}],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }
+        ],
+        "volumes": [{"name": "data", "emptyDir": {}}],
+    },
+}
+LABEL = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
+    " an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+C = "spec.containers.0"
+C0 = "spec.containers[0]"
+
+CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
+    ("no containers", {"spec.containers": []}, [("spec.containers", "Required", "Required value")]),
+    ("no name", {f"{C}.name": ""}, [(f"{C0}.name", "Required", "Required value")]),
+    ("bad name", {f"{C}.name": "Main"}, [(f"{C0}.name", "Invalid", f'Invalid value: "Main": {LABEL}')]),
+    ("no image", {f"{C}.image": ""}, [(f"{C0}.image", "Required", "Required value")]),
+    (
+        "image with blanks",
+        {f"{C}.image": " nginx"},
+        [(f"{C0}.image", "Invalid", 'Invalid value: " nginx": must not have leading or trailing whitespace')],
+    ),
+    (
+        "same name twice",
+        {"spec.containers.1": {"name": "main", "image": "a"}},
+        [("spec.containers[1].name", "Duplicate", 'Duplicate value: "main"')],
+    ),
+    (
+        "pull policy",
+        {f"{C}.imagePullPolicy": "Sometimes"},
+        [
+            (
+                f"{C0}.imagePullPolicy",
+                "NotSupported",
+                'Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
+            )
+        ],
+    ),
+    (
+        "port out of range",
+        {f"{C}.ports.0.containerPort": 70000},
+        [
+            (
+                f"{C0}.ports[0].containerPort",
+                "Invalid",
+                "Invalid value: 70000: must be between 1 and 65535, inclusive",
+            )
+        ],
+    ),
+    ("no port", {f"{C}.ports.0": {}}, [(f"{C0}.ports[0].containerPort", "Required", "Required value")]),
+    (
+        "port name",
+        {f"{C}.ports.0.name": "a_b"},
+        [
+            (
+                f"{C0}.ports[0].name",
+                "Invalid",
+                'Invalid value: "a_b": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)',
+            )
+        ],
+    ),
+    (
+        "protocol",
+        {f"{C}.ports.0.protocol": "ICMP"},
+        [
+            (
+                f"{C0}.ports[0].protocol",
+                "NotSupported",
+                'Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP"',
+            )
+        ],
+    ),
+    (
+        "host port twice",
+        {f"{C}.ports": [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81, "hostPort": 8080}]},
+        [(f"{C0}.ports[1].hostPort", "Duplicate", 'Duplicate value: "TCP//8080"')],
+    ),
+    (
+        "host network with another host port",
+        {"spec.hostNetwork": True, f"{C}.ports.0.hostPort": 8080},
+        [
+            (
+                f"{C0}.ports[0].containerPort",
+                "Invalid",
+                "Invalid value: 80: must match `hostPort` when `hostNetwork` is true",
+            )
+        ],
+    ),
+    ("variable without name", {f"{C}.env.0.name": ""}, [(f"{C0}.env[0].name", "Required", "Required value")]),
+    (
+        "variable name",
+        {f"{C}.env.0.name": "a=b"},
+        [
+            (
+                f"{C0}.env[0].name",
+                "Invalid",
+                'Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII'
+                " characters other than '='",
+            )
+        ],
+    ),
+    (
+        "value and valueFrom",
+        {f"{C}.env.0.valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        [(f"{C0}.env[0].valueFrom", "Invalid", 'Invalid value: "": may not be specified when `value` is not empty')],
+    ),
+    (
+        "unknown field",
+        {f"{C}.env.0": {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.whatever"}}}},
+        [
+            (
+                f"{C0}.env[0].valueFrom.fieldRef.fieldPath",
+                "Invalid",
+                'Invalid value: "metadata.whatever": error converting fieldPath: field label not supported:'
+                " metadata.whatever",
+            )
+        ],
+    ),
+    (
+        "field that only files may have",
+        {f"{C}.env.0": {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels"}}}},
+        [
+            (
+                f"{C0}.env[0].valueFrom.fieldRef.fieldPath",
+                "NotSupported",
+                'Unsupported value: "metadata.labels": supported values: "metadata.name", "metadata.namespace",'
+                ' "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs",'
+                ' "status.podIP", "status.podIPs"',
+            )
+        ],
+    ),
+    (
+        "secret key without name and key",
+        {f"{C}.env.0": {"name": "A", "valueFrom": {"secretKeyRef": {"key": ""}}}},
+        [
+            (f"{C0}.env[0].valueFrom.secretKeyRef.name", "Required", "Required value"),
+            (f"{C0}.env[0].valueFrom.secretKeyRef.key", "Required", "Required value"),
+        ],
+    ),
+    (
+        "resource field",
+        {f"{C}.env.0": {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "2"}}}},
+        [
+            (
+                f"{C0}.env[0].valueFrom.resourceFieldRef.divisor",
+                "Invalid",
+                'Invalid value: "limits.cpu": only divisor\'s values 1m and 1 are supported with the cpu resource',
+            )
+        ],
+    ),
+    (
+        "envFrom nothing",
+        {f"{C}.envFrom": [{"prefix": "A"}]},
+        [(f"{C0}.envFrom", "Invalid", 'Invalid value: "": must specify one of: `configMapRef` or `secretRef`')],
+    ),
+    (
+        "request above limit",
+        {f"{C}.resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
+        [
+            (
+                f"{C0}.resources.requests",
+                "Invalid",
+                'Invalid value: "2": must be less than or equal to cpu limit of 1',
+            )
+        ],
+    ),
+    (
+        "negative request",
+        {f"{C}.resources": {"requests": {"memory": "-1"}}},
+        [
+            (
+                f"{C0}.resources.requests[memory]",
+                "Invalid",
+                'Invalid value: "-1": must be greater than or equal to 0',
+            )
+        ],
+    ),
+    (
+        "unknown resource",
+        {f"{C}.resources": {"requests": {"gpus": "1"}}},
+        [
+            (
+                f"{C0}.resources.requests[gpus]",
+                "Invalid",
+                'Invalid value: "gpus": must be a standard resource type or fully qualified',
+            ),
+            (
+                f"{C0}.resources.requests[gpus]",
+                "Invalid",
+                'Invalid value: "gpus": must be a standard resource for containers',
+            ),
+        ],
+    ),
+    (
+        "extended resource without limit",
+        {f"{C}.resources": {"requests": {"example.com/gpu": "1"}}},
+        [
+            (
+                f"{C0}.resources.limits",
+                "Required",
+                "Required value: Limit must be set for non overcommitable resources",
+            )
+        ],
+    ),
+    (
+        "fraction of an extended resource",
+        {f"{C}.resources": {"limits": {"example.com/gpu": "1500m"}}},
+        [
+            (f"{C0}.resources.limits[example.com/gpu]", "Invalid", 'Invalid value: "1500m": must be an integer'),
+            (f"{C0}.resources.requests[example.com/gpu]", "Invalid", 'Invalid value: "1500m": must be an integer'),
+        ],
+    ),
+    (
+        "huge pages alone",
+        {f"{C}.resources": {"limits": {"hugepages-2Mi": "2Mi"}}},
+        [(f"{C0}.resources", "Forbidden", "Forbidden: HugePages require cpu or memory")],
+    ),
+    (
+        "mount of no volume",
+        {f"{C}.volumeMounts.0.name": "other"},
+        [(f"{C0}.volumeMounts[0].name", "NotFound", 'Not found: "other"')],
+    ),
+    (
+        "two mounts at one path",
+        {f"{C}.volumeMounts.1": {"name": "data", "mountPath": "/data"}},
+        [(f"{C0}.volumeMounts[1].mountPath", "Invalid", 'Invalid value: "/data": must be unique')],
+    ),
+    (
+        "sub path outside",
+        {f"{C}.volumeMounts.0.subPath": "../x"},
+        [(f"{C0}.volumeMounts[0].subPath", "Invalid", "Invalid value: \"../x\": must not contain '..'")],
+    ),
+    (
+        "propagation needs privileges",
+        {f"{C}.volumeMounts.0.mountPropagation": "Bidirectional"},
+        [
+            (
+                f"{C0}.volumeMounts.mountPropagation",
+                "Forbidden",
+                "Forbidden: Bidirectional mount propagation is available only to privileged containers",
+            )
+        ],
+    ),
+    (
+        "device of a directory",
+        {f"{C}.volumeMounts": [], f"{C}.volumeDevices": [{"name": "data", "devicePath": "/dev/a"}]},
+        [
+            (
+                f"{C0}.volumeDevices[0].name",
+                "Invalid",
+                'Invalid value: "data": can only use volume source type of PersistentVolumeClaim or Ephemeral for block'
+                " mode",
+            )
+        ],
+    ),
+    (
+        "probe without handler",
+        {f"{C}.livenessProbe": {}},
+        [(f"{C0}.livenessProbe", "Required", "Required value: must specify a handler type")],
+    ),
+    (
+        "two handlers",
+        {f"{C}.readinessProbe": {"tcpSocket": {"port": 80}, "httpGet": {"port": "http"}}},
+        [(f"{C0}.readinessProbe.tcpSocket", "Forbidden", "Forbidden: may not specify more than 1 handler type")],
+    ),
+    (
+        "liveness that must succeed twice",
+        {f"{C}.livenessProbe": {"tcpSocket": {"port": 80}, "successThreshold": 2}},
+        [(f"{C0}.livenessProbe.successThreshold", "Invalid", "Invalid value: 2: must be 1")],
+    ),
+    (
+        "negative delay, port zero",
+        {f"{C}.startupProbe": {"httpGet": {"port": 0}, "initialDelaySeconds": -1}},
+        [
+            (
+                f"{C0}.startupProbe.httpGet.port",
+                "Invalid",
+                "Invalid value: 0: must be between 1 and 65535, inclusive",
+            ),
+            (
+                f"{C0}.startupProbe.initialDelaySeconds",
+                "Invalid",
+                "Invalid value: -1: must be greater than or equal to 0",
+            ),
+        ],
+    ),
+    (
+        "grace of a readiness probe",
+        {f"{C}.readinessProbe": {"tcpSocket": {"port": 80}, "terminationGracePeriodSeconds": 5}},
+        [
+            (
+                f"{C0}.readinessProbe.terminationGracePeriodSeconds",
+                "Invalid",
+                "Invalid value: 5: must not be set for readinessProbes",
+            )
+        ],
+    ),
+    (
+        "sleep longer than the grace period",
+        {f"{C}.lifecycle": {"preStop": {"sleep": {"seconds": 31}}}},
+        [
+            (
+                f"{C0}.lifecycle.preStop.sleep",
+                "Invalid",
+                "Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)",
+            )
+        ],
+    ),
+    (
+        "user id",
+        {f"{C}.securityContext": {"runAsUser": -1}},
+        [
+            (
+                f"{C0}.securityContext.runAsUser",
+                "Invalid",
+                "Invalid value: -1: must be between 0 and 2147483647, inclusive",
+            )
+        ],
+    ),
+    (
+        "privileged without escalation",
+        {f"{C}.securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
+        [
+            (
+                f"{C0}.securityContext",
+                "Invalid",
+                'Invalid value: {"allowPrivilegeEscalation":false,"privileged":true}: cannot set'
+                " `allowPrivilegeEscalation` to false and `privileged` to true",
+            )
+        ],
+    ),
+    (
+        "seccomp profile",
+        {"spec.securityContext": {"seccompProfile": {"type": "Localhost"}}},
+        [
+            (
+                "spec.securityContext.seccompProfile.localhostProfile",
+                "Required",
+                "Required value: must be set when seccomp type is Localhost",
+            )
+        ],
+    ),
+    (
+        "volume without name",
+        {"spec.volumes.1": {"emptyDir": {}}},
+        [("spec.volumes[1].name", "Required", "Required value")],
+    ),
+    (
+        "volume twice",
+        {"spec.volumes.1": {"name": "data", "emptyDir": {}}},
+        [("spec.volumes[1].name", "Duplicate", 'Duplicate value: "data"')],
+    ),
+    (
+        "two sources",
+        {"spec.volumes.0.hostPath": {"path": "/a"}},
+        [("spec.volumes[0].hostPath", "Forbidden", "Forbidden: may not specify more than 1 volume type")],
+    ),
+    (
+        "host path type",
+        {"spec.volumes.0": {"name": "data", "hostPath": {"path": "/a", "type": "Dir"}}},
+        [
+            (
+                "spec.volumes[0].hostPath.type",
+                "NotSupported",
+                'Unsupported value: "Dir": supported values: "", "BlockDevice", "CharDevice", "Directory",'
+                ' "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
+            )
+        ],
+    ),
+    (
+        "mode of a secret",
+        {"spec.volumes.0": {"name": "data", "secret": {"defaultMode": 512}}},
+        [
+            ("spec.volumes[0].secret.secretName", "Required", "Required value"),
+            (
+                "spec.volumes[0].secret.defaultMode",
+                "Invalid",
+                "Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive",
+            ),
+        ],
+    ),
+    (
+        "item path",
+        {"spec.volumes.0": {"name": "data", "configMap": {"name": "c", "items": [{"key": "k", "path": "/abs"}]}}},
+        [
+            (
+                "spec.volumes[0].configMap.items[0].path",
+                "Invalid",
+                'Invalid value: "/abs": must be a relative path',
+            )
+        ],
+    ),
+    (
+        "one file twice",
+        {
+            "spec.volumes.0": {
+                "name": "data",
+                "projected": {
+                    "sources": [
+                        {"configMap": {"name": "c", "items": [{"key": "k", "path": "p"}]}},
+                        {"secret": {"name": "s", "items": [{"key": "k", "path": "p"}]}},
+                    ]
+                },
+            }
+        },
+        [
+            (
+                "spec.volumes[0].projected.sources[1].secret",
+                "Invalid",
+                'Invalid value: "p": conflicting duplicate paths with s',
+            )
+        ],
+    ),
+    (
+        "short-lived token",
+        {
+            "spec.volumes.0": {
+                "name": "data",
+                "projected": {"sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 60}}]},
+            }
+        },
+        [
+            (
+                "spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds",
+                "Invalid",
+                "Invalid value: 60: may not specify a duration less than 10 minutes",
+            )
+        ],
+    ),
+    (
+        "token without account",
+        {
+            "spec.serviceAccountName": NOTHING,
+            "spec.volumes.0": {"name": "data", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
+        },
+        [
+            (
+                "spec.volumes[0].projected.sources[0].serviceAccountToken",
+                "Forbidden",
+                "Forbidden: must not be specified when serviceAccountName is not set",
+            )
+        ],
+    ),
+    (
+        "claim without name",
+        {"spec.volumes.0": {"name": "data", "persistentVolumeClaim": {"claimName": ""}}},
+        [("spec.volumes[0].persistentVolumeClaim.claimName", "Required", "Required value")],
+    ),
+    (
+        "restart policy",
+        {"spec.restartPolicy": "Maybe"},
+        [
+            (
+                "spec.restartPolicy",
+                "NotSupported",
+                'Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"',
+            )
+        ],
+    ),
+    (
+        "no DNS at all",
+        {"spec.dnsPolicy": "None"},
+        [("spec.dnsConfig", "Required", "Required value: must provide `dnsConfig` when `dnsPolicy` is None")],
+    ),
+    (
+        "nameserver",
+        {"spec.dnsConfig": {"nameservers": ["dns"]}},
+        [
+            (
+                "spec.dnsConfig.nameservers[0]",
+                "Invalid",
+                'Invalid value: "dns": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+            )
+        ],
+    ),
+    (
+        "toleration without key",
+        {"spec.tolerations": [{"value": "a"}]},
+        [
+            (
+                "spec.tolerations[0].operator",
+                "Invalid",
+                'Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all'
+                ' keys"',
+            )
+        ],
+    ),
+    (
+        "toleration for seconds",
+        {"spec.tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]},
+        [
+            (
+                "spec.tolerations[0].effect",
+                "Invalid",
+                "Invalid value: \"NoSchedule\": effect must be 'NoExecute' when `tolerationSeconds` is set",
+            )
+        ],
+    ),
+    (
+        "affinity weight",
+        {
+            "spec.affinity": {
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 0, "podAffinityTerm": {}}]
+                }
+            }
+        },
+        [
+            (
+                "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight",
+                "Invalid",
+                "Invalid value: 0: must be in the range 1-100",
+            ),
+            (
+                "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey",
+                "Required",
+                "Required value: can not be empty",
+            ),
+        ],
+    ),
+    (
+        "spread",
+        {"spec.topologySpreadConstraints": [{"maxSkew": 0, "topologyKey": "zone", "whenUnsatisfiable": "Panic"}]},
+        [
+            (
+                "spec.topologySpreadConstraints[0].maxSkew",
+                "Invalid",
+                "Invalid value: 0: must be greater than zero",
+            ),
+            (
+                "spec.topologySpreadConstraints[0].whenUnsatisfiable",
+                "NotSupported",
+                'Unsupported value: "Panic": supported values: "DoNotSchedule", "ScheduleAnyway"',
+            ),
+        ],
+    ),
+    (
+        "deadline",
+        {"spec.activeDeadlineSeconds": 0},
+        [
+            (
+                "spec.activeDeadlineSeconds",
+                "Invalid",
+                "Invalid value: 0: must be between 1 and 2147483647, inclusive",
+            )
+        ],
+    ),
+    (
+        "ephemeral container at once",
+        {"spec.ephemeralContainers": [{"name": "e", "image": "a", "terminationMessagePolicy": "File"}]},
+        [("spec.ephemeralContainers", "Forbidden", "Forbidden: cannot be set on create")],
+    ),
+    (
+        "gated pod with a node",
+        {"spec.nodeName": "n", "spec.schedulingGates": [{"name": "a/b"}]},
+        [
+            (
+                "spec.nodeName",
+                "Forbidden",
+                "Forbidden: cannot be set until all schedulingGates have been cleared",
+            )
+        ],
+    ),
+    (
+        "probe of a plain init container",
+        {"spec.initContainers": [{"name": "i", "image": "a", "livenessProbe": {"tcpSocket": {"port": 1}}}]},
+        [
+            (
+                "spec.initContainers[0].livenessProbe",
+                "Forbidden",
+                "Forbidden: may not be set for init containers without restartPolicy=Always",
+            )
+        ],
+    ),
+    (
+        "init container by the name of another",
+        {"spec.initContainers": [{"name": "main", "image": "a"}]},
+        [("spec.initContainers[0].name", "Duplicate", 'Duplicate value: "main"')],
+    ),
+    (
+        "host alias",
+        {"spec.hostAliases": [{"ip": "a", "hostnames": ["b"]}]},
+        [
+            (
+                "spec.hostAliases.ip",
+                "Invalid",
+                'Invalid value: "a": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+            )
+        ],
+    ),
+    (
+        "shared processes on the host's",
+        {"spec.hostPID": True, "spec.shareProcessNamespace": True},
+        [
+            (
+                "spec.securityContext.shareProcessNamespace",
+                "Invalid",
+                "Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled",
+            )
+        ],
+    ),
+]
+
+GOOD: list[tuple[str, dict[str, Any]]] = [
+    ("as it is", {}),
+    (
+        "sidecar with probe",
+        {
+            "spec.initContainers": [
+                {
+                    "name": "i",
+                    "image": "a",
+                    "restartPolicy": "Always",
+                    "startupProbe": {"httpGet": {"port": 80, "httpHeaders": [{"name": "X-A", "value": "b"}]}},
+                }
+            ]
+        },
+    ),
+    ("limit only", {f"{C}.resources": {"limits": {"cpu": "1", "memory": "1Gi", "example.com/gpu": "2"}}}),
+    ("host network", {"spec.hostNetwork": True}),
+    (
+        "labels as variables and files",
+        {
+            f"{C}.env.0": {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+            "spec.volumes.0": {
+                "name": "data",
+                "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]},
+            },
+        },
+    ),
+    (
+        "usual projected volume",
+        {
+            "spec.volumes.0": {
+                "name": "data",
+                "projected": {
+                    "sources": [
+                        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+                        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                        {
+                            "downwardAPI": {
+                                "items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]
+                            }
+                        },
+                    ]
+                },
+            }
+        },
+    ),
+    ("tolerates everything", {"spec.tolerations": [{"operator": "Exists"}]}),
+    (
+        "node affinity",
+        {
+            "spec.affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {
+                                "matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}],
+                                "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}],
+                            }
+                        ]
+                    }
+                }
+            }
+        },
+    ),
+    ("hooks", {f"{C}.lifecycle": {"preStop": {"exec": {"command": ["true"]}}, "postStart": {"sleep": {"seconds": 1}}}}),
+    ("no DNS but its own", {"spec.dnsPolicy": "None", "spec.dnsConfig": {"nameservers": ["10.0.0.1"]}}),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_bad_pods(changes: dict[str, Any], expected: list[tuple[str, str, str]]) -> None:
+    assert create_findings(changed(POD, changes)) == expected
+
+
+@pytest.mark.parametrize("changes", [case[1] for case in GOOD], ids=[case[0] for case in GOOD])
+def test_good_pods(changes: dict[str, Any]) -> None:
+    assert create_findings(changed(POD, changes)) == []
+
+
+def test_all_findings_at_once() -> None:
+    pod = changed(POD, {f"{C}.image": "", f"{C}.name": "", "spec.restartPolicy": "x", "spec.volumes.0.name": "other"})
+    assert [field for field, _, _ in create_findings(pod)] == [
+        f"{C0}.name",
+        f"{C0}.image",
+        f"{C0}.volumeMounts[0].name",
+        "spec.restartPolicy",
+    ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry
+from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry, Layout
 from tiphys.kinds import registry
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
@@ -53,11 +53,11 @@ class Caches:
             raise errors.path_not_found()
         return found
 
-    def serve(self, resource: Resource, read: Callable[[bytes], bytes]) -> Collection | None:
+    def serve(self, resource: Resource, layouts: Sequence[Layout]) -> Collection | None:
         """Begin to keep the objects of a custom resource, or keep them by a newer definition from now on: `resource` is
-        the one in whose version they are stored, `read` makes stored bytes into served ones. The collection that is
-        replaced, if there is one."""
-        collection = Collection(resource, self.revision, read=read)
+        the one in whose version they are stored, `layouts` (its own first) how each version that may be stored is read.
+        The collection that is replaced, if there is one."""
+        collection = Collection(resource, self.revision, layouts=layouts)
         previous = self._by_storage.get(resource.storage)
         self._by_storage[resource.storage] = collection
         if previous is not None:

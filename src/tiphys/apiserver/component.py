@@ -34,6 +34,7 @@ from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.discovery.version import BuildInfo, git_version, version_document
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.hooks import WriteHook
+from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.definitions import Definitions
 from tiphys.apiserver.io.dispatch import Dispatch, VirtualCreate
 from tiphys.apiserver.io.feed import Feed
@@ -44,6 +45,7 @@ from tiphys.apiserver.io.server import HttpServer
 from tiphys.apiserver.io.tls import server_context
 from tiphys.apiserver.io.tunnel import Proxies, kubelet_tls
 from tiphys.apiserver.io.verbs import Verbs
+from tiphys.apiserver.io.webhooks import Webhooks
 from tiphys.apiserver.io.watching import BOOKMARK_SECONDS, WatchHub
 from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.metrics import Metrics
@@ -123,7 +125,9 @@ class ApiServer:
         self._owner = TaskOwner(self.name, on_failure)
         self._random = random.Random(config.seed)
         self.caches = Caches(registry.all_resources())
-        self.hub = WatchHub(self.caches, clock.now)
+        self._webhooks = Webhooks(self.caches, self._random.randrange)
+        self._conversions = Conversions(self._webhooks, self._uid)
+        self.hub = WatchHub(self.caches, clock.now, self._conversions, self._owner)
         self._custom = CustomResources(self.caches, self._custom_changed, self.hub.end)
         self._discovery: ResourceDiscovery | None = None
         self._openapi: OpenApiDocuments | None = None
@@ -209,6 +213,7 @@ class ApiServer:
             await self._server.stop(self._config.stop_grace_seconds)
             self._server = None
         await self._proxies.close()
+        await self._webhooks.close()
         await self._feed.stop()
         await self._owner.close()
 
@@ -247,7 +252,8 @@ class ApiServer:
                 standard.escalation.check(request.user, obj, old)
 
         return Verbs(
-            self.caches, self._feed, self._writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix
+            self.caches, self._feed, self._writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix,
+            self._conversions,
         )
 
     def _build_dispatch(self, verbs: Verbs, standard: StandardAuthorizer | None) -> Dispatch:

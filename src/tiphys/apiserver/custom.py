@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tiphys.apiserver.caches import Caches
-from tiphys.apiserver.watch_cache import Collection
+from tiphys.apiserver.watch_cache import Collection, Layout
 from tiphys.kinds import crd
 from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.crd import CustomResource
@@ -62,7 +62,8 @@ class CustomResources:
     def _serve(self, name: str, resources: tuple[CustomResource, ...]) -> None:
         home = resources[0].home or resources[0]
         assert isinstance(home, CustomResource)
-        replaced = self._caches.serve(home, crd.reader(home))
+        ordered = [home, *(resource for resource in resources if resource is not home)]
+        replaced = self._caches.serve(home, [Layout(resource, crd.reader(resource)) for resource in ordered])
         if replaced is not None:
             self._end(replaced)
         self._by_definition[name] = resources

@@ -102,9 +102,10 @@ class ObjectForm:
     def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
         resource = self.resource
         start = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}","metadata":'.encode()
-        if isinstance(entries, EntryList) and entries and entries[0].layout.resource is resource:
+        uniform = bool(entries) and entries[0].layout.resource is resource and not crd.has_versions(resource)
+        if uniform and isinstance(entries, EntryList):
             items = entries.joined
-        elif entries and entries[0].layout.resource is resource:
+        elif uniform:
             items = b",".join([entry.data for entry in entries])
         else:
             items = b",".join([self.data(entry) for entry in entries])

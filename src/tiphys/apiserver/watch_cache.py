@@ -201,10 +201,11 @@ class Collection:
         *,
         window_events: int = WINDOW_EVENTS,
         window_bytes: int = WINDOW_BYTES,
-        read: Callable[[bytes], bytes] | None = None,
+        layouts: Sequence[Layout] = (),
     ) -> None:
         self.resource = resource
-        self.layout = Layout(resource, read)
+        self.layout = layouts[0] if layouts else Layout(resource)
+        self._layouts = layouts or (self.layout,)
         self._as_stored: dict[str, tuple[int, bytes]] = {}
         self.revision = revision
         self.window_start = revision
@@ -250,7 +251,7 @@ class Collection:
 
     def _entry(self, namespace: str, name: str, revision: int, stored: bytes, obj: Any) -> Entry:
         """The entry of stored bytes; bytes that are served otherwise than they are stored are kept beside it."""
-        layout = self.layout
+        layout = self._layout_of(stored)
         served = stored if layout.read is None or obj is not None else layout.read(stored)
         entry = Entry(layout, namespace, name, revision, layout.splice(served, revision), obj)
         if served != stored:
@@ -259,12 +260,24 @@ class Collection:
             self._as_stored.pop(entry.key, None)
         return entry
 
+    def _layout_of(self, stored: bytes) -> Layout:
+        if len(self._layouts) == 1:
+            return self.layout
+        # Stored in the version that was the one to store then.
+        return next((layout for layout in self._layouts if stored.startswith(layout.prefix)), self.layout)
+
+    def past_entry(self, namespace: str, name: str, revision: int, stored: bytes) -> Entry:
+        """An entry of a state that is long gone, as the store remembers it."""
+        layout = self._layout_of(stored)
+        served = stored if layout.read is None else layout.read(stored)
+        return Entry(layout, namespace, name, revision, layout.splice(served, revision))
+
     def stored(self, entry: Entry) -> bytes:
         """The bytes of an entry as the store has them."""
         kept = self._as_stored.get(entry.key)
         if kept is not None and kept[0] == entry.revision:
             return kept[1]
-        return self.layout.unspliced(entry.data)
+        return entry.layout.unspliced(entry.data)
 
     def end(self) -> None:
         """Nothing is served from here any more: watches that resume are told to list again."""

@@ -22,6 +22,7 @@ from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceDefinition,
     CustomResourceDefinitionVersion,
     CustomResourceSubresourceScale,
+    WebhookConversion,
 )
 from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import json_path, timestamps
@@ -50,6 +51,13 @@ class CustomResource(Resource):
     list_name: str
     warning: str = ""
     definition: CustomResourceDefinition
+    alone: bool = True
+
+    @property
+    def webhook(self) -> WebhookConversion | None:
+        """What converts between the versions, if that is a webhook."""
+        conversion = self.definition.spec.conversion
+        return conversion.webhook if conversion is not None and conversion.strategy == "Webhook" else None
 
     @property
     def type(self) -> type[Any]:  # type: ignore[override]
@@ -115,17 +123,13 @@ def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:
 
 
 def resources(definition: CustomResourceDefinition) -> tuple[CustomResource, ...]:
-    """One resource a version that is served, and always the one that objects are stored in, in the definition's order;
-    those that are not served have no verbs."""
+    """One resource a version, in the definition's order; those that are not served have no verbs."""
     spec = definition.spec
     stored = next((version for version in spec.versions if version.storage), spec.versions[0])
     home = _resource(definition, stored, None)
     found = []
     for version in spec.versions:
-        if version is stored:
-            found.append(home)
-        elif version.served:
-            found.append(_resource(definition, version, home))
+        found.append(home if version is stored else _resource(definition, version, home))
     return tuple(found)
 
 
@@ -155,6 +159,7 @@ def _resource(
         schema=schema,
         warning=deprecation(definition, version),
         definition=definition,
+        alone=len(spec.versions) == 1,
     )
 
 
@@ -398,21 +403,36 @@ def _with(content: Any, names: Sequence[str], value: Any) -> Any:
 # -- from one version to another
 
 
+def needs_webhook(resource: Resource) -> bool:
+    """Whether a webhook converts the objects of a resource."""
+    return isinstance(resource, CustomResource) and resource.webhook is not None
+
+
+def has_versions(resource: Resource) -> bool:
+    """Whether objects of a resource may be stored in several versions side by side."""
+    return isinstance(resource, CustomResource) and not resource.alone
+
+
 def converted(obj: Unstructured, wanted: CustomResource) -> Unstructured:
-    """The object in another version by the strategy None: only its apiVersion changes, and what the version's schema
-    makes of it."""
+    """The object in another version: by the strategy None only its apiVersion changes, and what the version's schema
+    makes of it. A webhook has been asked before."""
+    if type(obj) is wanted.struct:
+        return obj
+    found = obj.versions.get(wanted)
+    if found is not None:
+        return found
+    if wanted.webhook is not None:
+        raise LookupError(f"{obj!r} has not been converted to {wanted.api_version} yet")
     new = wanted.struct(metadata=obj.metadata, content=msgspec.json.decode(msgspec.json.encode(obj.content)))
     wanted.strategy.default(new)
     return new
 
 
 def reader(home: CustomResource) -> Callable[[bytes], bytes]:
-    """How stored bytes are read: in the storage version of now, pruned, with the defaults of now. The same bytes when
-    nothing changes; objects of a definition that converts by webhook stay in their version."""
+    """How stored bytes of a version are read: pruned, and with the defaults of now."""
 
     def read(stored: bytes) -> bytes:
         obj = codec.decode(stored, home.struct)
-        obj.apiVersion, obj.kind = home.api_version, home.kind
         home.strategy.default(obj)
         return codec.encode(obj)
 

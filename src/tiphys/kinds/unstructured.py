@@ -18,7 +18,7 @@ HEAD = ("apiVersion", "kind", "metadata")
 class Unstructured:
     """`content` is everything but apiVersion, kind and metadata, by name; read-only once the object is shared."""
 
-    __slots__ = ("apiVersion", "content", "kind", "metadata")
+    __slots__ = ("_versions", "apiVersion", "content", "kind", "metadata")
     # As Structs name their fields: what is fixed for every object of this class.
     __struct_fields__: ClassVar[tuple[str, ...]] = HEAD
     api_version_of_type: ClassVar[str] = ""
@@ -35,6 +35,14 @@ class Unstructured:
         self.kind = kind or self.kind_of_type
         self.metadata = metadata if metadata is not None else ObjectMeta()
         self.content = content if content is not None else {}
+        self._versions: dict[Any, Unstructured] | None = None
+
+    @property
+    def versions(self) -> dict[Any, Unstructured]:
+        """The same object in other versions, by resource, as far as somebody has converted it."""
+        if self._versions is None:
+            self._versions = {}
+        return self._versions
 
     def __replace__(self, **changes: Any) -> Unstructured:
         """A shallow copy with some of the four attributes changed."""

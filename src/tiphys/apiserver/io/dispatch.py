@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.verbs import Verbs
 from tiphys.apiserver.request import RequestInfo
@@ -26,6 +27,7 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict
 # (object, user, namespace, now) -> the answered object
 VirtualCreate = Callable[[Any, UserInfo, str, float], Any]
 ATTEMPTS = 5
+CREATE_WHILE_TERMINATING = "create not allowed while custom resource definition is terminating"
 
 
 class TokenIssuer(Protocol):
@@ -86,16 +88,17 @@ class Dispatch:
 
     # -- reading
 
-    def get(self, call: Call) -> Outcome:
+    async def get(self, call: Call) -> Outcome:
         """One object, or what a subresource shows of it. ApiError 404."""
         entry = self._reads.collection(call.resource).get(call.namespace, call.name) if call.resource.storage else None
         if entry is None:
             raise errors.not_found(call.resource.plural, call.resource.group, call.name)
         if call.subresource == "scale":
-            return Outcome(obj=scale.of(self._shown(call, entry), scale.scaling_of(call.resource)))
+            return Outcome(obj=scale.of(await self._shown(call, entry), scale.scaling_of(call.resource)))
         return Outcome(entry=entry)
 
-    def _shown(self, call: Call, entry: Entry) -> Any:
+    async def _shown(self, call: Call, entry: Entry) -> Any:
+        await self._verbs.conversions.ready(call.resource, (entry,))
         resource = entry.layout.resource
         return entry.object if resource == call.resource else converted(entry.object, call.resource)
 
@@ -125,6 +128,8 @@ class Dispatch:
             found: Outcome = await handler(call, context)
             return found
         if resource.storage:
+            if is_terminating(resource, self._verbs.caches):
+                raise errors.ApiError(405, "MethodNotAllowed", CREATE_WHILE_TERMINATING)
             return await self._verbs.create(call)
         if (resource.group, resource.plural) == ("", "bindings"):
             return await self._bind_by_body(call)
@@ -163,7 +168,7 @@ class Dispatch:
         change = scale.change(patched if call.verb == "patch" else replaced)
         outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
         assert outcome.entry is not None
-        shown = self._shown(call, outcome.entry)
+        shown = await self._shown(call, outcome.entry)
         return Outcome(obj=scale.of(shown, scale.scaling_of(call.resource)), warnings=outcome.warnings)
 
     # -- creates below an object

@@ -144,7 +144,9 @@ class Module:
 
     def default(self, name: str, schema: dict[str, Any], text: str, required: bool) -> str | None:
         """The default_factory of a field that is never None; None for an optional one."""
-        if self.is_struct(schema) and (required or (name in ("metadata", "spec", "status") and (name != "status" or self.has_fields(schema)))):
+        if self.is_struct(schema) and (
+            required or (name in ("metadata", "spec", "status") and (name != "status" or self.has_fields(schema)))
+        ):
             return text
         if not required:
             return None

@@ -45,8 +45,8 @@ from tiphys.apiserver.io.server import HttpServer
 from tiphys.apiserver.io.tls import server_context
 from tiphys.apiserver.io.tunnel import Proxies, kubelet_tls
 from tiphys.apiserver.io.verbs import Verbs
-from tiphys.apiserver.io.webhooks import Webhooks
 from tiphys.apiserver.io.watching import BOOKMARK_SECONDS, WatchHub
+from tiphys.apiserver.io.webhooks import Webhooks
 from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.openapi.documents import CustomResource as PublishedResource
@@ -252,7 +252,14 @@ class ApiServer:
                 standard.escalation.check(request.user, obj, old)
 
         return Verbs(
-            self.caches, self._feed, self._writer, self._clock, admit, self._hooks(standard), self._uid, self._suffix,
+            self.caches,
+            self._feed,
+            self._writer,
+            self._clock,
+            admit,
+            self._hooks(standard),
+            self._uid,
+            self._suffix,
             self._conversions,
         )
 

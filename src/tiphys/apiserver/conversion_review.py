@@ -39,7 +39,9 @@ def request(version: str, uid: str, wanted: str, objects: Sequence[Unstructured]
     )
 
 
-def answer(data: bytes, version: str, uid: str, wanted: CustomResource, objects: Sequence[Unstructured]) -> list[Unstructured]:
+def answer(
+    data: bytes, version: str, uid: str, wanted: CustomResource, objects: Sequence[Unstructured]
+) -> list[Unstructured]:
     """The converted objects, pruned and with the defaults of their new version. Unusable."""
     try:
         review = msgspec.json.decode(data)

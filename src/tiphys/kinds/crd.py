@@ -60,11 +60,11 @@ class CustomResource(Resource):
         return conversion.webhook if conversion is not None and conversion.strategy == "Webhook" else None
 
     @property
-    def type(self) -> type[Any]:  # type: ignore[override]
+    def type(self) -> type[Any]:
         return self.struct
 
     @property
-    def strategy(self) -> Strategy[Any]:  # type: ignore[override]
+    def strategy(self) -> Strategy[Any]:
         return self.hooks
 
     @property
@@ -106,7 +106,9 @@ def compile_schema(schema: Schema) -> CompiledSchema:
     required = [name for name in schema.get("required") or () if name not in HEAD]
     content = {**schema, "properties": properties, "required": required}
     metadata = (schema.get("properties") or {}).get("metadata") or {}
-    limits = {name: part for name, part in (metadata.get("properties") or {}).items() if name in ("name", "generateName")}
+    limits = {
+        name: part for name, part in (metadata.get("properties") or {}).items() if name in ("name", "generateName")
+    }
     check_metadata = compile_check({"type": "object", "properties": limits}) if limits else None
     return CompiledSchema(
         compile_prune(schema, is_object=True), compile_default(content), compile_check(content), check_metadata
@@ -167,7 +169,10 @@ def deprecation(definition: CustomResourceDefinition, version: CustomResourceDef
     """What clients of a deprecated version are warned of; "" when it is not."""
     if not version.deprecated:
         return ""
-    return version.deprecationWarning or f"{definition.spec.group}/{version.name} {definition.spec.names.kind} is deprecated"
+    return (
+        version.deprecationWarning
+        or f"{definition.spec.group}/{version.name} {definition.spec.names.kind} is deprecated"
+    )
 
 
 def _subresources(

@@ -70,7 +70,8 @@ class Strategy(Generic[T]):
     but status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
     grace period of a delete (0: remove at once). `scaling`: where /scale finds its numbers (None: spec.replicas and the
     like). `deletion_finalizers` are added when a deletion begins. `validate_changed(new, old)` takes the place of
-    `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`: messages on a bad metadata.name.
+    `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`: messages on a
+    bad metadata.name.
     """
 
     default: Callable[[T], None] = nothing

@@ -41,9 +41,10 @@ class Conversions:
 
     async def ready_object(self, resource: Resource, obj: object) -> None:
         """The same for one object that is not stored."""
-        if isinstance(resource, CustomResource) and resource.webhook is not None and isinstance(obj, Unstructured):
-            if obj.apiVersion != resource.api_version and resource not in obj.versions:
-                await self.convert([obj], resource)
+        if not isinstance(resource, CustomResource) or resource.webhook is None or not isinstance(obj, Unstructured):
+            return
+        if obj.apiVersion != resource.api_version and resource not in obj.versions:
+            await self.convert([obj], resource)
 
     async def convert(self, objects: list[Unstructured], wanted: CustomResource) -> None:
         await in_task()

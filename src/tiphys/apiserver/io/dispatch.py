@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.custom import is_terminating
+from tiphys.apiserver.forms import converted
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.verbs import Verbs
 from tiphys.apiserver.request import RequestInfo
-from tiphys.apiserver.forms import converted
 from tiphys.apiserver.rest import binding, eviction, patch, scale, subresources, update
 from tiphys.apiserver.rest.call import Call, ObjectBody, Outcome
 from tiphys.apiserver.rest.context import WriteContext

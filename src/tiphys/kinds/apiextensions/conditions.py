@@ -122,9 +122,7 @@ def established_status(
     if reason:
         found = with_condition(found, NAMES_ACCEPTED, "False", reason, message, at)
         if not is_true(definition, ESTABLISHED):
-            found = with_condition(
-                found, ESTABLISHED, "False", "NotAccepted", "not all names are accepted", at
-            )
+            found = with_condition(found, ESTABLISHED, "False", "NotAccepted", "not all names are accepted", at)
     else:
         found = with_condition(found, NAMES_ACCEPTED, "True", "NoConflicts", "no conflicts found", at)
         if not is_true(definition, ESTABLISHED):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from tiphys.kinds import cells, codec
-from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
+from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.object_meta import immutable, label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
@@ -134,7 +134,9 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
     if version.schema is None or version.schema.openAPIV3Schema is None:
         found.append(required(path.child("schema", "openAPIV3Schema"), "schemas are required"))
     else:
-        found += structural.findings(codec.plain(version.schema.openAPIV3Schema), path.child("schema", "openAPIV3Schema"))
+        found += structural.findings(
+            codec.plain(version.schema.openAPIV3Schema), path.child("schema", "openAPIV3Schema")
+        )
     if version.deprecationWarning is not None and not version.deprecated:
         detail = "can only be set for deprecated versions"
         found.append(invalid(path.child("deprecationWarning"), version.deprecationWarning, detail))
@@ -210,7 +212,10 @@ def _selectable_kind(schema: JSONSchemaProps, text: str, at: Path) -> list[Field
             return [invalid(at, text, "is an invalid path: does not refer to a valid field")]
         schema = below
     if schema.type not in ("boolean", "integer", "string"):
-        detail = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+        detail = (
+            "must point to a field of type string, boolean or integer. "
+            "Enum string fields and strings with formats are allowed."
+        )
         return [invalid(at, text, detail)]
     return []
 

@@ -32,11 +32,11 @@ def _accepts(read: Callable[[str], object]) -> Callable[[str], bool]:
     return check
 
 
-_DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DURATION = re.compile(
+    r"-?(?:\d+(?:\.\d*)?(?:ns|us|µs|μs|ms|s|m|h|d|w))+|0"
+    r"|\d+ *(?:nanos?|micros?|millis?|seconds?|minutes?|hours?|days?|weeks?)"
 )
-_DURATION = re.compile(r"-?(?:\d+(?:\.\d*)?(?:ns|us|µs|μs|ms|s|m|h|d|w))+|0|\d+ *(?:nanos?|micros?|millis?|seconds?|minutes?|hours?|days?|weeks?)")
-_CARD = re.compile(r"(?:\d[ -]*?){13,16}")
 
 
 def _date_time(text: str) -> bool:
@@ -100,7 +100,9 @@ def _base64(text: str) -> bool:
 
 def _uuid(version: str) -> Callable[[str], bool]:
     variant = "[89abAB]" if version in "45" else "[0-9a-fA-F]"
-    return _matches(rf"[0-9a-fA-F]{{8}}-?[0-9a-fA-F]{{4}}-?{version}[0-9a-fA-F]{{3}}-?{variant}[0-9a-fA-F]{{3}}-?[0-9a-fA-F]{{12}}")
+    return _matches(
+        rf"[0-9a-fA-F]{{8}}-?[0-9a-fA-F]{{4}}-?{version}[0-9a-fA-F]{{3}}-?{variant}[0-9a-fA-F]{{3}}-?[0-9a-fA-F]{{12}}"
+    )
 
 
 FORMATS: Mapping[str, Callable[[str], bool]] = {
@@ -122,7 +124,9 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "isbn13": _isbn13,
     "k8s-long-name": lambda text: not names.dns1123_subdomain(text),
     "k8s-short-name": lambda text: not names.dns1123_label(text),
-    "mac": _matches(r"[0-9a-fA-F]{2}(?:([:-])[0-9a-fA-F]{2})(?:\1[0-9a-fA-F]{2}){4}|(?:[0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"),
+    "mac": _matches(
+        r"[0-9a-fA-F]{2}(?:([:-])[0-9a-fA-F]{2})(?:\1[0-9a-fA-F]{2}){4}|(?:[0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"
+    ),
     "password": lambda text: True,
     "rgbcolor": _matches(r"rgb\((?:\s*(?:[01]?\d?\d|2[0-4]\d|25[0-5])\s*,){2}\s*(?:[01]?\d?\d|2[0-4]\d|25[0-5])\s*\)"),
     "ssn": _matches(r"\d{3}[- ]?\d{2}[- ]?\d{4}"),

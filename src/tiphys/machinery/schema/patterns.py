@@ -40,9 +40,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             first_in_class = inside and pieces and pieces[-1] in ("[", "[^")
             token = r"\]" if first_in_class else "]"
             inside = bool(first_in_class)
-        elif token == "$" and not inside and not multiline:
-            token = r"\Z"
-        elif token == r"\z":
+        elif (token == "$" and not inside and not multiline) or token == r"\z":
             token = r"\Z"
         elif token in (r"\p", r"\P", r"\C"):
             raise ValueError(f"error parsing regexp: {token} is not supported by this server")

@@ -86,13 +86,13 @@ def _default(schema: Schema) -> Default | None:
     parts = {name: _Part(part) for name, part in (schema.get("properties") or {}).items()}
     if in_items is None and in_rest is None and not parts:
         return None
-    given = [(name, part) for name, part in parts.items() if part.default is not None]
+    given = [(name, part, part.default) for name, part in parts.items() if part.default is not None]
 
     def default(value: Any) -> None:
         if type(value) is dict:
-            for name, part in given:
+            for name, part, text in given:
                 if name not in value or (value[name] is None and not part.nullable):
-                    value[name] = msgspec.json.decode(part.default)
+                    value[name] = msgspec.json.decode(text)
             nulls: list[str] = []
             for name, item in value.items():
                 found = parts.get(name, in_rest)

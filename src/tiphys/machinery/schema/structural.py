@@ -77,7 +77,9 @@ def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -
         if kind != "object":
             found.append(invalid(path.child("type"), kind or "", f"must be object if {EMBEDDED} is true"))
         if not schema.get(PRESERVE) and not schema.get("properties"):
-            found.append(required(path.child("properties"), f"must not be empty if {EMBEDDED} is true without {PRESERVE}"))
+            found.append(
+                required(path.child("properties"), f"must not be empty if {EMBEDDED} is true without {PRESERVE}")
+            )
     if schema.get(PRESERVE) is False:
         found.append(invalid(path.child(PRESERVE), False, "must be true or undefined"))
     if schema.get("properties") and schema.get("additionalProperties") is not None:
@@ -158,7 +160,11 @@ def _keywords(schema: Schema, path: Path, found: list[FieldError]) -> None:
         try:
             compile_pattern(schema["pattern"])
         except ValueError as error:
-            found.append(invalid(path.child("pattern"), schema["pattern"], f"must be a valid regular expression, but isn't: {error}"))
+            found.append(
+                invalid(
+                    path.child("pattern"), schema["pattern"], f"must be a valid regular expression, but isn't: {error}"
+                )
+            )
     for keyword in ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"):
         if (schema.get(keyword) or 0) < 0:
             found.append(invalid(path.child(keyword), schema[keyword], "must be greater than or equal to 0"))
@@ -176,11 +182,15 @@ def _list_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
         if map_type not in MAP_TYPES:
             found.append(not_supported(at, map_type, MAP_TYPES))
         if kind != "object":
-            found.append(invalid(path.child("type"), kind or "", "must be object if x-kubernetes-map-type is specified"))
+            found.append(
+                invalid(path.child("type"), kind or "", "must be object if x-kubernetes-map-type is specified")
+            )
     at_keys = path.child("x-kubernetes-list-map-keys")
     if list_type is None:
         if keys:
-            found.append(required(path.child("x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty"))
+            found.append(
+                required(path.child("x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty")
+            )
         return
     if list_type not in LIST_TYPES:
         found.append(not_supported(path.child("x-kubernetes-list-type"), list_type, LIST_TYPES))
@@ -196,21 +206,29 @@ def _list_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
         found.append(required(at_keys, "must not be empty if x-kubernetes-list-type is map"))
     items = schema.get("items") or {}
     if items.get("type") != "object":
-        found.append(invalid(path.child("items", "type"), items.get("type") or "", "must be object if parent array's x-kubernetes-list-type is map"))
+        found.append(
+            invalid(
+                path.child("items", "type"),
+                items.get("type") or "",
+                "must be object if parent array's x-kubernetes-list-type is map",
+            )
+        )
     _key_findings(keys, items, path, at_keys, found)
 
 
 def _set_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
     items = schema.get("items") or {}
     if items.get("nullable"):
-        found.append(forbidden(path.child("items", "nullable"), "cannot be nullable when x-kubernetes-list-type is set"))
+        found.append(
+            forbidden(path.child("items", "nullable"), "cannot be nullable when x-kubernetes-list-type is set")
+        )
     kind = items.get("type")
     atomic = (kind == "object" and items.get("x-kubernetes-map-type") == "atomic") or (
         kind == "array" and items.get("x-kubernetes-list-type") in (None, "atomic")
     )
     if kind in ("object", "array") and not atomic:
         field = "x-kubernetes-map-type" if kind == "object" else "x-kubernetes-list-type"
-        detail = f"must be atomic as item of a list with x-kubernetes-list-type=set"
+        detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
         found.append(invalid(path.child("items", field), items.get(field) or "", detail))
 
 
@@ -232,7 +250,9 @@ def _key_findings(keys: Any, items: Schema, path: Path, at_keys: Path, found: li
             detail = "cannot be nullable if parent array's x-kubernetes-list-type is map"
             found.append(forbidden(at.child("nullable"), detail))
         if key not in needed and part.get("default") is None:
-            detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            detail = (
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            )
             found.append(required(at.child("default"), detail))
 
 

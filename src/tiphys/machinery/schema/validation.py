@@ -218,10 +218,8 @@ def _array_checks(schema: Schema) -> list[Check]:
         one = compile_check(items)
 
         def check_items(value: Any, place: Place, found: list[FieldError]) -> None:
-            position = 0
-            for item in value:
+            for position, item in enumerate(value):
                 one(item, (place, position), found)
-                position += 1
 
         checks.append(check_items)
     if schema.get("x-kubernetes-list-type") in ("set", "map"):
@@ -354,6 +352,11 @@ def _results(parts: Sequence[Check], value: Any, place: Place) -> list[list[Fiel
     return results
 
 
+def _closest(results: list[list[FieldError]]) -> list[FieldError]:
+    """The findings of the choice that nearly fits."""
+    return min(results, key=lambda findings: len(findings))
+
+
 def _all_of(parts: Sequence[Check]) -> Check:
     def check(value: Any, place: Place, found: list[FieldError]) -> None:
         results = _results(parts, value, place)
@@ -372,7 +375,7 @@ def _any_of(parts: Sequence[Check]) -> Check:
         results = _results(parts, value, place)
         if all(results):
             found.append(_as_whole(place, "validate at least one schema (anyOf)"))
-            found += min(results, key=len)
+            found += _closest(results)
 
     return check
 
@@ -386,6 +389,6 @@ def _one_of(parts: Sequence[Check]) -> Check:
         words = "Found none valid" if not valid else f"Found {valid} valid alternatives"
         found.append(_as_whole(place, f"validate one and only one schema (oneOf). {words}"))
         if not valid:
-            found += min(results, key=len)
+            found += _closest(results)
 
     return check

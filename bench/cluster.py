@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from bench.figures import show
 from tiphys.launch.cluster import CONTROL_PLANE, Layout, agent_unit
-from tiphys.launch.io import processes
 from tiphys.launch.io.admin import AdminClient
+from tiphys.linux.io import processes
 from tiphys.runtime.images import SAMPLE_IMAGE
 
 RUNS = int(os.environ.get("RUNS", "3"))

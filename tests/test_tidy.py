@@ -151,7 +151,7 @@ def imported_names() -> set[str]:
 
 def test_no_module_is_an_orphan() -> None:
     used = imported_names()
-    shipped = {"tiphys.cli.main", "tiphys.testing"}
+    shipped = {"tiphys.cli.main", "tiphys.testing", "tiphys.store.drivers.memory"}  # entry points, and what tests use
     orphans = [
         name
         for name in map(module_name, modules())

@@ -33,7 +33,7 @@ SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": "Quantity",
     f"{META}.Time": "Time",
     f"{META}.MicroTime": "MicroTime",
-    f"{META}.FieldsV1": "dict[str, Any]",
+    f"{META}.FieldsV1": "Raw",
     f"{META}.Patch": "Any",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "Any",
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int | str",
@@ -97,6 +97,7 @@ class Module:
         self.imports: set[str] = set()
         self.scalars: set[str] = set()
         self.zeros: set[str] = set()
+        self.raw = False
         self.typing: set[str] = set()
         self.constants: dict[str, str] = {}
         self.classes: list[str] = []
@@ -110,6 +111,8 @@ class Module:
                     self.scalars.add(text)
                 if "Any" in text:
                     self.typing.add("Any")
+                if text == "Raw":
+                    self.raw = True
                 return text
             module = module_name(target)
             if module == self.name:
@@ -182,7 +185,9 @@ class Module:
             text = self.annotation(properties[name])
             factory = self.default(name, properties[name], text, name in required)
             attribute, renamed = self.attribute(name)
-            if factory is not None:
+            if text == "Raw":  # left unread until somebody asks; msgspec knows no optional one
+                lines.append(f"    {attribute}: Raw = NO_RAW")
+            elif factory is not None:
                 lines.append(f"    {attribute}: {text} = field(default_factory={self.late(factory)}{renamed})")
             else:
                 optional = text if text == "Any" else f"{text} | None"
@@ -212,10 +217,12 @@ class Module:
         head += ["from __future__ import annotations", ""]
         if self.typing:
             head += ["from typing import Any", ""]
-        head += ["from msgspec import Struct, field" if self.needs_field() else "from msgspec import Struct", ""]
+        names = ["Raw"] * self.raw + ["Struct"] + ["field"] * self.needs_field()
+        head += [f"from msgspec import {', '.join(names)}", ""]
         local = [f"from tiphys.kinds.types import {name}" for name in sorted(self.imports)]
-        if self.zeros:
-            local.append(f"from tiphys.kinds.types.zero import {', '.join(sorted(self.zeros))}")
+        zeros = ["NO_RAW"] * self.raw + sorted(self.zeros)
+        if zeros:
+            local.append(f"from tiphys.kinds.types.zero import {', '.join(zeros)}")
         if self.scalars & {"Quantity"}:
             local.append("from tiphys.machinery.quantity import Quantity")
         times = sorted(self.scalars & {"Time", "MicroTime"})

@@ -1,4 +1,4 @@
-"""Make `kinds/schema/protobuf.json`, the table by which protobuf request bodies are read. Run by hand for a new API
+"""Make `kinds/schema/protobuf.json`, the table by which protobuf bodies are read and written. Run by hand for a new API
 version:
 
     python tools/protobuf_table.py DESCRIPTORS FIELDS
@@ -24,6 +24,9 @@ from google.protobuf import descriptor_pb2
 Field = descriptor_pb2.FieldDescriptorProto
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "src" / "tiphys" / "kinds" / "schema" / "protobuf.json"
 SCHEMA = TARGET.with_name("api.json")
+METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"
+METADATA_ALONE = {METADATA, f"{METADATA}List"}  # served, and in no schema
+AGGREGATOR = ".kube-aggregator."  # its messages are in no set of descriptors: their rows are kept as they are
 SCALARS = {
     Field.TYPE_STRING: "string",
     Field.TYPE_BYTES: "bytes",
@@ -114,7 +117,8 @@ def main() -> None:
             properties = schema.get(name, {}).get("properties", {})
             for entry in table[name].values():
                 entry[0] = json_name(entry[0], properties)
-    table = reachable(table, set(schema))
+    aggregator = {name: rows for name, rows in json.loads(TARGET.read_text()).items() if AGGREGATOR in name}
+    table = reachable(aggregator | table, set(schema) | METADATA_ALONE)
     lines = (f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in sorted(table.items()))
     TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -12,8 +12,8 @@ import pytest
 from conftest import RunningCluster, pod_manifest, running_cluster
 
 from tiphys.launch.cluster import CONTROL_PLANE, Layout, agent_unit
-from tiphys.launch.io import processes
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable
+from tiphys.linux.io import processes
 
 pytestmark = pytest.mark.root
 

@@ -18,12 +18,12 @@ from pyroute2 import IPRoute
 from tiphys.aio.clock import SystemClock
 from tiphys.linux.io import namespace
 from tiphys.linux.io.nft import open_nft
+from tiphys.linux.io.processes import is_alive, kill_and_wait
 from tiphys.network.io.machine import MachineNetwork, MachineNetworkError
 from tiphys.runtime.images import PAUSE_IMAGE, pause_archive
 from tiphys.runtime.io.containerd import Containerd, ContainerdPaths, containerd_config, remove_containerd
 from tiphys.runtime.io.cri_probe import CriProbe
 from tiphys.runtime.io.images import ensure_pause_image, import_archive
-from tiphys.runtime.io.processes import is_alive, kill_and_wait
 
 pytestmark = [pytest.mark.root, needs_root]
 

@@ -21,20 +21,21 @@ def lines(*command: str) -> set[str]:
 
 
 def machine(state: pathlib.Path) -> dict[str, set[str]]:
-    """What a cluster could leave on the machine, as far as it can be told from others' business."""
+    """What this cluster could leave on the machine. Processes and mounts are told from another cluster's by the state
+    directory; the rest should be as it was."""
     processes = {
         line
-        for line in lines("ps", "-eo", "args")
+        for line in lines("ps", "-ww", "-eo", "args")
         if str(state) in line and not line.startswith(("ps ", "make ")) and "pytest" not in line
     }
+    mounts = {line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()}
     return {
         "processes": processes,
-        "namespaces": lines("ip", "netns", "list"),
+        "namespaces": {line.split()[0] for line in lines("ip", "netns", "list")},
         "links": {line.split(":")[1].split("@")[0].strip() for line in lines("ip", "-o", "link")},
         "routes": lines("ip", "route"),
-        "mounts": {line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()},
+        "mounts": {point for point in mounts if str(state) in point or point.startswith("/run/netns/")},
         "tables": lines("nft", "list", "tables"),
-        "shims": {line for line in lines("ps", "-eo", "args") if "containerd-shim" in line},
         "cgroups": {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("*/tiphys*")}
         | {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("tiphys*")},
     }

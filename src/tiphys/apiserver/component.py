@@ -24,6 +24,7 @@ from tiphys.apiserver.authn.interface import HttpRequestHead, PeerCertificate
 from tiphys.apiserver.authz import reviews as access_reviews
 from tiphys.apiserver.authz.chain import StandardAuthorizer
 from tiphys.apiserver.authz.interface import Attributes, Authorizer, Decision
+from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.bootstrap import io as bootstrap
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.caches import Caches
@@ -52,6 +53,8 @@ from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.openapi.documents import CustomResource as PublishedResource
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
+from tiphys.apiserver.permissions import creation_of
+from tiphys.apiserver.rest.call import Call
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
@@ -251,6 +254,12 @@ class ApiServer:
             if standard is not None:
                 standard.escalation.check(request.user, obj, old)
 
+        def check_create(call: Call) -> None:
+            question = creation_of(call)
+            decision = self._authorizer.authorize(question)
+            if not decision.allowed:
+                raise forbidden(question, decision.reason)
+
         return Verbs(
             self.caches,
             self._feed,
@@ -260,6 +269,7 @@ class ApiServer:
             self._hooks(standard),
             self._uid,
             self._suffix,
+            check_create,
             self._conversions,
         )
 

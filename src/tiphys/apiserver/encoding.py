@@ -81,6 +81,22 @@ def read_yaml(data: bytes) -> Any:
         raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
 
 
+def json_or_yaml(data: bytes) -> Any:
+    """The plain values of a configuration to apply. ApiError 400."""
+    try:
+        return _decode_plain(data)
+    except (msgspec.DecodeError, RecursionError):
+        return json_values(read_yaml(data))
+
+
+def json_values(value: Any) -> Any:
+    """What YAML says, as JSON can say it. ApiError 400."""
+    try:
+        return _decode_plain(_encode_plain(value))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise errors.bad_request(f"error decoding YAML: {error}") from error
+
+
 def plain_body(data: bytes, content_type: str, kind: str) -> Any:
     """The plain values of a body. ApiError 400 or 415."""
     found = media_type(content_type)

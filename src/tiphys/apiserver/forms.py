@@ -63,6 +63,26 @@ class Form(Protocol):
 
     def bookmark(self, revision: int, initial_events_end: bool) -> bytes: ...
 
+    def failure(self, status: Any) -> bytes:
+        """The event that ends a watch."""
+        ...
+
+    @property
+    def stream_type(self) -> str:
+        """The media type of a watch."""
+        ...
+
+
+class _Lines:
+    """Events as lines of JSON."""
+
+    __slots__ = ()
+
+    stream_type = "application/json"
+
+    def failure(self, status: Any) -> bytes:
+        return _line("ERROR", encode_other(status))
+
 
 def _line(event_type: str, obj: bytes) -> bytes:
     return b'{"type":"%s","object":%s}\n' % (event_type.encode(), obj)
@@ -86,7 +106,7 @@ def metadata_bytes(data: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectForm:
+class ObjectForm(_Lines):
     """The objects themselves, in the version of `resource` (which may not be the one they are stored in)."""
 
     resource: Resource
@@ -121,7 +141,7 @@ class ObjectForm:
 
 
 @dataclass(frozen=True, slots=True)
-class MetadataForm:
+class MetadataForm(_Lines):
     """PartialObjectMetadata (and lists of it)."""
 
     resource: Resource
@@ -155,7 +175,7 @@ class MetadataForm:
 
 
 @dataclass(frozen=True, slots=True)
-class TableForm:
+class TableForm(_Lines):
     """A Table with the kind's columns; `include` says what each row carries besides: Metadata, Object or None."""
 
     resource: Resource

@@ -1,20 +1,25 @@
-"""What form an answer takes, from the Accept header: the objects, a Table of them, or their metadata alone; JSON or
-YAML.
+"""What form an answer takes, from the Accept header: the objects, a Table of them, or their metadata alone; JSON,
+YAML or protobuf.
 
-Specified in "API concepts", "Alternate representations of resources" and "Receiving resources as Tables". Protobuf is
-never answered: clients that prefer it take JSON as well, and one that takes nothing else gets 406.
+Specified in "API concepts", "Alternate representations of resources" and "Receiving resources as Tables". JSON is what
+the server has at hand: whoever takes it gets it, also where protobuf stands before it.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiphys.machinery import errors
 
 _META_VERSIONS = ("v1", "v1beta1")
+_SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _JSON_RANGES = ("application/json", "application/*", "*/*")
-OFFERED = "application/json, application/yaml"
+_YAML_NAMES = ("application/yaml", "text/yaml")
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+OFFERED = f"application/json, application/yaml, {PROTOBUF}"
+OFFERED_STREAMS = f"application/json;stream=watch, {PROTOBUF};stream=watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,11 @@ class Accepted:
     shape: str = ""
     meta_version: str = "v1"
     yaml: bool = False
+    protobuf: bool = False
 
     @property
     def content_type(self) -> str:
-        return "application/yaml" if self.yaml else "application/json"
+        return PROTOBUF if self.protobuf else "application/yaml" if self.yaml else "application/json"
 
 
 PLAIN = Accepted()
@@ -50,20 +56,41 @@ def _clauses(header: str) -> list[tuple[str, dict[str, str]]]:
 
 
 @functools.lru_cache(maxsize=512)
-def negotiate(header: str) -> Accepted:
-    """The first clause of an Accept header that can be served; nothing asked for means JSON. ApiError 406."""
+def negotiate(header: str, stream: bool = False) -> Accepted:
+    """The first clause of an Accept header that can be served, JSON before protobuf; nothing asked for means JSON.
+    YAML has no stream of events. ApiError 406."""
     if not header:
         return PLAIN
-    for media, values in _clauses(header):
-        is_yaml = media in ("application/yaml", "text/yaml")
-        if not is_yaml and media not in _JSON_RANGES:
-            continue
-        shape = values.get("as", "")
-        if not shape:
-            return Accepted(yaml=is_yaml) if is_yaml else PLAIN
-        version = values.get("v", "")
-        if values.get("g") == "meta.k8s.io" and version in _META_VERSIONS and shape in (
-            "Table", "PartialObjectMetadata", "PartialObjectMetadataList",
-        ):  # fmt: skip
-            return Accepted(shape, version, is_yaml)
-    raise errors.not_acceptable(f"only the following media types are accepted: {OFFERED}")
+    found = [accepted for media, values in _clauses(header) if (accepted := _served(media, values)) is not None]
+    if stream:
+        found = [accepted for accepted in found if not accepted.yaml]
+    if not found:
+        offered = OFFERED_STREAMS if stream else OFFERED
+        raise errors.not_acceptable(f"only the following media types are accepted: {offered}")
+    if found[0].protobuf:
+        return next((accepted for accepted in found if not accepted.protobuf and not accepted.yaml), found[0])
+    return found[0]
+
+
+def _served(media: str, values: Mapping[str, str]) -> Accepted | None:
+    """What one clause asks for, if it can be had."""
+    is_yaml, is_protobuf = media in _YAML_NAMES, media == PROTOBUF
+    if not is_yaml and not is_protobuf and media not in _JSON_RANGES:
+        return None
+    shape = values.get("as", "")
+    if not shape:
+        return Accepted(yaml=is_yaml, protobuf=is_protobuf)
+    version = values.get("v", "")
+    if values.get("g") == "meta.k8s.io" and version in _META_VERSIONS and shape in _SHAPES:
+        return Accepted(shape, version, is_yaml, is_protobuf)
+    return None
+
+
+@functools.lru_cache(maxsize=512)
+def negotiate_error(header: str) -> Accepted:
+    """How a refusal is sent: as the client wants it, or as JSON when there is nothing that it takes."""
+    try:
+        accepted = negotiate(header)
+    except errors.ApiError:
+        return PLAIN
+    return Accepted(yaml=accepted.yaml, protobuf=accepted.protobuf)

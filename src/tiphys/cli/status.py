@@ -7,9 +7,9 @@ import pathlib
 import click
 
 from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout, agent_unit
-from tiphys.launch.io import processes
 from tiphys.launch.io import state as cluster_state
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
+from tiphys.linux.io import processes
 
 
 @click.command()

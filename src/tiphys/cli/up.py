@@ -10,10 +10,10 @@ import click
 
 from tiphys.cli.doctor import lacking
 from tiphys.launch.cluster import Layout
-from tiphys.launch.io import processes
 from tiphys.launch.io import state as cluster_state
 from tiphys.launch.io.state import BadState
 from tiphys.launch.io.up import LaunchError, bring_up, stop_processes
+from tiphys.linux.io import processes
 
 
 @click.command()
@@ -53,5 +53,5 @@ def wait_in_foreground(layout: Layout) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: interrupted.append(got))
     pid = processes.running_pid(layout.supervisor_pid)
-    while pid is not None and not interrupted and processes.start_time(pid) is not None:
+    while pid is not None and not interrupted and processes.identity_of(pid) is not None:
         time.sleep(0.5)

@@ -110,6 +110,8 @@ def decode_answer(request: ApiRequest, data: bytes) -> Any:
         wanted: Any = served_type(request)
         if request.verb == "list":
             found = _list_decoder(wanted or dict[str, Any]).decode(data)
+            for item in found.items or ():
+                _let_go_of(item)
             meta = found.metadata
             version, token = meta.resourceVersion or "", meta.continue_ or ""
             return ListResult(items=found.items or [], resource_version=version, continue_token=token)
@@ -117,6 +119,13 @@ def decode_answer(request: ApiRequest, data: bytes) -> Any:
         return codec.decode(data, struct_of(head.apiVersion, head.kind) or dict[str, Any])
     except msgspec.MsgspecError as error:
         raise errors.internal(f"the server's answer cannot be read: {error}") from error
+
+
+def _let_go_of(thing: Any) -> None:
+    """Copy what an object has not read of the bytes it came in, which it would keep alive as long as itself."""
+    metadata = getattr(thing, "metadata", None)
+    for entry in getattr(metadata, "managedFields", None) or ():
+        entry.fieldsV1 = entry.fieldsV1.copy()
 
 
 def decode_failure(code: int, data: bytes) -> errors.ApiError:
@@ -135,6 +144,8 @@ def decode_events(wanted: type[Any] | None, lines: bytes) -> Sequence[WatchEvent
     try:
         found = _event_decoder(kind).decode_lines(lines)
         if not any(event.type == "ERROR" for event in found):
+            for event in found:
+                _let_go_of(event.object)
             return [WatchEvent(type=event.type, object=event.object) for event in found]
     except msgspec.ValidationError:
         pass

@@ -23,6 +23,7 @@ METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
+DEFAULT_CPU_PERCENT = 80
 _KEPT = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 
 
@@ -126,6 +127,8 @@ def autoscaler_from_v1(autoscaler: autoscaling_v1.HorizontalPodAutoscaler) -> au
     kept = {key: annotations.pop(key) for key in _KEPT if key in annotations}
     metrics = _read(kept.get(METRICS), list[autoscaling_v2.MetricSpec]) or []
     percent = spec.targetCPUUtilizationPercentage
+    if percent is None and METRICS not in kept:
+        percent = DEFAULT_CPU_PERCENT  # the old form cannot say that nothing is measured
     if percent is not None:
         target = autoscaling_v2.MetricTarget(type="Utilization", averageUtilization=percent)
         source = autoscaling_v2.ResourceMetricSource(name="cpu", target=target)

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.kinds import cells, codec
+from tiphys.kinds import cells, codec, custom_apply_schema
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.kinds.strategy import Column, Scaling, Strategy
 from tiphys.kinds.types.apiextensions_v1 import (
@@ -51,7 +51,12 @@ class CustomResource(Resource):
     list_name: str
     warning: str = ""
     definition: CustomResourceDefinition
-    alone: bool = True
+    # Every version of the resource, by its name.
+    versions: Mapping[str, CustomResource]
+
+    @property
+    def alone(self) -> bool:
+        return len(self.definition.spec.versions) == 1
 
     @property
     def webhook(self) -> WebhookConversion | None:
@@ -128,15 +133,18 @@ def resources(definition: CustomResourceDefinition) -> tuple[CustomResource, ...
     """One resource a version, in the definition's order; those that are not served have no verbs."""
     spec = definition.spec
     stored = next((version for version in spec.versions if version.storage), spec.versions[0])
-    home = _resource(definition, stored, None)
-    found = []
+    versions: dict[str, CustomResource] = {}
+    home = _resource(definition, stored, None, versions)
     for version in spec.versions:
-        found.append(home if version is stored else _resource(definition, version, home))
-    return tuple(found)
+        versions[version.name] = home if version is stored else _resource(definition, version, home, versions)
+    return tuple(versions.values())
 
 
 def _resource(
-    definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion, home: Resource | None
+    definition: CustomResourceDefinition,
+    version: CustomResourceDefinitionVersion,
+    home: Resource | None,
+    versions: Mapping[str, CustomResource],
 ) -> CustomResource:
     spec = definition.spec
     names = definition.status.acceptedNames or spec.names
@@ -156,12 +164,12 @@ def _resource(
         subresources=_subresources(definition, version),
         storage=f"{spec.group}/{spec.names.plural}",
         home=home,
-        struct=_struct(spec.names.kind, api_version, compiled),
+        struct=_struct(spec.names.kind, api_version, schema, compiled),
         hooks=strategy_of(version, compiled),
         schema=schema,
         warning=deprecation(definition, version),
         definition=definition,
-        alone=len(spec.versions) == 1,
+        versions=versions,
     )
 
 
@@ -192,8 +200,8 @@ def _subresources(
     return found
 
 
-def _struct(kind: str, api_version: str, compiled: CompiledSchema) -> type[Unstructured]:
-    prune = compiled.prune
+def _struct(kind: str, api_version: str, schema: Schema, compiled: CompiledSchema) -> type[Unstructured]:
+    prune, value_schema = compiled.prune, custom_apply_schema.of_schema(schema, is_object=True)
 
     def unknown_fields(cls: Any, plain: Mapping[str, Any]) -> list[str]:
         found: list[str] = []
@@ -205,6 +213,7 @@ def _struct(kind: str, api_version: str, compiled: CompiledSchema) -> type[Unstr
         "api_version_of_type": api_version,
         "kind_of_type": kind,
         "unknown_fields": classmethod(unknown_fields),
+        "value_schema": classmethod(lambda cls: value_schema),
     }
     return type(kind, (Unstructured,), members)
 

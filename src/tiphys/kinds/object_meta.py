@@ -115,7 +115,7 @@ def _validate_maps(meta: ObjectMeta, path: Path, found: list[FieldError]) -> Non
         found += validate_annotations(meta.annotations, path.child("annotations"))
     if meta.managedFields:
         for position, entry in enumerate(meta.managedFields):
-            found += _managed_fields_findings(entry, path.child("managedFields").index(position))
+            _add_managed_fields_findings(entry, path, position, found)
 
 
 def _validate_owners_and_finalizers(meta: ObjectMeta, path: Path, found: list[FieldError], qualified: bool) -> None:
@@ -185,15 +185,16 @@ def unqualified_finalizer_findings(finalizer: str, path: Path) -> list[FieldErro
     return [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")]
 
 
-def _managed_fields_findings(entry: ManagedFieldsEntry, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
+def _add_managed_fields_findings(entry: ManagedFieldsEntry, path: Path, position: int, found: list[FieldError]) -> None:
     if entry.operation not in ("Apply", "Update"):
-        found.append(invalid(path.child("operation"), entry.operation or "", "must be `Apply` or `Update`"))
+        where = path.child("managedFields").index(position).child("operation")
+        found.append(invalid(where, entry.operation or "", "must be `Apply` or `Update`"))
     if entry.fieldsType and entry.fieldsType != "FieldsV1":
-        found.append(invalid(path.child("fieldsType"), entry.fieldsType, "must be `FieldsV1`"))
+        where = path.child("managedFields").index(position).child("fieldsType")
+        found.append(invalid(where, entry.fieldsType, "must be `FieldsV1`"))
     if entry.manager and len(entry.manager) > FIELD_MANAGER_LIMIT_CHARACTERS:
-        found.append(too_long(path.child("manager"), FIELD_MANAGER_LIMIT_CHARACTERS))
-    return found
+        where = path.child("managedFields").index(position).child("manager")
+        found.append(too_long(where, FIELD_MANAGER_LIMIT_CHARACTERS))
 
 
 def validate_object_meta_update(new: ObjectMeta, old: ObjectMeta, path: Path = METADATA) -> list[FieldError]:

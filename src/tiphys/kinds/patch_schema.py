@@ -99,7 +99,6 @@ def of_definition(name: str) -> PatchSchema:
     return NO_SCHEMA if definition is None else _Fields(definition.properties)
 
 
-@functools.cache
 def of_type(struct: type[Any]) -> PatchSchema:
     """The schema of a Struct of `kinds/types`. KeyError when it was not made from a definition."""
     return of_definition(_names_by_type()[struct.__module__.rpartition(".")[2], struct.__name__])

@@ -1,8 +1,8 @@
-"""Protobuf request bodies: the four bytes `k8s\\0`, then a runtime.Unknown that wraps the object.
+"""Protobuf bodies: the four bytes `k8s\\0`, then a runtime.Unknown that wraps the object.
 
 `decode` gives the plain JSON values that the same request would have had as JSON, so that everything after it is the
 same. It reads wire bytes by a table (`schema/protobuf.json`, made by tools/protobuf_table.py). Fields that are not in
-the table are left out, as protobuf has it. Answers are JSON; Tiphys encodes no protobuf. Specified in "API concepts",
+the table are left out, as protobuf has it. Answers are `protobuf_encoding.py`'s. Specified in "API concepts",
 "Protobuf encoding idempotency" and "Resource encodings".
 """
 
@@ -17,6 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from tiphys.machinery import timestamps
 
 MAGIC = b"k8s\x00"
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
@@ -34,7 +36,8 @@ class ProtobufError(ValueError):
 
 
 @functools.cache
-def _table() -> dict[str, dict[int, tuple[str, str, str]]]:
+def table() -> dict[str, dict[int, tuple[str, str, str]]]:
+    """Message -> field number -> (JSON name, type, flags); tools/protobuf_table.py says what those are."""
     data = importlib.resources.files("tiphys.kinds.schema").joinpath("protobuf.json").read_bytes()
     rows = msgspec.json.decode(data, type=dict[str, dict[int, list[str]]])
     return {
@@ -132,7 +135,7 @@ def _message(name: str, data: memoryview, depth: int) -> dict[str, Any]:
     """The plain object of a message's bytes."""
     if depth > MAXIMUM_DEPTH:
         raise ProtobufError("messages are nested too deeply")
-    rows = _table()[name]
+    rows = table()[name]
     found: dict[str, Any] = {}
     for number, wire, value in _fields(data):
         row = rows.get(number)
@@ -174,14 +177,14 @@ def _moment(data: memoryview) -> tuple[datetime.datetime, int]:
 def _time(data: memoryview, depth: int) -> str | None:
     if not data:
         return None
-    return _moment(data)[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamps.shown(_moment(data)[0], "seconds")
 
 
 def _micro_time(data: memoryview, depth: int) -> str | None:
     if not data:
         return None
     moment, nanos = _moment(data)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{nanos // 1000:06}Z"
+    return timestamps.shown(moment.replace(microsecond=nanos // 1000), "microseconds")
 
 
 def _duration(data: memoryview, depth: int) -> str:
@@ -259,7 +262,7 @@ _SPECIAL: dict[str, Callable[[memoryview, int], Any]] = {
 
 
 @functools.lru_cache(maxsize=1024)
-def _definition_of(api_version: str, kind: str) -> str:
+def definition_of(api_version: str, kind: str) -> str:
     """The message of an apiVersion and kind. ProtobufError for one that is not known."""
     group, _, version = api_version.rpartition("/")
     package = {"": "core", "apiextensions.k8s.io": "", "apiregistration.k8s.io": ""}.get(group, group.split(".")[0])
@@ -269,7 +272,7 @@ def _definition_of(api_version: str, kind: str) -> str:
     if group == "apiregistration.k8s.io":
         candidates = [f"io.k8s.kube-aggregator.pkg.apis.apiregistration.{version}.{kind}", candidates[1]]
     for candidate in candidates:
-        if candidate in _table():
+        if candidate in table():
             return candidate
     raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
 
@@ -288,4 +291,4 @@ def decode(body: bytes, depth: int = 0) -> dict[str, Any]:
             raw = value
         elif number == _UNKNOWN_ENCODING and len(value):
             raise ProtobufError(f"content encoding {_text(value)!r} is not supported")
-    return {"apiVersion": api_version, "kind": kind, **_message(_definition_of(api_version, kind), raw, depth)}
+    return {"apiVersion": api_version, "kind": kind, **_message(definition_of(api_version, kind), raw, depth)}

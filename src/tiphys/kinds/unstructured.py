@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.machinery.patch.apply.schema import DEDUCED
 
 HEAD = ("apiVersion", "kind", "metadata")
 
@@ -67,6 +68,11 @@ class Unstructured:
     @property
     def status(self) -> Any:
         return self.content.get("status")
+
+    @classmethod
+    def value_schema(cls) -> Any:
+        """How the fields of this class are owned (`machinery/patch/apply/schema.py`); nothing is known of most."""
+        return DEDUCED
 
     @classmethod
     def unknown_fields(cls, plain: Mapping[str, Any]) -> list[str]:

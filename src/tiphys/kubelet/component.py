@@ -21,13 +21,15 @@ from tiphys.kinds.types import core_v1, node_v1
 from tiphys.kubelet.container_config import NodeFacts
 from tiphys.kubelet.dns_config import parse_resolv_conf
 from tiphys.kubelet.environment import ConfigError
+from tiphys.kubelet.eviction import MachineUsage, Thresholds
 from tiphys.kubelet.interface import ContainerRuntime
 from tiphys.kubelet.io.backend import ApiAccess, WorkersBackend
 from tiphys.kubelet.io.cgroups import Cgroups
 from tiphys.kubelet.io.cri import CriRuntime
+from tiphys.kubelet.io.evictor import Evictor
 from tiphys.kubelet.io.housekeeping import Housekeeping, Limits
 from tiphys.kubelet.io.image_puller import ImagePuller
-from tiphys.kubelet.io.machine import machine_info
+from tiphys.kubelet.io.machine import machine_info, machine_usage
 from tiphys.kubelet.io.mounts import VolumeHost
 from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.node_writer import NodeIdentity, NodeWriter
@@ -36,7 +38,7 @@ from tiphys.kubelet.io.pod_workers import PodWorkers
 from tiphys.kubelet.io.prober import Prober
 from tiphys.kubelet.io.server import KubeletServer, server_tls
 from tiphys.kubelet.io.status_writer import StatusWriter
-from tiphys.kubelet.node_status import MachineInfo
+from tiphys.kubelet.node_status import MachineInfo, Pressure
 from tiphys.kubelet.paths import PodPaths
 from tiphys.kubelet.resources import LEAST_SHARES, CgroupLimits, kubepods, qos_cgroup, shares
 from tiphys.machinery.errors import ApiError
@@ -76,6 +78,7 @@ class KubeletConfig:
     reserved: Mapping[str, Quantity] = field(default_factory=dict)
     allowed_sysctls: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 def _text(path: str) -> str:
@@ -98,7 +101,11 @@ class Kubelet:
         on_failure: Callable[[str, BaseException], None],
         runtime: ContainerRuntime | None = None,
         machine: MachineInfo | None = None,
+        usage: Callable[[], MachineUsage] | None = None,
+        volumes: VolumeHost | None = None,
     ) -> None:
+        """The last four are for hollow nodes and tests: another runtime (then no control groups are made), what the
+        machine is, what is left of it, and where volumes are."""
         self.config = config
         self._clock = clock
         self._owner = TaskOwner(self.name, on_failure)
@@ -111,6 +118,10 @@ class Kubelet:
         self._runtime = runtime or CriRuntime(config.runtime_endpoint)
         self._real = runtime is None
         self._machine = machine
+        self._usage = usage or (lambda: machine_usage(config.root_dir, self._image_directory))
+        self._image_directory = ""
+        self._volumes = volumes or VolumeHost(config.root_dir)
+        self._evictor: Evictor | None = None
         self._paths = PodPaths(root=config.root_dir, logs=config.log_dir)
         self._prober = Prober()
         self._server: KubeletServer | None = None
@@ -138,11 +149,29 @@ class Kubelet:
         if self._real:
             await self._check_runtime()
             await asyncio.to_thread(self._make_groups, machine)
-        writer = NodeWriter(identity, machine, self._client, self._runtime, self._nodes, self._clock, recorder)
+        writer = NodeWriter(
+            identity,
+            machine,
+            self._client,
+            self._runtime,
+            self._nodes,
+            self._clock,
+            recorder,
+            lambda: self._evictor.pressure if self._evictor is not None else Pressure(),
+        )
         await self._register(writer)
-        volumes = VolumeHost(config.root_dir)
+        volumes = self._volumes
         context = await self._context(writer, volumes, recorder)
-        workers = PodWorkers(context, writer.node, writer.allocatable, volumes.pods_on_disk, config.allowed_sysctls)
+        evictor = Evictor(context, config.thresholds, self._usage, writer.kick)
+        self._evictor = evictor
+        workers = PodWorkers(
+            context,
+            writer.node,
+            writer.allocatable,
+            volumes.pods_on_disk,
+            lambda: evictor.pressure,
+            config.allowed_sysctls,
+        )
         self.workers = workers
         await asyncio.gather(self._pods.synced(), self._services.synced(), self._classes.synced(), self._nodes.synced())
         self._pods.add_handler(workers.pod_changed)
@@ -150,6 +179,7 @@ class Kubelet:
         self._owner.start(writer.run(), "node status")
         tidy = Housekeeping(workers, context, config.limits)
         self._owner.start(tidy.run(), "housekeeping")
+        self._owner.start(evictor.run(workers, tidy.free_unused_images), "evictor")
         if config.server_address:
             await self._serve(workers, context)
 
@@ -168,6 +198,7 @@ class Kubelet:
         config = self.config
         cgroups = Cgroups() if self._real else None
         info = await self._runtime.version()
+        self._image_directory, _ = await self._runtime.image_filesystem_bytes()
         facts = NodeFacts(
             paths=self._paths,
             cgroup_root=config.cgroup_root,

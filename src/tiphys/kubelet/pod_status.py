@@ -23,11 +23,13 @@ OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "Containe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Why a pod was ended by the node: phase Failed with this reason (Evicted, DeadlineExceeded, OutOfcpu, ...)."""
+    """Why a pod was ended by the node: phase Failed with this reason (Evicted, DeadlineExceeded, OutOfcpu, ...).
+    `disruption` is the reason of its DisruptionTarget condition, "" for none."""
 
     reason: str
     message: str
     phase: str = "Failed"
+    disruption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +248,20 @@ def _conditions(
                 else timestamps.time_of(now),
             )
         )
-    return [*result, *(each for kind, each in old.items() if kind not in found)]
+    others = [each for kind, each in old.items() if kind not in found]
+    verdict = inputs.verdict
+    if verdict is not None and verdict.disruption and "DisruptionTarget" not in old:
+        others.append(
+            core_v1.PodCondition(
+                type="DisruptionTarget",
+                status="True",
+                reason=verdict.disruption,
+                message=verdict.message,
+                observedGeneration=pod.metadata.generation or None,
+                lastTransitionTime=timestamps.time_of(now),
+            )
+        )
+    return [*result, *others]
 
 
 _Found = tuple[bool, str, str]

@@ -15,6 +15,7 @@ from tiphys.network.addresses import ClusterAddresses, cluster_addresses
 from tiphys.network.machine_plan import node_namespace
 
 MAXIMUM_NODES = 200
+KUBELET_PORT = 10250
 MAXIMUM_SOCKET_PATH_BYTES = 107  # the kernel's limit
 
 

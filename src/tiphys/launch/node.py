@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kubelet.component import KubeletConfig
-from tiphys.launch.cluster import Cluster, ClusterNode, Layout
-
-KUBELET_PORT = 10250
+from tiphys.launch.cluster import KUBELET_PORT, Cluster, ClusterNode, Layout
 
 
 def kubelet_config(cluster: Cluster, node: ClusterNode, layout: Layout, runtime_socket: str) -> KubeletConfig:

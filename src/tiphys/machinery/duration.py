@@ -1,6 +1,8 @@
-"""How long something took or is old, in the few characters that kubectl's columns have: `45s`, `5m12s`, `3d4h`, `2y31d`.
+"""How long something took or is old, in the few characters that kubectl's columns have: `45s`, `5m12s`, `3d4h`,
+`2y31d`.
 
-Two units at most, and the second only while it still says something. Lengths are seconds (floats), moments seconds since the epoch.
+Two units at most, and the second only while it still says something. Lengths are seconds (floats), moments seconds
+since the epoch.
 """
 
 from __future__ import annotations

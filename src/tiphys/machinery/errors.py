@@ -1,6 +1,7 @@
 """The API's errors: one exception, `ApiError`, that is a Kubernetes Status of kind Failure.
 
-The functions build the errors that clients tell apart by `reason` and `code`. Specified in the API conventions, "Response Status Kind".
+The functions build the errors that clients tell apart by `reason` and `code`. Specified in the API conventions,
+"Response Status Kind".
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def qualified(resource: str, group: str) -> str:
 
 
 def not_found(resource: str, group: str, name: str) -> ApiError:
-    return ApiError(404, "NotFound", f'{qualified(resource, group)} "{name}" not found', group=group, kind=resource, name=name)
+    return ApiError(
+        404, "NotFound", f'{qualified(resource, group)} "{name}" not found', group=group, kind=resource, name=name
+    )
 
 
 def path_not_found() -> ApiError:

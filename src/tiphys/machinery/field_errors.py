@@ -20,7 +20,7 @@ class Path(str):
     def child(self, *names: str) -> Path:
         return Path(".".join([str(self), *names] if self else names))
 
-    def index(self, position: int) -> Path:
+    def index(self, position: int) -> Path:  # type: ignore[override]  # nobody looks for text in a field path
         return Path(f"{self}[{position}]")
 
     def key(self, key: str) -> Path:
@@ -32,7 +32,8 @@ ROOT = Path("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """One finding. `reason` is the machine-readable cause (FieldValueInvalid, ...); `message` the full text after the path."""
+    """One finding. `reason` is the machine-readable cause (FieldValueInvalid, ...); `message` the full text after the
+    path."""
 
     reason: str
     field: str
@@ -54,7 +55,9 @@ def shown(value: Any) -> str:
 
 
 def required(path: Path, detail: str = "") -> FieldError:
-    return FieldError(reason="FieldValueRequired", field=path, message=f"Required value: {detail}" if detail else "Required value")
+    return FieldError(
+        reason="FieldValueRequired", field=path, message=f"Required value: {detail}" if detail else "Required value"
+    )
 
 
 def invalid(path: Path, value: Any, detail: str) -> FieldError:
@@ -80,11 +83,15 @@ def forbidden(path: Path, detail: str) -> FieldError:
 
 
 def too_long(path: Path, limit_bytes: int) -> FieldError:
-    return FieldError(reason="FieldValueTooLong", field=path, message=f"Too long: may not be more than {limit_bytes} bytes")
+    return FieldError(
+        reason="FieldValueTooLong", field=path, message=f"Too long: may not be more than {limit_bytes} bytes"
+    )
 
 
 def too_many(path: Path, count: int, limit: int) -> FieldError:
-    return FieldError(reason="FieldValueTooMany", field=path, message=f"Too many: {count}: must have at most {limit} items")
+    return FieldError(
+        reason="FieldValueTooMany", field=path, message=f"Too many: {count}: must have at most {limit} items"
+    )
 
 
 def type_invalid(path: Path, value: Any, detail: str) -> FieldError:

@@ -20,9 +20,7 @@ _NANO = Decimal(1).scaleb(-9)
 _LARGEST = Decimal(2**63 - 1)
 
 # The text that clients match on, with the expression as Kubernetes prints it.
-FORMAT_MESSAGE = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
+FORMAT_MESSAGE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
 class Quantity(str):
@@ -123,6 +121,11 @@ def from_bytes(count: int) -> Quantity:
 def from_milli(value: int) -> Quantity:
     """Thousandths of a base unit in decimal notation."""
     return _canonical(Decimal(value).scaleb(-3), "decimal")
+
+
+def from_amount(amount: Decimal, *, binary: bool = False) -> Quantity:
+    """An exact amount of base units, in binary notation where that is asked for and possible."""
+    return _canonical(amount, "binary" if binary else "decimal")
 
 
 ZERO = Quantity("0")

@@ -6,6 +6,7 @@ Inside Tiphys a moment is a float of seconds since the epoch, always an argument
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 
 _RFC3339 = re.compile(r"^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:[.,](\d+))?([Zz]|[+-]\d\d:\d\d)$")
@@ -23,6 +24,11 @@ class MicroTime(str):
     __slots__ = ()
 
 
+def shown(moment: datetime.datetime, precision: str) -> str:
+    """A moment in UTC as RFC 3339, with four digits of year whatever the year; `precision` as isoformat takes it."""
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
 def _utc(text: str) -> datetime.datetime:
     match = _RFC3339.match(text)
     if match is None:
@@ -38,12 +44,12 @@ def parse_time(text: str) -> Time:
     if len(text) == 20 and text[19] == "Z" and text[10] == "T":  # the usual case is canonical already
         datetime.datetime.fromisoformat(text[:19])
         return Time(text)
-    return Time(_utc(text).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return Time(shown(_utc(text), "seconds"))
 
 
 def parse_micro_time(text: str) -> MicroTime:
     """The canonical form of what a client wrote. ValueError when it is not RFC 3339."""
-    return MicroTime(_utc(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return MicroTime(shown(_utc(text), "microseconds"))
 
 
 def seconds(text: str) -> float:
@@ -53,9 +59,14 @@ def seconds(text: str) -> float:
 
 def time_of(now: float) -> Time:
     """The Time of a moment in seconds since the epoch; fractions are cut off."""
-    return Time(datetime.datetime.fromtimestamp(int(now), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return _time_of(int(now))
+
+
+@functools.lru_cache(maxsize=64)
+def _time_of(seconds: int) -> Time:
+    return Time(shown(datetime.datetime.fromtimestamp(seconds, datetime.UTC), "seconds"))
 
 
 def micro_time_of(now: float) -> MicroTime:
     """The MicroTime of a moment in seconds since the epoch."""
-    return MicroTime(datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return MicroTime(shown(datetime.datetime.fromtimestamp(now, datetime.UTC), "microseconds"))

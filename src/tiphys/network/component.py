@@ -99,7 +99,7 @@ class _NodeFollower:
         raise NotImplementedError
 
     async def _set_routes(self, desired: dict[str, str], index: int) -> None:
-        changes = route_changes(await asyncio.to_thread(kernel.applied_routes), desired)
+        changes = route_changes(await asyncio.to_thread(kernel.applied_routes, index), desired)
         if changes.replace or changes.remove:
             await asyncio.to_thread(kernel.change_routes, changes, index)
             log.info("routes set: %s, removed: %s", changes.replace, changes.remove)
@@ -139,7 +139,9 @@ class NodeNetwork(_NodeFollower):
 
     async def remove(self) -> None:
         """Take away our routes and rules, after `stop`."""
-        await asyncio.to_thread(lambda: kernel.remove_routes(kernel.applied_routes()))
+        link = await asyncio.to_thread(kernel.link_of, self.config.node_address)
+        if link is not None:
+            await asyncio.to_thread(lambda: kernel.remove_routes(kernel.applied_routes(link.index)))
         await asyncio.to_thread(kernel.remove_masquerade, self.config.table)
 
     async def _apply(self) -> None:

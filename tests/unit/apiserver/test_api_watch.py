@@ -213,7 +213,7 @@ async def test_forms_of_a_list(world: World) -> None:
     )
     assert metadata.body["kind"] == "PartialObjectMetadataList"
     assert set(metadata.body["items"][0]) == {"kind", "apiVersion", "metadata"}
-    refused = await world.http("GET", MAPS, accept="application/vnd.kubernetes.protobuf")
+    refused = await world.http("GET", MAPS, accept="text/html")
     assert (refused.code, refused.body["reason"]) == (406, "NotAcceptable")
     both = await world.http("GET", MAPS, accept="application/vnd.kubernetes.protobuf,application/json")
     assert both.body["kind"] == "ConfigMapList"

@@ -74,6 +74,15 @@ def test_the_first_of_repeated_parameters_counts() -> None:
         ("*/*", Accepted()),
         ("application/json", Accepted()),
         ("application/vnd.kubernetes.protobuf,application/json", Accepted()),
+        ("application/vnd.kubernetes.protobuf, */*;q=0.1", Accepted()),
+        ("application/vnd.kubernetes.protobuf", Accepted(protobuf=True)),
+        ("application/vnd.kubernetes.protobuf;stream=watch", Accepted(protobuf=True)),
+        ("application/vnd.kubernetes.protobuf,application/yaml", Accepted(protobuf=True)),
+        (
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+            Accepted("PartialObjectMetadata"),
+        ),
         ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Accepted("Table")),
         ("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Accepted()),
         ("application/json;q=0.5,application/yaml", Accepted(yaml=True)),
@@ -87,7 +96,23 @@ def test_accept_headers(header: str, accepted: Accepted) -> None:
     assert negotiation.negotiate(header) == accepted
 
 
-def test_what_cannot_be_served() -> None:
+@pytest.mark.parametrize(
+    ("header", "stream", "offered"),
+    [
+        (
+            "text/html",
+            False,
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        ),
+        (
+            "application/yaml",
+            True,
+            "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch",
+        ),
+    ],
+)
+def test_what_cannot_be_served(header: str, stream: bool, offered: str) -> None:
     with pytest.raises(ApiError) as caught:
-        negotiation.negotiate("application/vnd.kubernetes.protobuf;q=1, application/json;q=0")
+        negotiation.negotiate(header, stream)
     assert caught.value.code == 406
+    assert caught.value.message == f"only the following media types are accepted: {offered}"

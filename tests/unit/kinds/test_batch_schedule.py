@@ -51,6 +51,27 @@ def test_in_another_zone() -> None:
     assert parse("0 6 * * *").next_after(START, east) == moment("2026-01-01T04:00")
 
 
+class Spring(datetime.tzinfo):
+    """A zone that skips the hour from 2 to 3 on 2 January 2026."""
+
+    def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta:
+        skipped = when is not None and when.replace(tzinfo=None) >= datetime.datetime(2026, 1, 2, 2)  # noqa: DTZ001
+        return datetime.timedelta(hours=1 if skipped else 0)
+
+    def dst(self, when: datetime.datetime | None) -> datetime.timedelta:
+        return self.utcoffset(when)
+
+    def fromutc(self, when: datetime.datetime) -> datetime.datetime:
+        late = when.replace(tzinfo=None) >= datetime.datetime(2026, 1, 2, 2)  # noqa: DTZ001
+        return when + datetime.timedelta(hours=1 if late else 0)
+
+
+def test_an_hour_that_the_clocks_skip() -> None:
+    day_before = moment("2026-01-01T12:00")
+    assert parse("30 2 * * *").next_after(day_before, Spring()) == moment("2026-01-03T01:30")
+    assert parse("30 3 * * *").next_after(day_before, Spring()) == moment("2026-01-02T02:30")
+
+
 @pytest.mark.parametrize(
     ("schedule", "problem"),
     [

@@ -118,6 +118,13 @@ def test_autoscalers_keep_in_annotations_what_the_old_form_lacks() -> None:
     assert codec.plain(convert_object(old, autoscaling_v2.HorizontalPodAutoscaler)) == codec.plain(autoscaler())
 
 
+def test_the_old_form_measures_cpu_unless_it_says_otherwise() -> None:
+    new = convert_object(autoscaling_v1.HorizontalPodAutoscaler(), autoscaling_v2.HorizontalPodAutoscaler)
+    assert codec.plain(new.spec)["metrics"] == [
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+    ]
+
+
 def test_a_broken_annotation_is_as_good_as_none() -> None:
     old = autoscaling_v1.HorizontalPodAutoscaler(
         metadata=ObjectMeta(name="a", annotations={"autoscaling.alpha.kubernetes.io/metrics": "{"})

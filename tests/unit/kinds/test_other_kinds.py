@@ -164,6 +164,21 @@ RULE = thing(
         "validations": [{"expression": "object.spec.replicas <= 5"}],
     },
 )
+POD_REQUEST = thing(
+    "certificates.k8s.io/v1",
+    "PodCertificateRequest",
+    namespace="default",
+    spec={
+        "signerName": "example.com/signer",
+        "podName": "p",
+        "podUID": "1",
+        "serviceAccountName": "s",
+        "serviceAccountUID": "2",
+        "nodeName": "n",
+        "nodeUID": "3",
+        "stubPKCS10Request": "eA==",
+    },
+)
 CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] = [
     (
         "empty ingress",
@@ -477,6 +492,18 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         ],
     ),
     (
+        "binding to nothing",
+        thing("v1", "Binding", namespace="default", target={}),
+        {},
+        [("target.name", "Required", "Required value")],
+    ),
+    (
+        "certificate of a pod for too short",
+        POD_REQUEST,
+        {"spec.maxExpirationSeconds": 60},
+        [("spec.maxExpirationSeconds", "Invalid", "Invalid value: 60: must be in the range [3600, 7862400]")],
+    ),
+    (
         "policy that asks nothing",
         RULE,
         {"spec.validations": []},
@@ -513,6 +540,7 @@ GOOD = [
     DRIVER,
     ATTACHMENT,
     RULE,
+    POD_REQUEST,
 ]
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import pytest
 
 from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout
-from tiphys.launch.io import processes, state, supervisor
+from tiphys.launch.io import state, supervisor, up
 from tiphys.launch.supervision import Unit
+from tiphys.linux.io import processes
 
 SLEEP = (sys.executable, "-c", "import signal; signal.pause()")
 
@@ -83,3 +84,23 @@ def test_a_pid_file_of_another_process_is_not_believed(layout: Layout) -> None:
     assert processes.running_pid(path) is None
     processes.write_pid_file(path, os.getpid())
     assert processes.running_pid(path) == os.getpid()
+
+
+def test_a_signal_that_comes_before_the_supervisor_listens_does_not_end_it(tmp_path: pathlib.Path) -> None:
+    """Without a cluster it ends by itself, with the reason; the signal alone would end it with none."""
+    layout = Layout(tmp_path)
+    pid = up.start_supervisor(layout)
+    processes.send_signal(pid, signal.SIGHUP)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert layout.supervisor_log.read_text() == f"no cluster in {tmp_path}\n"
+    assert not layout.supervisor_pid.exists()
+
+
+def test_the_supervisor_is_known_from_the_moment_it_is_started(layout: Layout) -> None:
+    first = up.start_supervisor(Layout(layout.state / "other"))
+    try:
+        assert processes.running_pid(layout.state / "other" / "supervisor.pid") == first
+    finally:
+        processes.send_signal(first, signal.SIGKILL)
+        os.waitpid(first, 0)

@@ -79,3 +79,8 @@ def test_the_usual_errors() -> None:
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version", "field": ""}],
         "retryAfterSeconds": 1,
     }
+
+
+def test_years_have_four_digits_whatever_the_year() -> None:
+    assert timestamps.parse_micro_time("0001-01-01T00:00:02Z") == "0001-01-01T00:00:02.000000Z"
+    assert timestamps.parse_time("0001-01-01T00:00:02.5Z") == "0001-01-01T00:00:02Z"

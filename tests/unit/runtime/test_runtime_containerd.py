@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tiphys.linux.io.processes import ProcessIdentity, identity_of, is_alive, parse_identity
 from tiphys.runtime.containerd_config import ContainerdConfig, containerd_toml
 from tiphys.runtime.image_archive import Image, ImageFile, oci_archive
 from tiphys.runtime.images import PAUSE_IMAGE, pause_archive, sample_archive
 from tiphys.runtime.io.containerd import ContainerdPaths, running_containerd
 from tiphys.runtime.io.images import architecture
-from tiphys.runtime.io.processes import ProcessIdentity, identity_of, is_alive, parse_identity
 from tiphys.runtime.pause_binary import pause_binary
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Plugin
+from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
@@ -14,6 +15,7 @@ from tiphys.apiserver.admission.service_account import ServiceAccounts
 
 PLUGINS: tuple[Plugin, ...] = (
     NamespaceLifecycle(),
+    LimitRanger(),
     NodeRestriction(),
     ServiceAccounts(),
     Priority(),

@@ -12,10 +12,10 @@ from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.forms import converted
 from tiphys.apiserver.io.reads import Reads
-from tiphys.apiserver.io.verbs import Verbs
+from tiphys.apiserver.io.verbs import Verbs, applying
 from tiphys.apiserver.request import RequestInfo
-from tiphys.apiserver.rest import binding, eviction, patch, scale, subresources, update
-from tiphys.apiserver.rest.call import Call, ObjectBody, Outcome
+from tiphys.apiserver.rest import apply, binding, eviction, patch, scale, subresources, update
+from tiphys.apiserver.rest.call import APPLY, Call, ObjectBody, Outcome
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import registry
@@ -124,7 +124,7 @@ class Dispatch:
             handler = self._creates.get(call.subresource)
             if handler is None:
                 raise errors.method_not_allowed()
-            context = self._verbs.context(call, call.query.get("dryRun") == "All")
+            context = self._verbs.context(call, call.query.get("dryRun") == "All", recorded=False)
             found: Outcome = await handler(call, context)
             return found
         if resource.storage:
@@ -142,9 +142,13 @@ class Dispatch:
 
     async def _subresource(self, call: Call) -> Outcome:
         resource = call.resource
-        context = self._verbs.context(call, call.query.get("dryRun") == "All")
+        is_apply = call.verb == "patch" and call.body.patch_type == APPLY
+        context = self._verbs.context(call, call.query.get("dryRun") == "All", recorded=not is_apply)
         prepare, findings = subresources.PREPARES[call.subresource]
-        if call.verb == "patch":
+        if is_apply:
+            change = applying(apply.application(call.body.plain(), call.query, resource, call.subresource))
+        elif call.verb == "patch":
+            apply.check_options(call.query, False)
             change = patch.prepare(
                 call.body.patch_type, call.body.plain(), resource, call.query.get("fieldValidation", "")
             )
@@ -156,7 +160,8 @@ class Dispatch:
         return await self._verbs.change(call, context, change, prepare, findings)
 
     async def _scale(self, call: Call) -> Outcome:
-        context = self._verbs.context(call, call.query.get("dryRun") == "All")
+        is_apply = call.verb == "patch" and call.body.patch_type == APPLY
+        context = self._verbs.context(call, call.query.get("dryRun") == "All", recorded=not is_apply)
 
         def replaced(_: WriteContext, __: autoscaling_v1.Scale) -> tuple[Any, list[str]]:
             return call.body.decode(autoscaling_v1.Scale, scale.API_VERSION, scale.KIND)
@@ -165,7 +170,10 @@ class Dispatch:
             return patch.patched(inner, call.body.patch_type, plain, current, call.query.get("fieldValidation", ""))
 
         plain = call.body.plain() if call.verb == "patch" else None
-        change = scale.change(patched if call.verb == "patch" else replaced)
+        if is_apply:
+            change = applying(apply.scale_application(plain, call.query, call.resource, autoscaling_v1.Scale))
+        else:
+            change = scale.change(patched if call.verb == "patch" else replaced)
         outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
         assert outcome.entry is not None
         shown = await self._shown(call, outcome.entry)
@@ -199,7 +207,7 @@ class Dispatch:
             user=call.user, resource=pods, verb="create", namespace=call.namespace, name=body.metadata.name or "",
             subresource="binding", query=call.query, body=ObjectBody(body),
         )  # fmt: skip
-        return await self._bind(below, self._verbs.context(below, call.query.get("dryRun") == "All"))
+        return await self._bind(below, self._verbs.context(below, call.query.get("dryRun") == "All", False))
 
     async def _token(self, call: Call, context: WriteContext) -> Outcome:
         if self._issuer is None:

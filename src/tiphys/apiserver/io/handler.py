@@ -24,7 +24,7 @@ from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, Pee
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.documents import ServerDocuments
-from tiphys.apiserver.forms import encode_other, form_of
+from tiphys.apiserver.forms import encode_other
 from tiphys.apiserver.io.dispatch import Dispatch
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest
 from tiphys.apiserver.io.reads import Reads
@@ -33,7 +33,9 @@ from tiphys.apiserver.io.tunnel import Proxies
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.permissions import attributes_of
+from tiphys.apiserver.protobuf_form import encoded_other, form_of
 from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_path, parse_query
+from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
@@ -205,6 +207,7 @@ class ApiHandler:
             namespace=info.namespace if resource.namespaced else "",
             name=info.name,
             subresource=info.subresource,
+            field_manager=_field_manager(info, query, headers),
             query=query,
             body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
         )
@@ -212,7 +215,7 @@ class ApiHandler:
         if self._proxies.serves(call):
             await self._proxies.serve(call, info, request, connection)
             return 101 if request.upgrade else 200
-        accepted = negotiation.negotiate(headers.get("accept", ""))
+        accepted = negotiation.negotiate(headers.get("accept", ""), info.verb == "watch")
         if info.verb == "watch":
             return await self._watch(call, accepted, request, connection)
         if info.verb == "list":
@@ -276,7 +279,11 @@ class ApiHandler:
             form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
             body = form.one(outcome.entry, self._clock.now())
         else:
+            if accepted.shape and not call.resource.storage:  # a review has no metadata that a table could show
+                raise errors.not_acceptable(f"only the following media types are accepted: {negotiation.OFFERED}")
             body = encode_other(outcome.obj)
+            if accepted.protobuf:
+                body = encoded_other(body)
         extra = b"".join([warning_header(text) for text in outcome.warnings]) if outcome.warnings else b""
         extra += deprecated(call.resource)
         self._send(request, connection, outcome.code, body, accepted, call.query, extra)
@@ -292,11 +299,10 @@ class ApiHandler:
         query: Mapping[str, str],
         extra: bytes = b"",
     ) -> None:
-        content_type = b"application/json"
+        content_type = accepted.content_type.encode()
         if accepted.yaml:
-            content_type = b"application/yaml"
             body = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, sort_keys=False).encode()
-        elif "pretty" in query and flag(query, "pretty"):
+        elif "pretty" in query and not accepted.protobuf and flag(query, "pretty"):
             body = msgspec.json.format(body, indent=2)
         if self._limits.gzip and len(body) > GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
             body = gzip.compress(body, 1)
@@ -310,8 +316,19 @@ class ApiHandler:
         extra = b""
         if error.retry_after_seconds:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
-        connection.respond(request, error.code, encode_other(error.status()) + b"\n", b"application/json", extra)
+        accepted = negotiation.negotiate_error(request.headers.get("accept", "")) if request.path else negotiation.PLAIN
+        body = encode_other(error.status()) + b"\n"
+        if accepted.protobuf:
+            body = encoded_other(body)
+        self._send(request, connection, error.code, body, accepted, {}, extra)
         return error.code
+
+
+def _field_manager(info: RequestInfo, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """Who makes the change, of a writing request. ApiError 422."""
+    if info.verb not in ("create", "update", "patch"):
+        return ""
+    return ownership.manager_name(info.verb, query.get("fieldManager", ""), headers.get("user-agent", ""))
 
 
 def _has_token(headers: Mapping[str, str]) -> bool:

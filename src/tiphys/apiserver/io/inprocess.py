@@ -24,6 +24,7 @@ from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.permissions import attributes_of
 from tiphys.apiserver.request import RequestInfo
+from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, ObjectBody
 from tiphys.apiserver.watch_cache import CacheEvent, Entry
 from tiphys.client.interface import ApiRequest, ListResult, WatchEvent
@@ -107,6 +108,7 @@ class InProcessTransport:
         self, user: UserInfo, authorizer: Authorizer, dispatch: Dispatch, reads: Reads, hub: WatchHub, jitter: Any
     ) -> None:
         self._user = user
+        self._field_manager = ownership.component_name(user.name)
         self._authorizer = authorizer
         self._dispatch = dispatch
         self._reads = reads
@@ -145,6 +147,7 @@ class InProcessTransport:
             namespace=request.namespace if resource.namespaced else "",
             name=request.name,
             subresource=request.subresource,
+            field_manager=query.get("fieldManager") or self._field_manager,
             query=query,
             body=ObjectBody(request.body, patch_type),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
-from tiphys.apiserver.forms import Form, encode_event, encode_other, shown_entry
+from tiphys.apiserver.forms import Form, encode_event, shown_entry
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk, in_task
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.selection import Selection
@@ -102,7 +102,7 @@ class WatchStream:
     async def run(self, stopping: asyncio.Future[None]) -> None:
         loop = asyncio.get_running_loop()
         connection = self._connection
-        connection.begin_stream(self._request, b"application/json")
+        connection.begin_stream(self._request, self._form.stream_type.encode())
         self._wake = loop.create_future()
         timer = loop.call_later(self._options.timeout_seconds, self.wake, "timeout")
         lost, stop = (lambda _: self.wake("lost")), (lambda _: self.wake("stop"))
@@ -111,8 +111,7 @@ class WatchStream:
         try:
             await self._serve(loop)
         except ApiError as error:
-            line = b'{"type":"ERROR","object":%s}\n' % encode_other(error.status())
-            connection.write_raw(chunk(line))
+            connection.write_raw(chunk(self._form.failure(error.status())))
         finally:
             timer.cancel()
             connection.lost.remove_done_callback(lost)

@@ -18,6 +18,7 @@ from yarl import URL
 
 from tiphys.apiserver import proxy_targets
 from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.io import log_socket
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk, in_task
 from tiphys.apiserver.proxy_targets import Target
 from tiphys.apiserver.request import RequestInfo
@@ -105,6 +106,8 @@ class Proxies:
         target = self._target(call, info, request)
         if target is None:
             connection.respond(request, 200, b"", b"text/plain")
+        elif request.upgrade and call.subresource == "log":
+            await self._forward(target, request, connection, log_socket.check(request))
         elif request.upgrade:
             await self._tunnel(target, request, connection)
         elif call.subresource in proxy_targets.STREAMS:
@@ -160,7 +163,10 @@ class Proxies:
 
     # -- answers that are streamed through
 
-    async def _forward(self, target: Target, request: HttpRequest, connection: HttpConnection) -> None:
+    async def _forward(
+        self, target: Target, request: HttpRequest, connection: HttpConnection, protocol: str | None = None
+    ) -> None:
+        """With `protocol` the client has asked for a WebSocket, and a good answer is framed for it."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
@@ -188,6 +194,12 @@ class Proxies:
             response = call.result()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(target, error) from error
+        if protocol is not None and response.status == 200:
+            try:
+                await log_socket.stream(request, connection, protocol, response.content.iter_any())
+            finally:
+                response.close()
+            return
         relay: asyncio.Future[Any] = asyncio.ensure_future(self._relay(response, request, connection))
         try:
             await asyncio.wait(_both(relay, lost), return_when=asyncio.FIRST_COMPLETED)

@@ -20,8 +20,9 @@ from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.io.writes import Writer
-from tiphys.apiserver.rest import create, delete, patch, update
-from tiphys.apiserver.rest.call import Call, Outcome
+from tiphys.apiserver.rest import apply, create, delete, ownership, patch, update
+from tiphys.apiserver.rest.apply import Application
+from tiphys.apiserver.rest.call import APPLY, Call, Outcome
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Collection, Entry
@@ -40,7 +41,8 @@ Findings = Callable[[WriteContext, Any, Any], list[Any]]
 
 
 class Verbs:
-    """`admit` runs the admission table; `hooks` by (group, plural)."""
+    """`admit` runs the admission table; `hooks` by (group, plural); `check_create` refuses a call whose user may not
+    create what it names."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Verbs:
         hooks: Mapping[tuple[str, str], WriteHook],
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
+        check_create: Callable[[Call], None],
         conversions: Conversions,
     ) -> None:
         self.caches = caches
@@ -63,15 +66,18 @@ class Verbs:
         self._hooks = hooks
         self._new_uid = new_uid
         self._new_suffix = new_suffix
+        self._check_create = check_create
 
     # -- shared pieces
 
-    def context(self, call: Call, dry_run: bool) -> WriteContext:
+    def context(self, call: Call, dry_run: bool, recorded: bool = True) -> WriteContext:
+        """`recorded`: whether metadata.managedFields follow the write by themselves."""
         return WriteContext(
             resource=call.resource,
             namespace=call.namespace if call.resource.namespaced else "",
             name=call.name,
             subresource=call.subresource,
+            field_manager=call.field_manager if recorded else "",
             user=call.user,
             now=self._clock.now(),
             dry_run=dry_run,
@@ -132,10 +138,15 @@ class Verbs:
         _, dry_run = query_options(call.query)
         context, resource = self.context(call, dry_run), call.resource
         obj, warnings = call.body.decode(resource.type, resource.api_version, resource.kind)
+        return await self._create(call, context, obj, warnings)
+
+    async def _create(self, call: Call, context: WriteContext, obj: Any, warnings: list[str]) -> Outcome:
+        resource = call.resource
         generated = not obj.metadata.name and bool(obj.metadata.generateName)
         original = codec.encode(obj) if generated else b""
         for attempt in range(create.GENERATE_ATTEMPTS):
             create.prepare(context, obj)
+            ownership.record(context, obj, None)
             self.admit(context, "CREATE", obj, None, call.query)
             create.refuse(context, obj, create.findings(context, obj))
             ended = self._hook(context, obj, None)
@@ -178,9 +189,29 @@ class Verbs:
 
     async def patch(self, call: Call) -> Outcome:
         validation, dry_run = query_options(call.query)
+        if call.body.patch_type == APPLY:
+            return await self._apply(call, dry_run)
+        apply.check_options(call.query, False)
         context = self.context(call, dry_run)
-        apply = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation)
-        return await self.change(call, context, apply)
+        change = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation)
+        return await self.change(call, context, change)
+
+    async def _apply(self, call: Call, dry_run: bool) -> Outcome:
+        """Apply to what is there, or create it."""
+        asked = apply.application(call.body.plain(), call.query, call.resource, call.subresource)
+        context = self.context(call, dry_run, recorded=False)
+        collection = self.caches.collection(call.resource)
+        for attempt in range(ATTEMPTS):
+            if call.subresource or collection.get(context.namespace, context.name) is not None:
+                return await self.change(call, context, applying(asked))
+            self._check_create(call)
+            obj = apply.created(context, asked)
+            try:
+                return await self._create(call, context, obj, [])
+            except errors.ApiError as error:
+                if error.reason != "AlreadyExists" or attempt + 1 == ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     async def change(
         self,
@@ -205,6 +236,7 @@ class Verbs:
             )
             asked = new.metadata.resourceVersion
             prepare(context, new, old)
+            ownership.record(context, new, old)
             self.admit(context, "UPDATE", new, old, call.query)
             create.refuse(context, new, findings(context, new, old))
             ended = self._hook(context, new, old)
@@ -317,6 +349,15 @@ class Verbs:
 
         await in_turn_together([one(entry) for entry in found])
         return Outcome(obj={"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+
+
+def applying(asked: Application) -> Change:
+    """The change that an apply means."""
+
+    def change(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
+        return apply.applied(context, old, asked), []
+
+    return change
 
 
 async def in_turn_together(work: list[Awaitable[None]], together: int = 32) -> None:

@@ -55,6 +55,8 @@ class EncodedBody(msgspec.Struct, frozen=True, gc=False):
 
     def plain(self) -> Any:
         media = encoding.media_type(self.content_type)
+        if media == APPLY:
+            return encoding.json_or_yaml(self.data)
         as_json = self.content_type if media in (encoding.YAML, encoding.PROTOBUF) else encoding.JSON
         return encoding.plain_body(self.data, as_json, "patch")
 
@@ -94,7 +96,7 @@ NO_BODY = EncodedBody(b"", "")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """`query` holds the options under their wire names."""
+    """`query` holds the options under their wire names; `field_manager` is who makes the change in managedFields."""
 
     user: UserInfo
     resource: Resource
@@ -102,6 +104,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    field_manager: str = ""
     query: Mapping[str, str] = {}
     body: Body = NO_BODY
 

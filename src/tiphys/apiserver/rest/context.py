@@ -13,12 +13,14 @@ from tiphys.machinery import errors
 
 class WriteContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`now` is in seconds since the epoch; `new_uid` and `new_suffix` (five characters for generated names) are
-    randomness handed in."""
+    randomness handed in. `field_manager` is whose change it is in metadata.managedFields; "" when that is not
+    recorded."""
 
     resource: Resource
     namespace: str
     name: str = ""
     subresource: str = ""
+    field_manager: str = ""
     user: UserInfo
     now: float
     dry_run: bool = False

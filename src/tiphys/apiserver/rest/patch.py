@@ -1,4 +1,4 @@
-"""Patching: how the three kinds of patch make a new object of the current one. Server-side apply is not served yet.
+"""Patching: how the three kinds of patch make a new object of the current one. Server-side apply is `apply.py`'s.
 
 The patch is applied to the object's plain JSON; the result goes the way of an update. Specified in "API concepts",
 "Patch and apply operations".
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver import encoding, strictness
+from tiphys.apiserver.rest.apply import without_managers
 from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import codec, crd, patch_schema
@@ -46,11 +47,26 @@ def apply_patch(patch_type: str, patch: Any, current: Any, wanted: Any) -> Any:
 
 def check_type(patch_type: str) -> None:
     """ApiError 415 for a patch that is of no kind served."""
-    if patch_type == APPLY:
-        text = "server-side apply is not supported by this server; use client-side apply"
-        raise errors.ApiError(415, "UnsupportedMediaType", text)
     if patch_type not in PATCH_TYPES:
-        raise errors.unsupported_media_type(PATCH_TYPES)
+        raise errors.unsupported_media_type((*PATCH_TYPES, APPLY))
+
+
+def touches_managers(patch_type: str, patch: Any) -> bool:
+    """Whether a patch says something about metadata.managedFields, which are left alone otherwise."""
+    if patch_type != PATCH_TYPES[0]:
+        metadata = patch.get("metadata") if isinstance(patch, dict) else None
+        return isinstance(metadata, dict) and "managedFields" in metadata
+    return not isinstance(patch, list) or any(_may_touch_managers(step) for step in patch)
+
+
+def _may_touch_managers(step: Any) -> bool:
+    if not isinstance(step, dict):
+        return True
+    places = [step.get("path"), *([step["from"]] if "from" in step else [])]
+    return any(
+        not isinstance(place, str) or place in ("", "/metadata") or place.startswith("/metadata/managedFields")
+        for place in places
+    )
 
 
 def prepare(patch_type: str, patch: Any, resource: Resource, field_validation: str = "") -> Change:
@@ -72,7 +88,8 @@ def patched(
 ) -> tuple[Any, list[str]]:
     """The object after the patch (its resourceVersion is the current one unless the patch names another)."""
     wanted = type(old)
-    plain = apply_patch(patch_type, patch, codec.plain(old), wanted)
+    current = codec.plain(old if touches_managers(patch_type, patch) else without_managers(old))
+    plain = apply_patch(patch_type, patch, current, wanted)
     if not isinstance(plain, dict):
         raise errors.bad_request("the patched object is no object")
     unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.object_meta import subdomain_name
+from tiphys.kinds.object_meta import path_segment_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apiregistration_v1 import APIService
@@ -19,11 +19,6 @@ def default(api_service: APIService) -> None:
     service = api_service.spec.service
     if service is not None and service.port is None:
         service.port = 443
-
-
-def api_service_name(name: str, prefix: bool = False) -> list[str]:
-    """`v1.apps`, or `v1.` for the core group."""
-    return []
 
 
 def validate(api_service: APIService) -> list[FieldError]:
@@ -86,7 +81,7 @@ STRATEGY: Strategy[APIService] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,
     validate=validate,
-    name_findings=api_service_name,
+    name_findings=path_segment_name,
     columns=(
         cells.name_column(),
         cells.text("Service", _service),

@@ -67,10 +67,15 @@ class Schedule:
                 for hour in sorted(self.hours):
                     for minute in sorted(self.minutes):
                         at = datetime.datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).timestamp()
-                        if at > moment:
+                        if at > moment and _exists(at, hour, zone):
                             return at
             day += datetime.timedelta(days=1)
         return None
+
+
+def _exists(moment: float, hour: int, zone: datetime.tzinfo) -> bool:
+    """False for an hour that the clocks skip on that day."""
+    return datetime.datetime.fromtimestamp(moment, zone).hour == hour
 
 
 def parse(text: str) -> Schedule:

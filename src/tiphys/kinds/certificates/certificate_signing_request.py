@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from tiphys.kinds import cells
-from tiphys.kinds.object_meta import label_key_findings, subdomain_name
+from tiphys.kinds.object_meta import label_key_findings, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestStatus
 from tiphys.machinery.duration import human_duration
@@ -193,6 +193,7 @@ STRATEGY: Strategy[CertificateSigningRequest] = Strategy(
     validate=validate,
     validate_update=validate_transition,
     validate_status_update=validate_transition,
+    name_findings=path_segment_name,
     subresource_validators={"approval": validate_transition},
     columns=(
         cells.name_column(),

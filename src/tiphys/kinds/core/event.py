@@ -113,6 +113,7 @@ def fields(event: Event) -> dict[str, str]:
         "involvedObject.fieldPath": about.fieldPath or "",
         "reason": event.reason or "",
         "reportingComponent": event.reportingComponent or "",
+        "reportingController": event.reportingComponent or "",
         "source": source or "",
         "type": event.type or "",
     }

@@ -123,4 +123,5 @@ STRATEGY: Strategy[LimitRange] = Strategy(
     ),
     has_generation=False,
     has_status=False,
+    allow_create_on_update=True,
 )

@@ -15,11 +15,11 @@ FINALIZERS = Path("spec.finalizers")
 
 
 def default(namespace: Namespace) -> None:
-    """Every namespace carries its name as a label, so that selectors can name it."""
+    """Every namespace carries its name as a label, so that selectors can name it; nobody can change that."""
     if namespace.metadata.name:
-        labels = namespace.metadata.labels
-        if labels is None or NAME_LABEL not in labels:
-            namespace.metadata.labels = {**(labels or {}), NAME_LABEL: namespace.metadata.name}
+        labels = namespace.metadata.labels or {}
+        if labels.get(NAME_LABEL) != namespace.metadata.name:
+            namespace.metadata.labels = {**labels, NAME_LABEL: namespace.metadata.name}
     if not namespace.status.phase:
         namespace.status.phase = "Active"
 
@@ -45,11 +45,6 @@ def validate(namespace: Namespace) -> list[FieldError]:
         found += [invalid(at, finalizer, text) for text in texts]
         if not texts:
             found += unqualified_finalizer_findings(finalizer, at)
-    name = namespace.metadata.name
-    label = (namespace.metadata.labels or {}).get(NAME_LABEL)
-    if name and label != name:
-        at = Path("metadata.labels").key(NAME_LABEL)
-        found.append(invalid(at, label or "", f"must be {name}"))
     return found
 
 

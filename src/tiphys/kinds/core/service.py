@@ -181,4 +181,5 @@ STRATEGY: Strategy[Service] = Strategy(
     ),
     fields=lambda service: {"spec.clusterIP": service.spec.clusterIP or "", "spec.type": service.spec.type or ""},
     has_generation=False,
+    allow_create_on_update=True,
 )

@@ -32,4 +32,5 @@ STRATEGY: Strategy[ClusterRole] = Strategy(
     ),
     has_generation=False,
     has_status=False,
+    allow_create_on_update=True,
 )

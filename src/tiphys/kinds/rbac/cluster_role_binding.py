@@ -41,4 +41,5 @@ STRATEGY: Strategy[ClusterRoleBinding] = Strategy(
     ),
     has_generation=False,
     has_status=False,
+    allow_create_on_update=True,
 )

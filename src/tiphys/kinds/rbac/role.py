@@ -17,4 +17,5 @@ STRATEGY: Strategy[Role] = Strategy(
     ),
     has_generation=False,
     has_status=False,
+    allow_create_on_update=True,
 )

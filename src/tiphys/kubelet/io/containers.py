@@ -130,19 +130,27 @@ class PodContainers:
         except (ConfigError, VolumeError, VolumeFailure, OSError) as error:
             self.report(pod, action.name, "Warning", "Failed", f"Error: {error}")
             raise StartFailure("CreateContainerConfigError", str(error), retry_at) from error
-        try:
-            container_id = await context.runtime.create_container(runtime.sandbox.id, config, sandbox_config)
-        except RuntimeFailure as error:
-            self.report(pod, action.name, "Warning", "Failed", f"Error: {error}")
-            raise StartFailure("CreateContainerError", str(error), retry_at) from error
-        self.report(pod, action.name, "Normal", "Created", f"Container created: {action.name}")
-        try:
-            await context.runtime.start_container(container_id)
-        except RuntimeFailure as error:
-            self.report(pod, action.name, "Warning", "Failed", f"Error: {error}")
-            raise StartFailure("RunContainerError", str(error), context.clock.now()) from error
-        self.report(pod, action.name, "Normal", "Started", f"Container started: {action.name}")
+        async with context.starts:
+            container_id = await self._run(pod, runtime.sandbox.id, action.name, config, sandbox_config)
         await self._post_start(pod, container, container_id, runtime)
+
+    async def _run(
+        self, pod: core_v1.Pod, sandbox_id: str, name: str, config: CriMessage, sandbox_config: CriMessage
+    ) -> str:
+        clock = self._context.clock
+        try:
+            container_id = await self._context.runtime.create_container(sandbox_id, config, sandbox_config)
+        except RuntimeFailure as error:
+            self.report(pod, name, "Warning", "Failed", f"Error: {error}")
+            raise StartFailure("CreateContainerError", str(error), clock.now() + RETRY_SECONDS) from error
+        self.report(pod, name, "Normal", "Created", f"Container created: {name}")
+        try:
+            await self._context.runtime.start_container(container_id)
+        except RuntimeFailure as error:
+            self.report(pod, name, "Warning", "Failed", f"Error: {error}")
+            raise StartFailure("RunContainerError", str(error), clock.now()) from error
+        self.report(pod, name, "Normal", "Started", f"Container started: {name}")
+        return container_id
 
     async def _config(
         self,

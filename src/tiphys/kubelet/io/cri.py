@@ -43,6 +43,8 @@ STOP_MARGIN_SECONDS = 120.0
 PULL_TIMEOUT_SECONDS = 3600.0
 MAXIMUM_MESSAGE_BYTES = 16 << 20
 CONTAINERD_NAMESPACE = "k8s.io"
+# How often CRI is asked whether it knows of an exit that containerd has told: quickly at first.
+SETTLE_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 NANOSECONDS = 1_000_000_000
 _PHASES: tuple[ContainerPhase, ...] = ("created", "running", "exited", "unknown")
 _NODE_NETWORK = 2
@@ -407,14 +409,37 @@ class CriRuntime:
             except grpc.aio.AioRpcError as error:
                 if error.code() != grpc.StatusCode.UNIMPLEMENTED:
                     raise
-            async for found in self._containerd_events():
-                yield found
+            events = self._containerd_events()
+            try:
+                async for found in events:
+                    yield found
+            finally:
+                await events.aclose()  # type: ignore[attr-defined]
         except grpc.aio.AioRpcError as error:
             raise RuntimeFailure(error.code().name, error.details() or error.code().name) from error
         raise RuntimeFailure("UNAVAILABLE", "the stream of events has ended")
 
     async def _containerd_events(self) -> AsyncIterator[RuntimeEvent]:
-        """Exits and out-of-memory kills of tasks; processes of `exec` are left out."""
+        """Exits and out-of-memory kills of tasks; processes of `exec` are left out. containerd tells of an exit before
+        its CRI side knows: an event is passed on when it does."""
+        found: asyncio.Queue[RuntimeEvent | grpc.aio.AioRpcError] = asyncio.Queue()
+        tasks: set[asyncio.Task[None]] = set()
+        reader = asyncio.get_running_loop().create_task(self._read_containerd_events(found, tasks), name="cri/events")
+        try:
+            while True:
+                event = await found.get()
+                if isinstance(event, grpc.aio.AioRpcError):
+                    raise event
+                yield event
+        finally:
+            reader.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(reader, *tasks, return_exceptions=True)
+
+    async def _read_containerd_events(
+        self, found: asyncio.Queue[RuntimeEvent | grpc.aio.AioRpcError], tasks: set[asyncio.Task[None]]
+    ) -> None:
         kinds = messages()
         package = "containerd.services.events.v1"
         subscribe = self._open().unary_stream(
@@ -424,15 +449,49 @@ class CriRuntime:
         )
         topics = ("/tasks/exit", "/tasks/oom")
         filters = [f'topic=="{topic}",namespace=="{CONTAINERD_NAMESPACE}"' for topic in topics]
-        async for envelope in subscribe(kinds[f"{package}.SubscribeRequest"](filters=filters)):
-            name = envelope.event.type_url.rpartition("/")[2]
-            if name not in ("containerd.events.TaskExit", "containerd.events.TaskOOM"):
-                continue
-            event = kinds[name].FromString(envelope.event.value)
-            if name.endswith("Exit") and event.id != event.container_id:
-                continue
-            kind = "out_of_memory" if name.endswith("OOM") else "changed"
-            yield RuntimeEvent(kind=kind, container_id=event.container_id)  # type: ignore[arg-type]
+        try:
+            async for envelope in subscribe(kinds[f"{package}.SubscribeRequest"](filters=filters)):
+                name = envelope.event.type_url.rpartition("/")[2]
+                if name not in ("containerd.events.TaskExit", "containerd.events.TaskOOM"):
+                    continue
+                event = kinds[name].FromString(envelope.event.value)
+                if name.endswith("OOM"):
+                    found.put_nowait(RuntimeEvent(kind="out_of_memory", container_id=event.container_id))
+                elif event.id == event.container_id:
+                    settle = self._tell_when_settled(event.container_id, found)
+                    task = asyncio.get_running_loop().create_task(settle, name="cri/exit")
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+        except grpc.aio.AioRpcError as error:
+            found.put_nowait(error)
+
+    async def _tell_when_settled(
+        self, container_id: str, found: asyncio.Queue[RuntimeEvent | grpc.aio.AioRpcError]
+    ) -> None:
+        try:
+            for wait_seconds in SETTLE_SECONDS:
+                if not await self._runs(container_id):
+                    break
+                await asyncio.sleep(wait_seconds)
+        except RuntimeFailure:
+            pass  # whoever hears of it will look, and meet the failure
+        found.put_nowait(RuntimeEvent(kind="changed", container_id=container_id))
+
+    async def _runs(self, container_id: str) -> bool:
+        """Whether CRI believes that this container or sandbox runs."""
+        try:
+            state = (await self._call("ContainerStatus", container_id=container_id)).status.state
+            return bool(_PHASES[state] == "running")
+        except RuntimeFailure as error:
+            if not error.not_found:
+                raise
+        try:
+            status = (await self._call("PodSandboxStatus", pod_sandbox_id=container_id)).status
+            return bool(status.state == 0)
+        except RuntimeFailure as error:
+            if not error.not_found:
+                raise
+        return False
 
     async def close(self) -> None:
         channel, self._channel = self._channel, None

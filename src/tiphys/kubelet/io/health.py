@@ -158,7 +158,10 @@ class PodHealth:
 
 def _reported(pod: core_v1.Pod, record: ContainerRecord) -> core_v1.ContainerStatus | None:
     """What was reported of this very container before (the kubelet has been restarted)."""
-    statuses = [*(pod.status.containerStatuses or ()), *(pod.status.initContainerStatuses or ())]
+    statuses: list[core_v1.ContainerStatus] = [
+        *(pod.status.containerStatuses or ()),
+        *(pod.status.initContainerStatuses or ()),
+    ]
     for status in statuses:
         if (status.containerID or "").endswith(f"://{record.id}"):
             return status

@@ -112,7 +112,11 @@ class Housekeeping:
         for name in old:
             (path.parent / name).unlink(missing_ok=True)
 
-    async def _free_images(self) -> None:
+    async def free_unused_images(self) -> None:
+        """All of them, because the disk is full. RuntimeFailure."""
+        await self._free_images(everything=True)
+
+    async def _free_images(self, everything: bool = False) -> None:
         now = self._clock.now()
         known = await self._runtime.images()
         in_use = frozenset(
@@ -133,11 +137,13 @@ class Housekeeping:
             self._limits.images_high_percent,
             self._limits.images_low_percent,
         )
+        if everything:
+            wanted = usage.images_capacity_bytes
         if not wanted:
             return
         used_ids = frozenset(i.id for i in known if {i.id, *i.tags, *i.digests} & in_use)
         for image_id in image_decisions.images_to_remove(
-            known, self._uses, used_ids, wanted, MINIMUM_IMAGE_AGE_SECONDS, now
+            known, self._uses, used_ids, wanted, 0.0 if everything else MINIMUM_IMAGE_AGE_SECONDS, now
         ):
-            log.info("removing image %s: the disk is more than %d %% full", image_id, self._limits.images_high_percent)
+            log.info("removing image %s to free disk space", image_id)
             await self._runtime.remove_image(image_id)

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 
+from tiphys.kubelet.eviction import MachineUsage
 from tiphys.kubelet.node_status import MachineInfo
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 _HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineUsage:
-    """How much is left. Inodes and process ids are counts."""
-
-    memory_available_bytes: int
-    root_available_bytes: int
-    root_capacity_bytes: int
-    root_inodes_free: int
-    root_inodes: int
-    images_available_bytes: int
-    images_capacity_bytes: int
-    pids: int
-    maximum_pids: int
 
 
 def _text(path: str) -> str:

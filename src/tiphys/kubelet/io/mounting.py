@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 from typing import Protocol
+
+from tiphys.linux.io.mounts import MNT_DETACH, mounts_at_or_below
 
 MS_RDONLY = 1
 MS_NOSUID = 2
@@ -14,8 +15,6 @@ MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 UMOUNT_NOFOLLOW = 8
-MNT_DETACH = 2
-_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class Mounter(Protocol):
@@ -41,13 +40,7 @@ class LinuxMounter:
         self._libc = ctypes.CDLL(None, use_errno=True)
 
     def mounts_below(self, path: str) -> list[str]:
-        found = []
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                point = _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), line.split(" ")[4])
-                if point == path or point.startswith(f"{path}/"):
-                    found.append(point)
-        return found[::-1]
+        return mounts_at_or_below(path)
 
     def tmpfs(self, path: str, mode: int, size_bytes: int | None) -> None:
         options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes is not None else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tiphys.aio.clock import Clock
@@ -16,7 +16,6 @@ from tiphys.kinds import codec
 from tiphys.kinds.types import coordination_v1, core_v1, meta_v1
 from tiphys.kubelet import node_status
 from tiphys.kubelet.interface import ContainerRuntime, RuntimeConditions, RuntimeFailure, RuntimeInfo
-from tiphys.kubelet.io.machine import machine_usage
 from tiphys.kubelet.node_status import MachineInfo, NodeObservation, Pressure
 from tiphys.kubelet.status_patch import node_status_patch
 from tiphys.machinery import timestamps
@@ -31,10 +30,6 @@ HEARTBEAT_SECONDS = 10.0
 EAGER_SECONDS = 0.1
 EAGER_LOOKS = 300
 LESS_EAGER_SECONDS = 2.0
-MEMORY_PRESSURE_BYTES = 100 << 20
-DISK_PRESSURE_PERCENT = 10
-INODE_PRESSURE_PERCENT = 5
-PID_PRESSURE_PERCENT = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +58,12 @@ class NodeWriter:
         nodes: Informer[core_v1.Node],
         clock: Clock,
         recorder: EventRecorder,
+        pressure: Callable[[], Pressure],
     ) -> None:
         self.identity = identity
         self.machine = machine
         self._recorder = recorder
-        self.pressure = Pressure()
+        self._pressure = pressure
         self._client = client
         self._runtime = runtime
         self._nodes = nodes
@@ -75,8 +71,12 @@ class NodeWriter:
         self._info: RuntimeInfo | None = None
         self._written_at = 0.0
         self._lease: coordination_v1.Lease | None = None
-        self._image_directory = ""
+        self._kicked = asyncio.Event()
         self.ready = False
+
+    def kick(self) -> None:
+        """Look at the node now."""
+        self._kicked.set()
 
     def node(self) -> core_v1.Node | None:
         return self._nodes.cache.get("", self.identity.name)
@@ -98,7 +98,6 @@ class NodeWriter:
         except RuntimeFailure as error:
             conditions = RuntimeConditions(ready=False, network_ready=False, message=str(error))
             images = []
-        self.pressure = await asyncio.to_thread(self._look_for_pressure)
         self.ready = conditions.ready and conditions.network_ready
         info = self._info or RuntimeInfo(name="unknown", version="")
         addresses = [("InternalIP", address) for address in self.identity.addresses]
@@ -110,17 +109,8 @@ class NodeWriter:
             port=self.identity.port,
             max_pods=self.identity.max_pods,
             reserved=self.identity.reserved,
-            pressure=self.pressure,
+            pressure=self._pressure(),
             images=images,
-        )
-
-    def _look_for_pressure(self) -> Pressure:
-        usage = machine_usage(self.identity.root_dir, self._image_directory)
-        inodes_low = usage.root_inodes > 0 and usage.root_inodes_free * 100 < INODE_PRESSURE_PERCENT * usage.root_inodes
-        return Pressure(
-            memory=usage.memory_available_bytes < MEMORY_PRESSURE_BYTES,
-            disk=usage.root_available_bytes * 100 < DISK_PRESSURE_PERCENT * usage.root_capacity_bytes or inodes_low,
-            pids=(usage.maximum_pids - usage.pids) * 100 < PID_PRESSURE_PERCENT * usage.maximum_pids,
         )
 
     async def register(self) -> None:
@@ -222,7 +212,16 @@ class NodeWriter:
                 continue
             eager_looks = 0 if self.ready else eager_looks + 1
             eager = EAGER_SECONDS if eager_looks < EAGER_LOOKS else LESS_EAGER_SECONDS
-            await self._clock.sleep(HEARTBEAT_SECONDS if self.ready else eager)
+            await self._pause(HEARTBEAT_SECONDS if self.ready else eager)
+
+    async def _pause(self, seconds: float) -> None:
+        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._kicked.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._kicked.clear()
 
 
 def _is_ready(status: core_v1.NodeStatus) -> bool:

@@ -11,8 +11,6 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-import msgspec
-
 from tiphys.aio.backoff import Backoff
 from tiphys.kinds.types import core_v1, meta_v1
 from tiphys.kubelet import lifecycle
@@ -35,9 +33,10 @@ from tiphys.kubelet.pod_actions import (
     plan,
     termination_plan,
 )
-from tiphys.kubelet.pod_status import OWN_CONDITIONS, StatusInputs, Verdict, pod_status, rejected_status
+from tiphys.kubelet.pod_status import StatusInputs, Verdict, pod_status, rejected_status
 from tiphys.kubelet.resources import pod_cgroup, pod_cgroup_limits
 from tiphys.kubelet.restarts import RestartBackOff
+from tiphys.kubelet.status_history import known_restarts, with_foreign_changes
 from tiphys.machinery import timestamps
 from tiphys.machinery.errors import ApiError
 
@@ -187,11 +186,14 @@ class PodWorker:
     async def _interruptible_step(self) -> None:
         name = f"step of {self.pod.metadata.namespace}/{self.pod.metadata.name}"
         self._step_task = asyncio.get_running_loop().create_task(self._step(), name=name)
+        task = self._step_task
         try:
-            await asyncio.wait([self._step_task])
+            await asyncio.wait([task])
         finally:
-            self._step_task.cancel()
-        task, self._step_task = self._step_task, None
+            self._step_task = None
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         self._stale = self._stale or task.cancelled()
         if task.cancelled():
             self._dirty.set()
@@ -240,6 +242,7 @@ class PodWorker:
                         self._messages[record.id] = await asyncio.to_thread(files.termination_message, record)
                     record = dataclasses.replace(record, message=self._messages[record.id])
                 records.append(record)
+            self._messages = {each.id: each.message for each in records if each.state == "exited"}
             self.runtime = dataclasses.replace(found, containers=tuple(records))
             self._seen(self.runtime)
             self._tell_ends()
@@ -265,7 +268,7 @@ class PodWorker:
             runtime=self.runtime,
             health=self._health.health(),
             back_offs=self._back_offs,
-            restarts=self._known_restarts(),
+            restarts=known_restarts(self.pod.status),
             refused=self._refused,
         )
         now = self._context.clock.now()
@@ -306,17 +309,6 @@ class PodWorker:
         self._event(Event.FAIL, Verdict(reason="DeadlineExceeded", message=DEADLINE_MESSAGE))
         return True
 
-    def _known_restarts(self) -> dict[str, int]:
-        """Restart counts that were reported of containers the runtime may have forgotten. One that never began has
-        none."""
-        found: dict[str, int] = {}
-        status = self.pod.status
-        groups = (status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses)
-        for each in (entry for group in groups for entry in group or ()):
-            if each.containerID:
-                found[each.name] = each.restartCount
-        return found
-
     def _publish(self) -> None:
         """Report the status if it has changed."""
         now = self._context.clock.now()
@@ -325,7 +317,7 @@ class PodWorker:
         else:
             inputs = StatusInputs(
                 runtime=self.runtime,
-                old=self._merged_old(),
+                old=with_foreign_changes(self.status, self.pod.status),
                 waiting=self._waiting,
                 health=self._health.health(),
                 host_ips=self._context.host_ips,
@@ -336,21 +328,6 @@ class PodWorker:
             status = pod_status(self.pod, inputs, now)
         self.status = status
         self._context.statuses.publish(self.pod, status)
-
-    def _merged_old(self) -> core_v1.PodStatus:
-        """Our own last status, with what others have written to the object's since."""
-        own, shown = self.status, self.pod.status
-        ours = {each.type for each in own.conditions or ()}
-        foreign = [each for each in shown.conditions or () if each.type not in ours]
-        theirs = {each.type: each for each in shown.conditions or ()}
-        kept = [each if each.type in OWN_CONDITIONS else theirs.get(each.type) for each in own.conditions or ()]
-        return msgspec.structs.replace(
-            own,
-            conditions=[*(each for each in kept if each is not None), *foreign],
-            resize=shown.resize,
-            nominatedNodeName=shown.nominatedNodeName,
-            resourceClaimStatuses=shown.resourceClaimStatuses,
-        )
 
     async def _perform(self, actions: tuple[Action, ...]) -> bool:
         """Carry out the actions; True when the runtime is to be looked at again."""
@@ -408,9 +385,9 @@ class PodWorker:
 
     async def _create_sandbox(self, attempt: int) -> bool:
         context = self._context
+        if self._refused.get("volumes", 0.0) > context.clock.now() or not await self._prepare():
+            return False
         async with context.starts:
-            if self._refused.get("volumes", 0.0) > context.clock.now() or not await self._prepare():
-                return False
             try:
                 config = self._sandbox_config(attempt)
                 await context.runtime.run_sandbox(config, context.runtime_handler(self.pod))
@@ -433,8 +410,7 @@ class PodWorker:
         assert sandbox is not None and self._volumes is not None
         try:
             config = self._sandbox_config(sandbox.attempt)
-            async with context.starts:
-                await self._containers.start(self.pod, action, self.runtime, config, self._volumes)
+            await self._containers.start(self.pod, action, self.runtime, config, self._volumes)
         except (StartFailure, ConfigError) as error:
             now = context.clock.now()
             reason = error.reason if isinstance(error, StartFailure) else "CreateContainerConfigError"

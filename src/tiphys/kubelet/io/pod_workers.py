@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from tiphys.aio.backoff import Backoff
 from tiphys.kinds.types import core_v1, meta_v1
 from tiphys.kubelet.admission import admit
+from tiphys.kubelet.eviction import refused_under
 from tiphys.kubelet.interface import POD_NAME, POD_NAMESPACE, ContainerRecord, PodRuntime, RuntimeFailure
 from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.pod_worker import PodWorker
+from tiphys.kubelet.node_status import Pressure
 from tiphys.machinery.quantity import Quantity
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ _Signature = tuple[tuple[str, object], ...]
 
 class PodWorkers:
     """`start` after the pods' first list is here. `node` gives this node's object, `allocatable` what pods may use of
-    it, `on_disk` the uids of pods that left a directory."""
+    it, `on_disk` the uids of pods that left a directory, `pressure` what the node runs short of."""
 
     def __init__(
         self,
@@ -38,12 +40,14 @@ class PodWorkers:
         node: Callable[[], core_v1.Node | None],
         allocatable: Callable[[], Mapping[str, Quantity]],
         on_disk: Callable[[], Sequence[str]],
+        pressure: Callable[[], Pressure],
         allowed_sysctls: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._node = node
         self._allocatable = allocatable
         self._on_disk = on_disk
+        self._pressure = pressure
         self._allowed_sysctls = allowed_sysctls
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -83,7 +87,9 @@ class PodWorkers:
         fresh = uid not in self._seen and pod.status.phase in (None, "", "Pending")
         if fresh and node is not None and pod.metadata.deletionTimestamp is None and pod.spec.containers:
             others = [each.pod for each in self._workers.values() if each.takes_resources]
-            verdict = admit(pod, others, node, self._allocatable(), self._allowed_sysctls)
+            verdict = refused_under(self._pressure(), pod) or admit(
+                pod, others, node, self._allocatable(), self._allowed_sysctls
+            )
             if verdict is not None:
                 worker.reject(verdict)
         self._workers[uid] = worker

@@ -3,17 +3,15 @@ names alone, also long after a kill -9."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 import pathlib
 import shutil
 
 from tiphys.launch.cluster import ClusterNode, Layout
+from tiphys.linux.io.mounts import unmount_below
+from tiphys.linux.io.processes import kill_and_wait
 from tiphys.runtime.io.containerd import ContainerdPaths, remove_containerd
-from tiphys.runtime.io.processes import kill_and_wait
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-_MNT_DETACH = 2
 
 
 def remove_node(layout: Layout, node: ClusterNode) -> None:
@@ -23,23 +21,6 @@ def remove_node(layout: Layout, node: ClusterNode) -> None:
     remove_cgroups(node.cgroup.strip("/"))
     shutil.rmtree(layout.kubelet(node.name) / "pods", ignore_errors=True)
     shutil.rmtree(layout.cni_data(node.name), ignore_errors=True)  # pod addresses that were taken are free again
-
-
-def mounts_below(directory: pathlib.Path) -> list[str]:
-    """The mount points in a directory, the deepest first."""
-    prefix = f"{directory}/"
-    found = []
-    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        if point.startswith(prefix):
-            found.append(point)
-    return sorted(found, key=len, reverse=True)
-
-
-def unmount_below(directory: pathlib.Path) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    for point in mounts_below(directory):
-        libc.umount2(os.fsencode(point), _MNT_DETACH)
 
 
 def remove_cgroups(name: str) -> None:

@@ -8,6 +8,7 @@ long as the cluster does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import selectors
@@ -18,9 +19,10 @@ import time
 
 from tiphys.launch import supervision
 from tiphys.launch.cluster import Layout
-from tiphys.launch.io import processes, state
+from tiphys.launch.io import state
 from tiphys.launch.supervision import Phase, Unit, UnitState
 from tiphys.launch.units import ENVIRONMENT, units_of
+from tiphys.linux.io import processes
 
 
 class Supervisor:
@@ -57,6 +59,7 @@ class Supervisor:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # it was started with it blocked
         self.selector.register(reader, selectors.EVENT_READ, lambda: self._signals(os.read(reader, 512)))
 
     def _signals(self, numbers: bytes) -> None:
@@ -79,7 +82,8 @@ class Supervisor:
             pid = processes.running_pid(self.layout.unit_pid(unit.name))
             if pid is not None:
                 self._say(f"{unit.name} runs already (pid {pid})")
-                self._watch(unit.name, pid)
+                with contextlib.suppress(ProcessLookupError):  # it has ended just now: it will be started
+                    self._watch(unit.name, pid)
 
     def _watch(self, name: str, pid: int) -> None:
         descriptor = os.pidfd_open(pid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,9 +17,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout, agent_unit, settings_findings
-from tiphys.launch.io import processes, state
+from tiphys.launch.cluster import CONTROL_PLANE, KUBELET_PORT, Cluster, Layout, agent_unit, settings_findings
+from tiphys.launch.io import state
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
+from tiphys.linux.io import processes
 
 Report = Callable[[str], None]
 POLL_SECONDS = 0.02
@@ -84,7 +86,14 @@ def start_supervisor(layout: Layout) -> int:
         processes.send_signal(pid, signal.SIGHUP)
         return pid
     command = [sys.executable, "-m", "tiphys.launch.io.supervisor", str(layout.state)]
-    return processes.spawn(command, layout.supervisor_log, dict(os.environ))
+    # It inherits the mask: a SIGHUP that comes before it listens waits for it instead of ending it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        pid = processes.spawn(command, layout.supervisor_log, dict(os.environ))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    processes.write_pid_file(layout.supervisor_pid, pid)
+    return pid
 
 
 def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Cluster:
@@ -100,6 +109,7 @@ def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Clust
     wait_for_api(layout, supervisor)
     report(f"API server ready at {cluster.api_url} ({time.monotonic() - began:.1f} s)")
     wait_for_nodes(layout, cluster, supervisor)
+    wait_for_agents(layout, cluster, supervisor)
     word = "node" if cluster.nodes == 1 else "nodes"
     report(f"{cluster.nodes} {word} Ready ({time.monotonic() - began:.1f} s)")
     return cluster
@@ -146,8 +156,24 @@ def wait_for_nodes(layout: Layout, cluster: Cluster, supervisor: int) -> None:
     raise LaunchError(f"not Ready after {NODE_TIMEOUT_SECONDS:.0f} s: {', '.join(missing)}; see {logs}")
 
 
+def wait_for_agents(layout: Layout, cluster: Cluster, supervisor: int) -> None:
+    """Until every kubelet answers: a node whose agent was killed counts as Ready for a while yet."""
+    deadline = time.monotonic() + NODE_TIMEOUT_SECONDS
+    for node in cluster.node_list():
+        while True:
+            try:
+                socket.create_connection((node.address, KUBELET_PORT), timeout=5).close()
+                break
+            except OSError as error:
+                check_alive(layout, supervisor)
+                if time.monotonic() > deadline:
+                    log = layout.unit_log(agent_unit(node.name))
+                    raise LaunchError(f"the agent of {node.name} does not answer: {error}; see {log}") from error
+            time.sleep(POLL_SECONDS)
+
+
 def check_alive(layout: Layout, supervisor: int) -> None:
-    if processes.start_time(supervisor) is None:
+    if processes.identity_of(supervisor) is None:
         raise LaunchError(f"the supervisor ended; see {layout.supervisor_log}")
 
 

@@ -52,13 +52,14 @@ def link_of(address: str) -> Link | None:
     return None
 
 
-def applied_routes() -> dict[str, str]:
-    """Our routes that the kernel has: destination CIDR -> next hop."""
+def applied_routes(index: int) -> dict[str, str]:
+    """Our routes through one interface that the kernel has: destination CIDR -> next hop. Routes through others are
+    those of another cluster on the same machine."""
     with IPRoute() as netlink:
         return {
             f"{route.get_attr('RTA_DST')}/{route['dst_len']}": route.get_attr("RTA_GATEWAY") or ""
             for route in netlink.get_routes(family=2, proto=ROUTE_PROTOCOL)
-            if route.get_attr("RTA_DST")
+            if route.get_attr("RTA_DST") and route.get_attr("RTA_OIF") == index
         }
 
 

@@ -15,7 +15,6 @@ import hashlib
 import json
 import logging
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -30,20 +29,22 @@ import grpc.aio
 from tiphys.aio.backoff import Backoff
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
-from tiphys.runtime.containerd_config import ContainerdConfig, containerd_toml
-from tiphys.runtime.images import PAUSE_IMAGE
-from tiphys.runtime.io.cri_probe import CriProbe
-from tiphys.runtime.io.processes import (
+from tiphys.linux.io.mounts import MNT_DETACH, unmount_below
+from tiphys.linux.io.processes import (
     ProcessIdentity,
     all_pids,
     command_line,
     descendants,
-    ended,
     identity_of,
     is_alive,
     kill_and_wait,
-    parse_identity,
+    recorded,
+    wait_gone,
+    write_pid_file,
 )
+from tiphys.runtime.containerd_config import ContainerdConfig, containerd_toml
+from tiphys.runtime.images import PAUSE_IMAGE
+from tiphys.runtime.io.cri_probe import CriProbe
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,6 @@ _MAXIMUM_LOG_BYTES = 16 << 20
 _START_TIMEOUT_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
 _NOT_YET_SECONDS = 0.01
-_MNT_DETACH = 2
 _CGROUPS = Path("/sys/fs/cgroup")
 _RUNC_RECORDS = Path("/run/containerd/runc")
 
@@ -123,7 +123,7 @@ def snapshotter_for(root: Path) -> str:
         merged = os.fsencode(base / "merged")
         if libc.mount(b"overlay", merged, b"overlay", 0, options.encode()) != 0:
             return "native"
-        libc.umount2(merged, _MNT_DETACH)
+        libc.umount2(merged, MNT_DETACH)
     return "overlayfs"
 
 
@@ -238,9 +238,7 @@ class Containerd:
         identity = identity_of(self._child.pid)
         if identity is None:
             raise ContainerdError(f"containerd ended at once: {_log_end(self.paths)}")
-        temporary = self.paths.process.with_suffix(".new")
-        temporary.write_text(identity.text())
-        temporary.replace(self.paths.process)
+        write_pid_file(self.paths.process, identity.pid)
         return identity
 
     async def _ready(self, identity: ProcessIdentity) -> None:
@@ -301,15 +299,30 @@ class Containerd:
                     await asyncio.to_thread(_terminate, self.identity)
 
 
+async def ended(identity: ProcessIdentity) -> None:
+    """Return when the process has ended, whoever's child it is."""
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    try:
+        if not is_alive(identity):
+            return
+        loop.add_reader(descriptor, done.set)
+        await done.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
 def running_containerd(paths: ContainerdPaths) -> ProcessIdentity | None:
     """The containerd of this directory that runs now, by its process file and command line; None when there is none."""
-    try:
-        identity = parse_identity(paths.process.read_text())
-    except FileNotFoundError:
+    identity = recorded(paths.process)
+    if identity is None or str(paths.configuration) not in command_line(identity.pid):
         return None
-    if identity is None or not is_alive(identity):
-        return None
-    return identity if str(paths.configuration) in command_line(identity.pid) else None
+    return identity
 
 
 def _terminate(identity: ProcessIdentity, timeout_seconds: float = 10.0) -> None:
@@ -321,21 +334,8 @@ def _terminate(identity: ProcessIdentity, timeout_seconds: float = 10.0) -> None
                 signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         finally:
             os.close(descriptor)
-        _wait_or_kill(identity, timeout_seconds)
-
-
-def _wait_or_kill(identity: ProcessIdentity, timeout_seconds: float) -> None:
-    try:
-        descriptor = os.pidfd_open(identity.pid)
-    except ProcessLookupError:
-        return
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        if not poll.poll(timeout_seconds * 1000):
+        if not wait_gone(identity.pid, timeout_seconds):
             kill_and_wait([identity.pid])
-    finally:
-        os.close(descriptor)
 
 
 def _shims(paths: ContainerdPaths) -> list[int]:
@@ -347,17 +347,6 @@ def _shims(paths: ContainerdPaths) -> list[int]:
         if arguments and "containerd-shim" in Path(arguments[0]).name and socket in arguments:
             found.append(pid)
     return found
-
-
-def _mounts_under(directory: Path) -> list[str]:
-    """Mount points below the directory, the deepest and latest first."""
-    prefix = f"{directory}/"
-    points = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        if point.startswith(prefix):
-            points.append(point)
-    return points[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,11 +395,8 @@ def remove_containerd(paths: ContainerdPaths) -> None:
     shims = _shims(paths)
     kill_and_wait(descendants(shims))
     bundles = _bundles(paths)
-    libc = ctypes.CDLL(None, use_errno=True)
     for directory in (paths.state, paths.root):
-        for point in _mounts_under(directory):
-            if libc.umount2(os.fsencode(point), _MNT_DETACH) != 0:
-                log.warning("umount %s: %s", point, os.strerror(ctypes.get_errno()))
+        unmount_below(directory)
     for bundle in bundles:
         _forget(bundle)
     shutil.rmtree(paths.state, ignore_errors=True)

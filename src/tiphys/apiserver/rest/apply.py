@@ -1,0 +1,251 @@
+"""Server-side apply as a verb: what a request must say, which parts of it count where, and the object after it.
+
+The decisions themselves are `machinery/patch/apply`. An object that is not there is created of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from tiphys.apiserver import encoding
+from tiphys.apiserver.rest import ownership
+from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds import apply_schema, codec, field_differences
+from tiphys.kinds.crd import CustomResource
+from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors, field_errors, timestamps
+from tiphys.machinery.field_errors import FieldError, Path
+from tiphys.machinery.patch.apply import applying, field_set, walk
+from tiphys.machinery.patch.apply.managers import APPLY, Manager
+from tiphys.machinery.patch.apply.walk import Difference
+
+TRUE_WORDS = ("1", "t", "T", "true", "TRUE", "True")
+FALSE_WORDS = ("0", "f", "F", "false", "FALSE", "False", "")
+_SERVERS_OWN = ("creationTimestamp", "selfLink", "generation", "managedFields", "deletionTimestamp",
+                "deletionGracePeriodSeconds")  # fmt: skip
+_HEAD = ("apiVersion", "kind", "metadata")
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A configuration to apply, whose parts that count have been checked; `subresource` as managedFields has it."""
+
+    config: dict[str, Any]
+    manager: str
+    force: bool
+    subresource: str = ""
+
+
+# -- what a request must say
+
+
+def check_options(query: Mapping[str, str], is_apply: bool) -> bool:
+    """Whether conflicts are to be forced. ApiError 400 or 422."""
+    found: list[FieldError] = []
+    word = query.get("force")
+    if word is not None and word not in (*TRUE_WORDS, *FALSE_WORDS):
+        raise errors.bad_request(f'strconv.ParseBool: parsing "{word}": invalid syntax')
+    if not is_apply and word is not None:
+        found.append(field_errors.forbidden(Path("force"), "may not be specified for non-apply patch"))
+    manager = query.get("fieldManager", "")
+    if is_apply and not manager:
+        found.append(field_errors.required(Path("fieldManager"), "is required for apply patch"))
+    found += ownership.manager_findings(manager)
+    if found:
+        raise errors.invalid("PatchOptions", "meta.k8s.io", "", found)
+    return word in TRUE_WORDS
+
+
+def application(config: Any, query: Mapping[str, str], resource: Resource, subresource: str) -> Application:
+    """What a request asks for. ApiError 400 or 422."""
+    force = check_options(query, True)
+    _check_config(config, resource.api_version)
+    return Application(
+        config=_counting(config, subresource),
+        manager=query["fieldManager"],
+        force=force,
+        subresource=subresource,
+    )
+
+
+def scale_application(config: Any, query: Mapping[str, str], resource: Resource, scale: type[Any]) -> Application:
+    """A Scale to apply, as a configuration of the object that it scales. ApiError 400 or 422."""
+    force = check_options(query, True)
+    _check_config(config, "autoscaling/v1")
+    _refuse(walk.findings(config, apply_schema.of_type(scale)), config)
+    spec = config.get("spec") or {}
+    parent = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": _own_metadata(config)}
+    if spec.get("replicas") is not None:
+        parent["spec"] = {"replicas": spec["replicas"]}
+    return Application(config=parent, manager=query["fieldManager"], force=force, subresource="scale")
+
+
+def _check_config(config: Any, api_version: str) -> None:
+    if not isinstance(config, dict):
+        raise errors.bad_request("an apply patch is an object")
+    given = config.get("apiVersion")
+    if given != api_version:
+        raise errors.bad_request(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {given or ''}, expected: {api_version}"
+        )
+    metadata = config.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise errors.bad_request("metadata must be an object")
+    if (metadata or {}).get("managedFields") is not None:
+        raise errors.bad_request("metadata.managedFields must be nil")
+
+
+def _own_metadata(config: Any) -> dict[str, Any]:
+    metadata = config.get("metadata") or {}
+    return {name: value for name, value in metadata.items() if name not in _SERVERS_OWN}
+
+
+# -- which parts count where
+
+
+def _status_part(config: dict[str, Any]) -> dict[str, Any]:
+    return {"status": config["status"]} if "status" in config else {}
+
+
+def _inner(part: str, *names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Of one part of the configuration, some fields."""
+
+    def chosen(config: dict[str, Any]) -> dict[str, Any]:
+        value = config.get(part)
+        if not isinstance(value, dict):
+            return {part: value} if part in config else {}
+        return {part: {name: value[name] for name in names if name in value}}
+
+    return chosen
+
+
+def _resize_part(config: dict[str, Any]) -> dict[str, Any]:
+    found = _inner("spec", "containers", "initContainers", "resources")(config)
+    spec = found.get("spec")
+    for name in ("containers", "initContainers"):
+        if isinstance(spec, dict) and isinstance(spec.get(name), list):
+            kept = ("name", "resources", "resizePolicy")
+            spec[name] = [
+                {key: item[key] for key in kept if key in item} if isinstance(item, dict) else item
+                for item in spec[name]
+            ]
+    return found
+
+
+_PARTS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "status": _status_part,
+    "approval": _inner("status", "conditions"),
+    "finalize": _inner("spec", "finalizers"),
+    "ephemeralcontainers": _inner("spec", "ephemeralContainers"),
+    "resize": _resize_part,
+}
+
+
+def _counting(config: dict[str, Any], subresource: str) -> dict[str, Any]:
+    """The configuration without what a write there cannot change."""
+    metadata = _own_metadata(config)
+    part = _PARTS.get(subresource)
+    if part is None:
+        rest = {name: value for name, value in config.items() if name not in _HEAD}
+    else:
+        metadata.pop("ownerReferences", None)
+        rest = part(config)
+    head: dict[str, Any] = {name: config[name] for name in _HEAD[:2] if name in config}
+    return {**head, "metadata": metadata, **rest}
+
+
+# -- the object after it
+
+
+def _refuse(found: list[str], config: dict[str, Any], context: WriteContext | None = None) -> None:
+    if not found:
+        return
+    metadata = config.get("metadata") or {}
+    namespace = context.namespace if context is not None else metadata.get("namespace", "")
+    name = context.name if context is not None else metadata.get("name", "")
+    what = f"({namespace}/{name}; {config.get('apiVersion', '')}, Kind={config.get('kind', '')})"
+    text = found[0] if len(found) == 1 else "errors:" + "".join(f"\n  {line}" for line in found)
+    raise errors.bad_request(f"failed to create typed patch object {what}: {text}")
+
+
+def applied(context: WriteContext, old: Any, asked: Application) -> Any:
+    """The object after the apply; a new one when `old` is None. ApiError 400, 409."""
+    resource = context.resource
+    struct = resource.type
+    config = asked.config
+    if not context.subresource and "status" in resource.subresources and _keeps_status(resource):
+        config = {name: value for name, value in config.items() if name != "status"}
+    schema = apply_schema.of_type(struct)
+    _refuse(walk.findings(config, schema), config, context)
+    empty = codec.plain(field_differences.empty(struct))
+    live = empty if old is None else codec.plain(without_managers(old))
+    me = Manager(
+        name=asked.manager,
+        operation=APPLY,
+        api_version=resource.api_version,
+        subresource=asked.subresource,
+        time=timestamps.time_of(context.now),
+    )
+
+    def difference_of(version: str, before: Any, after: Any) -> Difference | None:
+        return ownership.difference_in_version(context, version, _typed(context, before), _typed(context, after))
+
+    try:
+        done = applying.apply(
+            live, config, ownership.managers_of(old.metadata.managedFields) if old is not None else (), me, schema,
+            force=asked.force, empty=empty, difference_of=difference_of,
+        )  # fmt: skip
+    except applying.Conflicts as conflicts:
+        raise _refused(conflicts) from conflicts
+    new = _typed(context, done.obj)
+    new.metadata.managedFields = ownership.entries_of(done.managers)
+    return new
+
+
+def _keeps_status(resource: Resource) -> bool:
+    """Whether a write of the object itself leaves its status alone."""
+    return resource.strategy.has_status or isinstance(resource, CustomResource)
+
+
+def created(context: WriteContext, asked: Application) -> Any:
+    """The new object that a configuration describes. ApiError 400, 409."""
+    obj = applied(context, None, asked)
+    meta = obj.metadata
+    if not meta.name:
+        meta.name = context.name
+    elif meta.name != context.name:
+        text = f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
+        raise errors.bad_request(text)
+    if meta.uid:
+        detail = f"uid mismatch: the provided object specified uid {meta.uid}, and no existing object was found"
+        raise context.conflict(detail)
+    return obj
+
+
+def _typed(context: WriteContext, plain: Any) -> Any:
+    resource = context.resource
+    try:
+        return encoding.from_plain(plain, resource.type, resource.api_version, resource.kind)
+    except msgspec.ValidationError as error:
+        raise errors.bad_request(str(error)) from error
+
+
+def without_managers(obj: Any) -> Any:
+    """The object without its managed fields; shares everything else."""
+    metadata = msgspec.structs.replace(obj.metadata, managedFields=None)
+    return obj.__replace__(metadata=metadata)
+
+
+def _refused(conflicts: applying.Conflicts) -> errors.ApiError:
+    causes = [
+        FieldError(
+            reason="FieldManagerConflict",
+            field=field_set.path_text(conflict.path),
+            message=f"conflict with {applying.manager_text(conflict.manager)}",
+        )
+        for conflict in conflicts.found
+    ]
+    return errors.ApiError(409, "Conflict", str(conflicts), causes=causes)

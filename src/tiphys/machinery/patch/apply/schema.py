@@ -1,0 +1,84 @@
+"""What apply asks of types. Built-in types answer from the published schema, custom resources from theirs.
+
+Where nothing is known, the value decides (`DEDUCED`): maps are granular, lists and all else are atomic.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tiphys.machinery.patch.values import equal
+
+
+class Form(enum.Enum):
+    """How the owners of a value share it."""
+
+    LEAF = enum.auto()  # as a whole: scalars, atomic maps and lists
+    FIELDS = enum.auto()  # by declared fields
+    MEMBERS = enum.auto()  # by the members of a map with free keys
+    ITEMS_BY_KEY = enum.auto()  # by the items of a list, each named by some of its fields
+    ITEMS_BY_VALUE = enum.auto()  # by the items of a list without duplicates
+    DEDUCED = enum.auto()  # as its value suggests
+
+
+class ValueSchema(Protocol):
+    """The type of one value. `keys` name the items of ITEMS_BY_KEY; a key without a value may have a default."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def form(self) -> Form: ...
+
+    @property
+    def keys(self) -> Sequence[str]: ...
+
+    @property
+    def key_defaults(self) -> Mapping[str, Any]: ...
+
+    @property
+    def element(self) -> ValueSchema:
+        """Of lists and maps: what they consist of."""
+        ...
+
+    def field(self, name: str) -> ValueSchema | None:
+        """Of FIELDS and MEMBERS: the type of one; None when it is not declared."""
+        ...
+
+    def same(self, left: Any, right: Any) -> bool:
+        """Of LEAF: whether two values mean the same (`1` and `1000m`)."""
+        ...
+
+
+class _Plain:
+    """A type of which only the form is known."""
+
+    __slots__ = ("form",)
+    keys: Sequence[str] = ()
+    key_defaults: Mapping[str, Any] = {}
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+
+    @property
+    def element(self) -> ValueSchema:
+        return DEDUCED
+
+    def field(self, name: str) -> ValueSchema | None:
+        return DEDUCED
+
+    def same(self, left: Any, right: Any) -> bool:
+        return equal(left, right)
+
+
+DEDUCED: ValueSchema = _Plain(Form.DEDUCED)
+LEAF: ValueSchema = _Plain(Form.LEAF)
+FREE_MAP: ValueSchema = _Plain(Form.MEMBERS)
+
+
+def resolved(schema: ValueSchema, value: Any) -> ValueSchema:
+    """The type with which a value is treated."""
+    if schema.form is Form.DEDUCED:
+        return FREE_MAP if isinstance(value, dict) else LEAF
+    return schema

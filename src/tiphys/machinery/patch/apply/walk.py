@@ -1,0 +1,264 @@
+"""Plain values seen through their types: which fields they have, how two differ, and how one is merged into the other.
+
+`findings` says what keeps a configuration from being applied; everything else takes values without findings. Live
+objects may hold lists in which two items have the same keys: those items are owned and replaced together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tiphys.machinery.patch.apply import field_set
+from tiphys.machinery.patch.apply.field_set import LEAF, OWN, FieldSet
+from tiphys.machinery.patch.apply.schema import Form, ValueSchema, resolved
+from tiphys.machinery.patch.values import type_name
+
+MAPS = (Form.FIELDS, Form.MEMBERS)
+LISTS = (Form.ITEMS_BY_KEY, Form.ITEMS_BY_VALUE)
+
+
+class Difference(NamedTuple):
+    """From one object to another: fields that are new or have other values, and fields that are gone."""
+
+    changed: FieldSet
+    removed: FieldSet
+
+    @property
+    def touched(self) -> FieldSet:
+        return field_set.union(self.changed, self.removed)
+
+
+# -- items of lists
+
+
+def item_element(schema: ValueSchema, item: Any) -> str | None:
+    """The path element of an item; None for one that has none of its keys."""
+    if schema.form is Form.ITEMS_BY_VALUE:
+        return field_set.by_value(item)
+    if not isinstance(item, dict):
+        return None
+    keys = {}
+    for key in schema.keys:
+        value = item.get(key)
+        if value is None:
+            value = schema.key_defaults.get(key)
+        if value is not None:
+            keys[key] = value
+    return field_set.by_keys(keys) if keys else None
+
+
+def elements(schema: ValueSchema, items: Sequence[Any]) -> list[str]:
+    """The path elements of the items; an item without keys goes by its position."""
+    return [item_element(schema, item) or f"i:{position}" for position, item in enumerate(items)]
+
+
+def _grouped(schema: ValueSchema, items: Sequence[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for element, item in zip(elements(schema, items), items, strict=True):
+        groups.setdefault(element, []).append(item)
+    return groups
+
+
+def children(schema: ValueSchema, value: Any) -> list[tuple[str, ValueSchema, Any]]:
+    """(path element, type, value) of everything right below a map or list; nothing below leaves and duplicates."""
+    if schema.form in MAPS:
+        found = []
+        for name, member in value.items():
+            below = schema.field(name)
+            if below is not None:
+                found.append((f"f:{name}", below, member))
+        return found
+    groups = _grouped(schema, value)
+    return [(element, schema.element, items[0]) for element, items in groups.items() if len(items) == 1]
+
+
+# -- what keeps a configuration from being applied
+
+
+def findings(value: Any, schema: ValueSchema, path: str = "") -> list[str]:
+    """What does not fit the types: undeclared fields, wrong shapes, items without keys or twice in a list."""
+    schema = resolved(schema, value)
+    if value is None or schema.form is Form.LEAF:
+        return []
+    if schema.form in MAPS:
+        if not isinstance(value, dict):
+            return [f"{path or '.'}: expected map, got {type_name(value)}"]
+        found = []
+        for name, member in value.items():
+            below = schema.field(name)
+            if below is None:
+                found.append(f"{path}.{name}: field not declared in schema")
+            else:
+                found += findings(member, below, f"{path}.{name}")
+        return found
+    if not isinstance(value, list):
+        return [f"{path}: expected list, got {type_name(value)}"]
+    return _item_findings(value, schema, path)
+
+
+def _item_findings(items: list[Any], schema: ValueSchema, path: str) -> list[str]:
+    found = []
+    seen: set[str] = set()
+    for position, item in enumerate(items):
+        element = item_element(schema, item)
+        if element is None:
+            if not isinstance(item, dict):
+                found.append(f"{path}[{position}]: expected map, got {type_name(item)}")
+            else:
+                names = ", ".join(f'"{key}"' for key in schema.keys)
+                text = f"associative list with keys has an element that omits key field {names}"
+                found.append(f"{path}: element {position}: {text}")
+            continue
+        where = field_set.path_text((element,))
+        if element in seen:
+            found.append(f"{path}: duplicate entries for key {where}")
+        seen.add(element)
+        found += findings(item, schema.element, path + where)
+    return found
+
+
+# -- fields
+
+
+def fields_of(value: Any, schema: ValueSchema) -> FieldSet:
+    """The fields that a configuration has: leaves, items, members of free maps, and structures that are empty."""
+    schema = resolved(schema, value)
+    if value is None or schema.form is Form.LEAF:
+        return LEAF
+    result: FieldSet = {}
+    marked = schema.form is not Form.FIELDS
+    for element, below, member in children(schema, value):
+        node = fields_of(member, below)
+        if member is None or member == {}:
+            node = LEAF
+        elif not node and resolved(below, member).form is not Form.LEAF and not marked:
+            continue  # an empty list of items is nobody's
+        elif marked and node:
+            node = {OWN: LEAF, **node}
+        result[element] = node
+    return result
+
+
+def everything(value: Any, schema: ValueSchema) -> FieldSet:
+    """The fields of something that was not there before: each level on its own too."""
+    schema = resolved(schema, value)
+    if value is None or schema.form is Form.LEAF:
+        return LEAF
+    result: FieldSet = {OWN: LEAF}
+    if schema.form in LISTS:
+        for element, items in _grouped(schema, value).items():
+            result[element] = everything(items[0], schema.element) if len(items) == 1 else LEAF
+    else:
+        for element, below, member in children(schema, value):
+            result[element] = everything(member, below)
+    return result if len(result) > 1 else LEAF
+
+
+def compare(old: Any, new: Any, schema: ValueSchema) -> Difference:
+    """How two objects differ."""
+    before, after = resolved(schema, old), resolved(schema, new)
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    if after.form in MAPS:
+        old_members = old if isinstance(old, dict) else {}
+        for element, below, member in children(after, new or {}):
+            name = element[2:]
+            _note(name in old_members, old_members.get(name), True, member, below, element, changed, removed)
+        for element, below, member in children(before, old_members) if before.form in MAPS else ():
+            if element[2:] not in (new or {}):
+                _note(True, member, False, None, below, element, changed, removed)
+        return Difference(changed, removed)
+    old_groups, new_groups = _grouped(after, old or ()), _grouped(after, new or ())
+    for element in {**new_groups, **old_groups}:
+        mine, theirs = old_groups.get(element, []), new_groups.get(element, [])
+        if len(mine) > 1 or len(theirs) > 1:
+            if mine != theirs:
+                (changed if theirs else removed)[element] = LEAF
+            continue
+        one, other = mine[0] if mine else None, theirs[0] if theirs else None
+        _note(bool(mine), one, bool(theirs), other, after.element, element, changed, removed)
+    return Difference(changed, removed)
+
+
+def _note(
+    was: bool, old: Any, now: bool, new: Any, schema: ValueSchema, element: str, changed: FieldSet, removed: FieldSet
+) -> None:
+    """Record how one field, member or item differs."""
+    if not was:
+        changed[element] = everything(new, schema)
+        return
+    if not now:
+        removed[element] = everything(old, schema)
+        return
+    before, after = resolved(schema, old), resolved(schema, new)
+    if after.form is Form.LEAF and before.form is Form.LEAF:
+        if not after.same(old, new):
+            changed[element] = LEAF
+    elif before.form is not after.form:
+        changed[element] = everything(new, schema)
+        gone = field_set.difference({element: everything(old, schema)}, {element: changed[element]})
+        removed.update(gone)
+    elif old is None or new is None:
+        if old is not new:
+            inner = compare(old, new, after)
+            _keep(element, inner, changed, removed)
+    else:
+        _keep(element, compare(old, new, after), changed, removed)
+
+
+def _keep(element: str, inner: Difference, changed: FieldSet, removed: FieldSet) -> None:
+    if inner.changed:
+        changed[element] = inner.changed
+    if inner.removed:
+        removed[element] = inner.removed
+
+
+# -- merge
+
+
+def merge(live: Any, config: Any, schema: ValueSchema) -> Any:
+    """The live value with everything that the configuration says. Shares parts with both."""
+    schema = resolved(schema, config)
+    if schema.form is Form.LEAF:
+        return live if live is not None and schema.same(live, config) else config
+    if config is None or live is None or isinstance(live, dict) is not isinstance(config, dict):
+        return config
+    if schema.form in MAPS:
+        merged = dict(live)
+        for name, member in config.items():
+            below = schema.field(name)
+            assert below is not None, "a configuration without findings has declared fields only"
+            merged[name] = merge(live[name], member, below) if name in live else member
+        return merged
+    return _merged_items(live, config, schema)
+
+
+def _merged_items(live: list[Any], config: list[Any], schema: ValueSchema) -> list[Any]:
+    """All items: those of the configuration in its order, those of the live list alone where they were among them."""
+    theirs = {element: items[0] for element, items in _grouped(schema, live).items() if len(items) == 1}
+    mine = elements(schema, config)
+    applied = set(mine)
+    live_elements = elements(schema, live)
+    present = set(live_elements)
+    shared = [element for element in mine if element in present]
+    merged: list[Any] = []
+    take: Callable[[int], None] = lambda at: merged.append(  # noqa: E731
+        merge(theirs.get(mine[at]), config[at], schema.element) if mine[at] in theirs else config[at]
+    )
+    left = right = due = 0
+    while left < len(live) or right < len(config):
+        at_left = live_elements[left] if left < len(live) else None
+        if at_left is not None and right < len(config) and at_left == mine[right]:
+            take(right)
+            left, right, due = left + 1, right + 1, due + 1
+        elif at_left is not None and at_left not in applied:
+            merged.append(live[left])
+            left += 1
+        elif at_left is not None and (right >= len(config) or due >= len(shared) or shared[due] != at_left):
+            left += 1  # shared, and its turn comes with the configuration's order (or has come)
+        else:
+            take(right)
+            due += mine[right] in present
+            right += 1
+    return merged

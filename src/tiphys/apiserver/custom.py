@@ -8,6 +8,7 @@ anew by their clients). Status and deletion of definitions are `io/definitions.p
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types.apiextensions_v1 import CustomResourceDefinition
+
+log = logging.getLogger(__name__)
 
 
 class CustomResources:
@@ -57,7 +60,12 @@ class CustomResources:
         known = self._by_definition.get(name)
         if known is not None and _same(known[0].definition, new):
             return
-        self._serve(name, crd.resources(new))
+        try:
+            resources = crd.resources(new)
+        except (ValueError, TypeError, LookupError):  # stored by somebody who checks less; everything else goes on
+            log.exception("the definition %s cannot be served", name)
+            return
+        self._serve(name, resources)
 
     def _serve(self, name: str, resources: tuple[CustomResource, ...]) -> None:
         home = resources[0].home or resources[0]

@@ -39,7 +39,9 @@ def _unstructured(wanted: type[Unstructured], value: Any) -> Unstructured:
     api_version, kind, metadata = (value.pop(name, None) for name in HEAD)
     if not isinstance(api_version or "", str) or not isinstance(kind or "", str):
         raise ValueError("apiVersion and kind must be strings")
-    return wanted(api_version or "", kind or "", convert(metadata, ObjectMeta) if metadata else None, value)
+    # By way of JSON: parts of the metadata are kept as they stand there (managedFields).
+    meta = decode(msgspec.json.encode(metadata), ObjectMeta) if metadata else None
+    return wanted(api_version or "", kind or "", meta, value)
 
 
 def encode_scalar(value: Any) -> Any:

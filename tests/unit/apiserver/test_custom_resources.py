@@ -334,3 +334,29 @@ async def test_rules_in_cel_are_refused_clearly(world: World) -> None:
             "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations",
         )
     ]
+
+
+APPLY = "application/apply-patch+yaml"
+
+
+async def test_apply_merges_by_the_keys_of_the_schema_and_tells_of_conflicts(widgets: World) -> None:
+    mine = await widgets.http(
+        "PATCH", f"{WIDGETS}/w?fieldManager=me", widget(ports=[{"name": "a", "port": 1}]), media=APPLY
+    )
+    assert mine.code == 201, mine.text
+    theirs = widget(ports=[{"name": "b", "port": 2}])
+    del theirs["spec"]["color"]
+    merged = await widgets.http("PATCH", f"{WIDGETS}/w?fieldManager=you", theirs, media=APPLY)
+    assert merged.code == 200, merged.text
+    assert merged.body["spec"]["ports"] == [{"name": "a", "port": 1}, {"name": "b", "port": 2}]
+    owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in merged.body["metadata"]["managedFields"]}
+    assert owned == {
+        "me": {"f:color": {}, "f:ports": {'k:{"name":"a"}': {".": {}, "f:name": {}, "f:port": {}}}},
+        "you": {"f:ports": {'k:{"name":"b"}': {".": {}, "f:name": {}, "f:port": {}}}},
+    }
+    conflict = await widgets.http(
+        "PATCH", f"{WIDGETS}/w?fieldManager=you", {**theirs, "spec": {"color": "blue"}}, media=APPLY
+    )
+    assert (conflict.code, conflict.body["details"]["causes"][0]["field"]) == (409, ".spec.color")
+    unknown = await widgets.http("PATCH", f"{WIDGETS}/w?fieldManager=me", widget(size=1), media=APPLY)
+    assert (unknown.code, "field not declared in schema" in unknown.body["message"]) == (400, True)

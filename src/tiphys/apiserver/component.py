@@ -246,7 +246,7 @@ class ApiServer:
         if self._discovery is not None:
             self._discovery.set_custom(resources)
         if self._openapi is not None:
-            self._openapi.set_custom([PublishedResource(resource, resource.schema) for resource in resources])
+            self._openapi.set_custom([PublishedResource(resource, dict(resource.schema)) for resource in resources])
 
     def _build_verbs(self, standard: StandardAuthorizer | None) -> Verbs:
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:

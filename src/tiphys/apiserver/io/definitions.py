@@ -18,6 +18,7 @@ from tiphys.apiserver.rest.call import Call, ObjectBody
 from tiphys.apiserver.selection import Selection
 from tiphys.kinds import registry
 from tiphys.kinds.apiextensions import conditions
+from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.apiextensions_v1 import CustomResourceDefinition, CustomResourceDefinitionStatus
 from tiphys.machinery import timestamps
@@ -112,7 +113,7 @@ class Definitions:
         await self._let_go(definition)
         return True
 
-    async def _delete_instances(self, resource: registry.Resource) -> int:
+    async def _delete_instances(self, resource: Resource) -> int:
         """Delete all; how many are still there afterwards."""
         collection = self._verbs.caches.collection(resource)
         if collection.count:

@@ -15,6 +15,7 @@ from tiphys.aio.clock import SystemClock
 from tiphys.apiserver.authn.component import AuthnConfig
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.component import ApiServer, ApiServerConfig
+from tiphys.apiserver.io.handler import Limits
 from tiphys.pki import layout
 from tiphys.pki.io import ensure_cluster_pki
 from tiphys.store.drivers.sqlite import SqliteStore
@@ -32,6 +33,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--service-cidr", action="append", metavar="CIDR", help="network of Services (repeatable)")
     parser.add_argument("--dns-address", default="", help="cluster address of DNS")
     parser.add_argument("--token-file", type=Path, help="CSV of token,user,uid,groups")
+    parser.add_argument("--gzip", action="store_true", help="compress long answers for clients that ask for it")
     parser.add_argument("--cluster-domain", default=DEFAULT_CLUSTER_DOMAIN)
     return parser.parse_args(words)
 
@@ -76,6 +78,7 @@ def configuration(arguments: argparse.Namespace, now: float) -> ApiServerConfig:
         kubelet_client_key_file=str(pki.kubelet_client.key),
         kubelet_ca_file=str(pki.authority.certificate),
         server_address=f"{advertised}:{port}",
+        limits=Limits(gzip=arguments.gzip),
     )
 
 

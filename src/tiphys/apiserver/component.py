@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiphys.aio import garbage
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver import expiry
@@ -34,7 +33,7 @@ from tiphys.apiserver.discovery.health import HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.discovery.version import BuildInfo, git_version, version_document
 from tiphys.apiserver.documents import ServerDocuments
-from tiphys.apiserver.hooks import WriteHook
+from tiphys.apiserver.hooks import HookTable, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.definitions import Definitions
 from tiphys.apiserver.io.dispatch import Dispatch, VirtualCreate
@@ -54,6 +53,7 @@ from tiphys.apiserver.openapi.documents import CustomResource as PublishedResour
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
+from tiphys.apiserver.quota import QuotaCharges
 from tiphys.apiserver.rest.call import Call
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
@@ -152,7 +152,6 @@ class ApiServer:
         """Load the state, make what a cluster begins with, and serve."""
         config = self._config
         await self._feed.start()
-        self._owner.start(garbage.collect_seldom(self._clock), "garbage collection")
         if config.authn is not None:
             self._authn = build_authn(config.authn, self.caches, self._clock)
         standard = self._standard_authorizer() if config.authorize else None
@@ -278,7 +277,7 @@ class ApiServer:
         virtual, custom = self._virtual(standard), self._custom.find
         return Dispatch(verbs, self._reads, virtual, issuer, self._clock.now, self._uid, custom)
 
-    def _hooks(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], WriteHook]:
+    def _hooks(self, standard: StandardAuthorizer | None) -> HookTable:
         rbac = "rbac.authorization.k8s.io"
         hooks: dict[tuple[str, str], WriteHook] = {}
         if self._config.service_cidrs:
@@ -293,7 +292,7 @@ class ApiServer:
             check = standard.escalation
             hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)
             hooks[rbac, "rolebindings"] = hooks[rbac, "clusterrolebindings"] = BindingEscalation(check)
-        return hooks
+        return HookTable(hooks, (QuotaCharges(self.caches),))
 
     def _virtual(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], VirtualCreate]:
         """The resources that answer and store nothing."""

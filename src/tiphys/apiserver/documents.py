@@ -44,7 +44,7 @@ class ServerDocuments:
         elif path == "/":
             found = Document("application/json", msgspec.json.encode({"paths": self._paths()}), "")
         else:
-            found = self._fixed.get(path) or self._discovery.document(path, accept)
+            found = self._fixed.get(path.removesuffix("/")) or self._discovery.document(path, accept)
         if found is None:
             return self._checked(path, raw_query)
         if method not in ("GET", "HEAD"):

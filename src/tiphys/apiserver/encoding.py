@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from tiphys.apiserver import strictness
+from tiphys.apiserver import strictness, yaml_bounds
 from tiphys.kinds import codec, protobuf
 from tiphys.machinery import errors
 
@@ -30,7 +30,12 @@ _decode_plain = msgspec.json.Decoder().decode
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it: no dates, no sexagesimal or octal-looking numbers with colons, floats like 1e3."""
+    """YAML as Kubernetes reads it: no dates, no sexagesimal or octal-looking numbers with colons, floats like 1e3.
+    `repeated` says which keys a mapping has twice (the last one counts)."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.repeated: list[str] = []
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -53,6 +58,14 @@ _Loader.add_implicit_resolver(
 
 
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key_node, _ in node.value:
+        if isinstance(key_node, yaml.ScalarNode):
+            if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                loader.repeated.append(
+                    f'line {key_node.start_mark.line + 1}: key "{key_node.value}" already set in map'
+                )
+            seen.add(key_node.value)
     loader.flatten_mapping(node)
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
@@ -75,8 +88,15 @@ def media_type(content_type: str) -> str:
 
 def read_yaml(data: bytes) -> Any:
     """The plain values of a YAML document. ApiError 400."""
+    return yaml_and_repeated(data)[0]
+
+
+def yaml_and_repeated(data: bytes) -> tuple[Any, list[str]]:
+    """The plain values of a YAML document, and what is to say of keys that stand there twice. ApiError 400."""
     try:
-        return yaml.load(data, Loader=_Loader)
+        yaml_bounds.check(data)
+        loader = _Loader(data)
+        return loader.get_single_data(), loader.repeated
     except (yaml.YAMLError, ValueError, UnicodeDecodeError, RecursionError) as error:
         raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
 
@@ -85,7 +105,7 @@ def json_or_yaml(data: bytes) -> Any:
     """The plain values of a configuration to apply. ApiError 400."""
     try:
         return _decode_plain(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return json_values(read_yaml(data))
 
 
@@ -107,18 +127,11 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
             return protobuf.decode(data)
         except protobuf.ProtobufError as error:
             raise errors.bad_request(f"the body cannot be read as protobuf: {error}") from error
-    if found == PROTOBUF:
-        try:
-            return protobuf.decode(data)
-        except protobuf.ProtobufError as error:
-            raise errors.bad_request(
-                f"the object provided is unrecognized (must be of type {kind}): {error}"
-            ) from error
     if found != JSON:
         raise errors.unsupported_media_type(ACCEPTED)
     try:
         return _decode_plain(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
 
 
@@ -138,19 +151,22 @@ def decode_body(
     media = media_type(content_type)
     if media == PROTOBUF:  # what is unknown to the server has no name there, so there is nothing to warn of
         return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind), []
-    if media != JSON:
-        data = _encode_plain(plain_body(data, content_type, kind))
+    repeated: list[str] = []
+    if media == YAML:
+        plain, repeated = yaml_and_repeated(data)
+        data = _encode_plain(json_values(plain))
+    elif media != JSON:
+        raise errors.unsupported_media_type(ACCEPTED)
     try:
         obj = codec.decode(data, wanted)
     except msgspec.ValidationError:
         obj = _leniently(data, wanted, api_version, kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
     _check_kind(obj, api_version, kind)
-    warnings = (
-        strictness_outcome(strictness.findings(data, wanted), field_validation) if field_validation != "Ignore" else []
-    )
-    return obj, warnings
+    if field_validation == "Ignore":
+        return obj, []
+    return obj, strictness_outcome(repeated + strictness.findings(data, wanted), field_validation)
 
 
 def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> Any:

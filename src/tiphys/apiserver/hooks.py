@@ -24,6 +24,36 @@ class WriteHook(Protocol):
     def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None: ...
 
 
+class HookTable:
+    """The hooks by group and plural, and those that every write passes after its own kind's."""
+
+    def __init__(self, by_resource: Mapping[tuple[str, str], WriteHook], every: tuple[WriteHook, ...] = ()) -> None:
+        self._by_resource = by_resource
+        self._every = every
+
+    def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
+        """See WriteHook: when one refuses, those before it are told that the write has ended."""
+        own = self._by_resource.get((context.resource.group, context.resource.plural))
+        ends: list[Ended] = []
+        try:
+            for hook in (own, *self._every) if own is not None else self._every:
+                ended = hook.before_write(context, new, old)
+                if ended is not None:
+                    ends.append(ended)
+        except BaseException:
+            for ended in ends:
+                ended()
+            raise
+        if len(ends) < 2:
+            return ends[0] if ends else None
+
+        def all_ended() -> None:
+            for ended in ends:
+                ended()
+
+        return all_ended
+
+
 def terminating_namespace(namespace: Any) -> None:
     """A namespace that is being deleted says so in its phase."""
     namespace.status = msgspec.structs.replace(namespace.status, phase="Terminating")

@@ -30,6 +30,9 @@ TOO_OLD_TOKEN = (
 TOO_OLD_LIST = "The resourceVersion for the provided list is too old."
 
 
+_MATCH = Path("resourceVersionMatch")
+
+
 class _Token(msgspec.Struct):
     v: str = ""
     rv: int = 0
@@ -92,40 +95,48 @@ def _options_invalid(*findings: field_errors.FieldError) -> errors.ApiError:
 
 
 def check_match(query: Mapping[str, str], watch: bool) -> None:
-    """Whether resourceVersionMatch and sendInitialEvents make sense together. ApiError 422."""
-    match, path = query.get("resourceVersionMatch", ""), Path("resourceVersionMatch")
-    send = query.get("sendInitialEvents")
-    if send is not None:
-        if not watch:
-            raise _options_invalid(
-                field_errors.forbidden(Path("sendInitialEvents"), "sendInitialEvents is forbidden for list")
-            )
+    """Whether resourceVersionMatch and sendInitialEvents make sense together. ApiError 422 with all that does not."""
+    if "resourceVersionMatch" not in query and "sendInitialEvents" not in query:
+        return
+    findings = _watch_findings(query) if watch else _list_findings(query)
+    if findings:
+        raise _options_invalid(*findings)
+
+
+def _list_findings(query: Mapping[str, str]) -> list[field_errors.FieldError]:
+    match, version, path = query.get("resourceVersionMatch", ""), query.get("resourceVersion", ""), _MATCH
+    found = []
+    if match:
+        if not version:
+            detail = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            found.append(field_errors.forbidden(path, detail))
+        if query.get("continue"):
+            found.append(field_errors.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
+        if match not in ("Exact", "NotOlderThan"):
+            found.append(field_errors.not_supported(path, match, ["Exact", "NotOlderThan", ""]))
+        if match == "Exact" and version == "0":
+            detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            found.append(field_errors.forbidden(path, detail))
+    if "sendInitialEvents" in query:
+        found.append(field_errors.forbidden(Path("sendInitialEvents"), "sendInitialEvents is forbidden for list"))
+    return found
+
+
+def _watch_findings(query: Mapping[str, str]) -> list[field_errors.FieldError]:
+    match, path, asked = query.get("resourceVersionMatch", ""), _MATCH, "sendInitialEvents" in query
+    found = []
+    if asked and match != "NotOlderThan":
+        detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        found.append(field_errors.forbidden(path, detail))
+    if match:
+        if not asked:
+            detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            found.append(field_errors.forbidden(path, detail))
         if match != "NotOlderThan":
-            detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            raise _options_invalid(
-                field_errors.forbidden(path, detail)
-                if not match
-                else field_errors.not_supported(path, match, ["NotOlderThan"])
-            )
-        return
-    if not match:
-        return
-    if watch:
-        raise _options_invalid(field_errors.forbidden(path, "resourceVersionMatch is forbidden for watch"))
-    if query.get("continue"):
-        raise _options_invalid(
-            field_errors.forbidden(path, "resourceVersionMatch is forbidden when continue is provided")
-        )
-    if not query.get("resourceVersion"):
-        raise _options_invalid(
-            field_errors.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided")
-        )
-    if match not in ("Exact", "NotOlderThan"):
-        raise _options_invalid(field_errors.not_supported(path, match, ["Exact", "NotOlderThan", ""]))
-    if match == "Exact" and query["resourceVersion"] == "0":
-        raise _options_invalid(
-            field_errors.forbidden(path, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
-        )
+            found.append(field_errors.not_supported(path, match, ["NotOlderThan"]))
+        if query.get("continue"):
+            found.append(field_errors.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
+    return found
 
 
 def parse(query: Mapping[str, str]) -> ListQuery:

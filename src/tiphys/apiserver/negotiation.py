@@ -94,3 +94,8 @@ def negotiate_error(header: str) -> Accepted:
     except errors.ApiError:
         return PLAIN
     return Accepted(yaml=accepted.yaml, protobuf=accepted.protobuf)
+
+
+def takes_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip."""
+    return "gzip" in header and any(coding == "gzip" for coding, _ in _clauses(header))

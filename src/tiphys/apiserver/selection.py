@@ -22,6 +22,20 @@ def field_names(resource: Resource) -> frozenset[str]:
     return frozenset({"metadata.name", "metadata.namespace", *own})
 
 
+# How kinds with fields of their own say that they do not know one, where they do not say it like the others.
+_OWN_WORDS = {
+    ("batch", "jobs"): 'field label "{}" not supported for Job',
+    ("resource.k8s.io", "resourceslices"): "field label not supported for ResourceSlice: {}",
+}
+
+
+def unknown_field(resource: Resource, name: str) -> str:
+    """What a client is told that selects by a field that this resource does not offer."""
+    if field_names(resource) <= {"metadata.name", "metadata.namespace"}:
+        return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    return _OWN_WORDS.get((resource.group, resource.plural), "field label not supported: {}").format(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What is selected; `namespace` "" means all of them."""
@@ -76,5 +90,5 @@ def parse(resource: Resource, namespace: str, label_text: str, field_text: str) 
         raise errors.bad_request(str(error)) from error
     for requirement in wanted.requirements:
         if requirement.field not in field_names(resource):
-            raise errors.bad_request(f"field label not supported: {requirement.field}")
+            raise errors.bad_request(unknown_field(resource, requirement.field))
     return Selection(namespace, selector, wanted)

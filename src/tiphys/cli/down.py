@@ -6,8 +6,7 @@ import pathlib
 
 import click
 
-from tiphys.launch.io.state import BadState
-from tiphys.launch.io.up import LaunchError, take_down
+from tiphys.launch.io.up import take_down
 
 
 @click.command()
@@ -16,7 +15,4 @@ from tiphys.launch.io.up import LaunchError, take_down
 def down(state: pathlib.Path, purge: bool) -> None:
     """Stop the cluster: its processes, containers, mounts, network namespaces and rules. Its state stays for the next
     `up`."""
-    try:
-        take_down(state, purge, click.echo)
-    except (BadState, LaunchError) as error:
-        raise click.ClickException(str(error)) from error
+    take_down(state, purge, click.echo)

@@ -8,7 +8,7 @@ import tempfile
 
 import click
 
-from tiphys.launch.cluster import Layout
+from tiphys.launch.cluster import Cluster, Layout
 from tiphys.launch.io import state as cluster_state
 
 
@@ -49,15 +49,20 @@ def load_sample_image(state: pathlib.Path) -> None:
         load_archives(state, (pathlib.Path(archive.name),))
 
 
+def existing_cluster(state: pathlib.Path) -> Cluster:
+    """ClickException when there is none."""
+    cluster = cluster_state.load(Layout(state))
+    if cluster is None:
+        raise click.ClickException(f"no cluster in {state}; start one with `tiphys up`")
+    return cluster
+
+
 def load_archives(state: pathlib.Path, archives: tuple[pathlib.Path, ...], only: tuple[str, ...] = ()) -> None:
     """Import archives into the nodes of a cluster; ClickException with containerd's words when it refuses one."""
     from tiphys.runtime.io.containerd import ContainerdPaths
     from tiphys.runtime.io.images import ImageError, import_archive
 
-    layout = Layout(state)
-    cluster = cluster_state.load(layout)
-    if cluster is None:
-        raise click.ClickException(f"no cluster in {state}; start one with `tiphys up`")
+    layout, cluster = Layout(state), existing_cluster(state)
     names = cluster.node_names()
     unknown = sorted(set(only) - set(names))
     if unknown:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
+from typing import Any
 
 import click
 
@@ -39,6 +40,18 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(entry[0]), entry[1])
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the user has to mend is a message, whichever command met it."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from tiphys.launch.io.state import BadState
+            from tiphys.launch.io.up import LaunchError
+
+            if isinstance(error, BadState | LaunchError):
+                raise click.ClickException(str(error)) from error
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

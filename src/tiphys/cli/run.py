@@ -9,6 +9,7 @@ from __future__ import annotations
 import pathlib
 import random
 import socket
+from typing import Any
 
 import click
 
@@ -134,3 +135,40 @@ def dns(kubeconfig: pathlib.Path, node_name: str, cluster_domain: str, addresses
         return [Informers("dns", informers, owner, transport, [made])]
 
     run_process("dns", build)
+
+
+@run.command()
+@kubeconfig_option
+@node_option
+@domain_option
+@click.option(
+    "--node-address", "addresses", multiple=True, required=True, help="The node's addresses; the first serves."
+)
+@click.option("--runtime-endpoint", required=True, help="The container runtime's unix socket.")
+@click.option("--root-dir", default="/var/lib/kubelet", show_default=True)
+@click.option("--log-dir", default="/var/log/pods", show_default=True)
+@click.option("--cgroup-root", default="/", show_default=True, help="The cgroup that all pods go under.")
+@click.option("--cluster-dns", multiple=True, help="Addresses that pods ask for names.")
+@click.option("--max-pods", type=int, default=110, show_default=True)
+@click.option("--static-pod-dir", default="", help="Run the pods of the manifests in this folder.")
+@click.option("--tls-cert-file", default="", help="The node's serving certificate (none: no server for logs and exec).")
+@click.option("--tls-key-file", default="")
+@click.option("--client-ca-file", default="", help="Clients show certificates of this authority.")
+def kubelet(
+    kubeconfig: pathlib.Path, addresses: tuple[str, ...], cluster_dns: tuple[str, ...], **settings: Any
+) -> None:
+    """The kubelet of a node, on a container runtime that runs already."""
+    from tiphys.client.io.kubeconfig import from_kubeconfig
+    from tiphys.kubelet.component import Kubelet, KubeletConfig
+
+    config = KubeletConfig(
+        node_addresses=addresses,
+        cluster_dns=cluster_dns,
+        server_address=addresses[0] if settings["tls_cert_file"] else "",
+        **settings,
+    )
+
+    async def build(on_failure: OnFailure) -> list[Component]:
+        return [Kubelet(config, from_kubeconfig(kubeconfig), SystemClock(), on_failure)]
+
+    run_process("kubelet", build)

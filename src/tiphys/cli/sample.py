@@ -13,7 +13,7 @@ import urllib.request
 
 import click
 
-from tiphys.cli.image import load_sample_image
+from tiphys.cli.image import existing_cluster, load_sample_image
 from tiphys.cli.kubectl import kubectl_path
 from tiphys.launch.cluster import Layout
 
@@ -25,6 +25,7 @@ ANSWER_TIMEOUT_SECONDS = 30.0
 def sample(state: pathlib.Path) -> None:
     """Run the sample application and show its answer."""
     layout = Layout(state)
+    existing_cluster(state)
     load_sample_image(state)
     manifest = importlib.resources.files("tiphys.cli").joinpath("manifests/hello.yaml").read_text()
     click.echo(_kubectl(layout, "apply", "-f", "-", stdin=manifest), nl=False)

@@ -6,8 +6,8 @@ import pathlib
 
 import click
 
+from tiphys.cli.image import existing_cluster
 from tiphys.launch.cluster import CONTROL_PLANE, Cluster, Layout, agent_unit
-from tiphys.launch.io import state as cluster_state
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
 from tiphys.linux.io import processes
 
@@ -17,9 +17,7 @@ from tiphys.linux.io import processes
 def status(state: pathlib.Path) -> None:
     """Show the processes and nodes of the cluster. Exit code 1 when something does not run."""
     layout = Layout(state)
-    cluster = cluster_state.load(layout)
-    if cluster is None:
-        raise click.ClickException(f"no cluster in {state}; start one with `tiphys up`")
+    cluster = existing_cluster(state)
     click.echo(f"cluster {cluster.name}  state {state}  API {cluster.api_url}")
     good = show_processes(layout, cluster)
     good = show_nodes(layout) and good

@@ -14,6 +14,7 @@ from tiphys.controllers import (
     pod_garbage,
     replicaset,
     replicationcontroller,
+    resourcequota,
     root_ca,
     serviceaccount,
     ttl_after_finished,
@@ -25,6 +26,7 @@ from tiphys.controllers.deployment import controller as deployment
 from tiphys.controllers.job import controller as job
 from tiphys.controllers.node_lifecycle import controller as node_lifecycle
 from tiphys.controllers.node_lifecycle import eviction
+from tiphys.controllers.persistent_volume import binder, protection
 from tiphys.controllers.statefulset import controller as statefulset
 
 
@@ -43,6 +45,10 @@ def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
         statefulset.CONTROLLER,
         disruption.CONTROLLER,
         ttl_after_finished.CONTROLLER,
+        resourcequota.CONTROLLER,
+        binder.CONTROLLER,
+        protection.CLAIMS,
+        protection.VOLUMES,
         cluster_role_aggregation.CONTROLLER,
         endpoints.CONTROLLER,
         endpointslice.controller(config.max_endpoints_per_slice),

@@ -37,6 +37,7 @@ from tiphys.kubelet.io.pod_sources import PodSources
 from tiphys.kubelet.io.pod_workers import PodWorkers
 from tiphys.kubelet.io.prober import Prober
 from tiphys.kubelet.io.server import KubeletServer, server_tls
+from tiphys.kubelet.io.static_pods import StaticPods
 from tiphys.kubelet.io.status_writer import StatusWriter
 from tiphys.kubelet.node_status import MachineInfo, Pressure
 from tiphys.kubelet.paths import PodPaths
@@ -52,7 +53,8 @@ REGISTER_RETRY_SECONDS = 0.5
 class KubeletConfig:
     """One node. `runtime_endpoint` is the runtime's unix socket. `cgroup_root` is the cgroup that all pods go under.
     `starts` pods are brought up at a time, `pulls` images pulled. `pod_pids_limit` 0 is no limit. The server listens on
-    `server_address` ("" for none) with the node's certificate and knows clients by `client_ca_file`."""
+    `server_address` ("" for none) with the node's certificate and knows clients by `client_ca_file`. Pods of the node's
+    own are read from `static_pod_dir` ("" for none)."""
 
     node_name: str
     node_addresses: tuple[str, ...]
@@ -77,6 +79,7 @@ class KubeletConfig:
     taints: tuple[core_v1.Taint, ...] = ()
     reserved: Mapping[str, Quantity] = field(default_factory=dict)
     allowed_sysctls: tuple[str, ...] = ()
+    static_pod_dir: str = ""
     limits: Limits = field(default_factory=Limits)
     thresholds: Thresholds = field(default_factory=Thresholds)
 
@@ -175,6 +178,13 @@ class Kubelet:
         self.workers = workers
         await asyncio.gather(self._pods.synced(), self._services.synced(), self._classes.synced(), self._nodes.synced())
         self._pods.add_handler(workers.pod_changed)
+        if config.static_pod_dir:
+            static = StaticPods(
+                Path(config.static_pod_dir), config.node_name, context, workers, writer.node, self._pods.cache.get
+            )
+            self._pods.add_handler(static.object_changed)
+            await static.load()
+            self._owner.start(static.run(), "static pods")
         self._owner.start(workers.run(), "pods")
         self._owner.start(writer.run(), "node status")
         tidy = Housekeeping(workers, context, config.limits)

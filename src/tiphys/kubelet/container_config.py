@@ -209,6 +209,7 @@ class ContainerInputs:
     termination_log: str
     hosts_file: str
     target_id: str = ""
+    back_off_seconds: float = 0.0
 
 
 def container_config(pod: core_v1.Pod, container: AnyContainer, inputs: ContainerInputs, node: NodeFacts) -> CriMessage:
@@ -225,7 +226,7 @@ def container_config(pod: core_v1.Pod, container: AnyContainer, inputs: Containe
         "mounts": _mounts(container, inputs),
         "devices": _devices(container, inputs.volumes),
         "labels": {**_labels(pod), interface.CONTAINER_NAME: container.name},
-        "annotations": _annotations(pod, container, inputs.attempt),
+        "annotations": _annotations(pod, container, inputs),
         "log_path": container_log_name(container.name, inputs.attempt),
         "stdin": bool(container.stdin),
         "stdin_once": bool(container.stdinOnce),
@@ -248,16 +249,18 @@ def _as_container(container: AnyContainer) -> core_v1.Container:
     return core_v1.Container(name=container.name, resources=container.resources)
 
 
-def _annotations(pod: core_v1.Pod, container: AnyContainer, attempt: int) -> dict[str, str]:
+def _annotations(pod: core_v1.Pod, container: AnyContainer, inputs: ContainerInputs) -> dict[str, str]:
     """What a restarted kubelet must know when it finds the container, perhaps after its pod has gone from the API."""
     result = {
         interface.HASH: definition_hash(container),
-        interface.RESTART_COUNT: str(attempt),
+        interface.RESTART_COUNT: str(inputs.attempt),
         interface.TERMINATION_MESSAGE_PATH: container.terminationMessagePath or DEFAULT_TERMINATION_MESSAGE_PATH,
         interface.TERMINATION_MESSAGE_POLICY: container.terminationMessagePolicy or "File",
     }
     if pod.spec.terminationGracePeriodSeconds is not None:
         result[interface.POD_GRACE_SECONDS] = str(pod.spec.terminationGracePeriodSeconds)
+    if inputs.back_off_seconds:
+        result[interface.BACK_OFF_SECONDS] = str(inputs.back_off_seconds)
     return result
 
 

@@ -13,6 +13,7 @@ import msgspec
 from tiphys.kinds.types import core_v1
 from tiphys.kubelet.interface import ContainerRecord, PodRuntime
 from tiphys.kubelet.pod_actions import ContainerHealth
+from tiphys.kubelet.resize import Applied
 from tiphys.kubelet.security import AnyContainer
 from tiphys.machinery import timestamps
 
@@ -84,6 +85,7 @@ def container_status(
     is_plain_init: bool,
     ending: bool,
     runtime_name: str,
+    applied: Applied,
     now: float,
 ) -> core_v1.ContainerStatus:
     """`waiting` is the reason and message when it waits for something; `default_reason` that of a container that is
@@ -118,11 +120,10 @@ def container_status(
         volumeMounts=_volume_mounts(container),
         user=_user(record),
     )
-    if container.resources is not None and (container.resources.limits or container.resources.requests):
-        status.resources = core_v1.ResourceRequirements(
-            limits=container.resources.limits, requests=container.resources.requests
-        )
-        status.allocatedResources = container.resources.requests
+    resources = applied.get(record.id, container.resources)
+    if resources is not None and (resources.limits or resources.requests):
+        status.resources = core_v1.ResourceRequirements(limits=resources.limits, requests=resources.requests)
+        status.allocatedResources = resources.requests
     if container.lifecycle is not None and container.lifecycle.stopSignal:
         status.stopSignal = container.lifecycle.stopSignal
     return status

@@ -27,9 +27,9 @@ HASH = "io.kubernetes.container.hash"
 RESTART_COUNT = "io.kubernetes.container.restartCount"
 TERMINATION_MESSAGE_PATH = "io.kubernetes.container.terminationMessagePath"
 TERMINATION_MESSAGE_POLICY = "io.kubernetes.container.terminationMessagePolicy"
-CONTAINER_PORTS = "io.kubernetes.container.ports"
 POD_GRACE_SECONDS = "io.kubernetes.pod.terminationGracePeriod"
-PRE_STOP_HANDLER = "io.kubernetes.container.preStopHandler"
+# What only this kubelet writes: the wait before the container's next restart, so that a restarted kubelet keeps to it.
+BACK_OFF_SECONDS = "tiphys.container.restartBackOffSeconds"
 
 # Annotations of pods that come from a file, and of their mirrors in the API.
 CONFIG_SOURCE = "kubernetes.io/config.source"

@@ -15,10 +15,14 @@ from tiphys.kinds.types import core_v1
 from tiphys.kubelet.container_status import RUNTIME_NAME, container_status
 from tiphys.kubelet.interface import PodRuntime
 from tiphys.kubelet.pod_actions import ContainerHealth
+from tiphys.kubelet.resize import Applied, ResizeProblem
 from tiphys.kubelet.resources import is_sidecar, qos_class
 from tiphys.machinery import timestamps
 
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+RESIZE_PENDING = "PodResizePending"
+OWN_CONDITIONS = (
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESIZE_PENDING,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusInputs:
-    """`ending`: the pod is being ended, nothing new will be started. `host_ips`: the node's addresses."""
+    """`ending`: the pod is being ended, nothing new will be started. `host_ips`: the node's addresses. `applied`: the
+    resources that running containers have, by id; `resize_problem`: why they have no others."""
 
     runtime: PodRuntime
     old: core_v1.PodStatus
@@ -44,6 +49,8 @@ class StatusInputs:
     verdict: Verdict | None = None
     ending: bool = False
     runtime_name: str = RUNTIME_NAME
+    applied: Applied = field(default_factory=dict)
+    resize_problem: ResizeProblem | None = None
 
 
 def pod_status(pod: core_v1.Pod, inputs: StatusInputs, now: float) -> core_v1.PodStatus:
@@ -128,6 +135,7 @@ def _statuses(
             is_plain_init=container.name in init_names,
             ending=inputs.ending,
             runtime_name=inputs.runtime_name,
+            applied=inputs.applied,
             now=now,
         )
         for container in containers
@@ -248,20 +256,27 @@ def _conditions(
                 else timestamps.time_of(now),
             )
         )
-    others = [each for kind, each in old.items() if kind not in found]
-    verdict = inputs.verdict
+    others = [each for kind, each in old.items() if kind not in found and kind != RESIZE_PENDING]
+    verdict, problem = inputs.verdict, inputs.resize_problem
+    if problem is not None:
+        others.append(_special(pod, RESIZE_PENDING, problem.reason, problem.message, old.get(RESIZE_PENDING), now))
     if verdict is not None and verdict.disruption and "DisruptionTarget" not in old:
-        others.append(
-            core_v1.PodCondition(
-                type="DisruptionTarget",
-                status="True",
-                reason=verdict.disruption,
-                message=verdict.message,
-                observedGeneration=pod.metadata.generation or None,
-                lastTransitionTime=timestamps.time_of(now),
-            )
-        )
+        others.append(_special(pod, "DisruptionTarget", verdict.disruption, verdict.message, None, now))
     return [*result, *others]
+
+
+def _special(
+    pod: core_v1.Pod, kind: str, reason: str, message: str, before: core_v1.PodCondition | None, now: float
+) -> core_v1.PodCondition:
+    """A condition that is there only while it is true."""
+    return core_v1.PodCondition(
+        type=kind,
+        status="True",
+        reason=reason,
+        message=message,
+        observedGeneration=pod.metadata.generation or None,
+        lastTransitionTime=before.lastTransitionTime if before is not None else timestamps.time_of(now),
+    )
 
 
 _Found = tuple[bool, str, str]

@@ -79,8 +79,8 @@ def oom_score_adj(pod: core_v1.Pod, container: core_v1.Container, memory_capacit
         return GUARANTEED_OOM_SCORE_ADJ
     if quality == "BestEffort":
         return BEST_EFFORT_OOM_SCORE_ADJ
-    resources = container.resources
-    requested = memory_bytes(resources.requests or resources.limits) if resources else 0
+    resources = container.resources or core_v1.ResourceRequirements()
+    requested = memory_bytes({**(resources.limits or {}), **(resources.requests or {})})
     score = 1000 - (1000 * requested) // max(memory_capacity_bytes, 1)
     return min(max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 

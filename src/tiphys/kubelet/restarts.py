@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiphys.kinds.types import core_v1
-from tiphys.kubelet.interface import ContainerRecord, full_name
+from tiphys.kubelet.interface import BACK_OFF_SECONDS, ContainerRecord, full_name
 from tiphys.kubelet.security import AnyContainer
 
 FIRST_WAIT_SECONDS = 10.0
@@ -67,6 +67,12 @@ def after_restart(before: RestartBackOff | None, finished_at: float, now: float)
     if before is None or _expired(before, finished_at):
         return RestartBackOff(wait_seconds=FIRST_WAIT_SECONDS, restarted_at=now)
     return RestartBackOff(wait_seconds=min(before.wait_seconds * 2, LONGEST_WAIT_SECONDS), restarted_at=now)
+
+
+def remembered(record: ContainerRecord) -> RestartBackOff | None:
+    """What was written on the container when it was started again; None for a first start."""
+    seconds = record.annotations.get(BACK_OFF_SECONDS)
+    return RestartBackOff(wait_seconds=float(seconds), restarted_at=record.created_at) if seconds else None
 
 
 def duration_text(seconds: float) -> str:

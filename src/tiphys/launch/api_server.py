@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable
 
 from tiphys.aio.clock import Clock
@@ -25,7 +26,11 @@ def api_server_config(cluster: Cluster, layout: Layout, authorities: tuple[bytes
         tls_cert_file=str(pki / "apiserver.crt"),
         tls_key_file=str(pki / "apiserver.key"),
         client_ca_file=str(pki / "ca.crt"),
-        authn=AuthnConfig(signing_key=pki / "sa.key", issuer=f"https://kubernetes.default.svc.{cluster.domain}"),
+        authn=AuthnConfig(
+            signing_key=pki / "sa.key",
+            issuer=f"https://kubernetes.default.svc.{cluster.domain}",
+            token_file=pathlib.Path(cluster.token_file) if cluster.token_file else None,
+        ),
         bootstrap=BootstrapConfig(
             addresses=(cluster.host_address,),
             port=port,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import pathlib
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
-from tiphys.network.addresses import ClusterAddresses, cluster_addresses
+from tiphys.network.addresses import MAXIMUM_CLUSTERS, ClusterAddresses, cluster_addresses
 from tiphys.network.machine_plan import node_namespace
 
 MAXIMUM_NODES = 200
@@ -19,14 +20,16 @@ KUBELET_PORT = 10250
 MAXIMUM_SOCKET_PATH_BYTES = 107  # the kernel's limit
 
 
-class Cluster(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The settings of one cluster, fixed when it is first brought up (but for `nodes`, which may grow)."""
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False, forbid_unknown_fields=True):
+    """The settings of one cluster, fixed when it is first brought up (but for `nodes`, which may grow, and
+    `token_file`, the file of static tokens: lines of `token,user,uid,"group,group"`)."""
 
-    number: int
-    nodes: int
-    api_port: int
+    number: Annotated[int, msgspec.Meta(ge=0, lt=MAXIMUM_CLUSTERS)]
+    nodes: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_NODES)]
+    api_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     domain: str = "cluster.local"
-    max_pods: int = 110
+    max_pods: Annotated[int, msgspec.Meta(ge=1)] = 110
+    token_file: str = ""
 
     @property
     def identifier(self) -> str:

@@ -49,7 +49,8 @@ class ApiError(Exception):
             if value:
                 details[key] = value
         if self.causes:
-            details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in self.causes]
+            causes = ({"reason": c.reason, "message": c.message, "field": c.field} for c in self.causes)
+            details["causes"] = [{key: value for key, value in cause.items() if value} for cause in causes]
         if self.retry_after_seconds:
             details["retryAfterSeconds"] = self.retry_after_seconds
         status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
@@ -152,7 +153,7 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
 
 
 def too_large(limit_bytes: int) -> ApiError:
-    return ApiError(413, "RequestEntityTooLarge", f"limit is {limit_bytes}")
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit_bytes}")
 
 
 def expired(message: str) -> ApiError:

@@ -313,3 +313,15 @@ async def test_deleted_while_the_kubelet_was_away(node: HollowNode) -> None:
     await node.restart()
     await node.run(6)
     assert node.gone() and node.runtime.sandboxes() == []
+
+
+async def test_a_restarted_kubelet_keeps_the_back_off(node: HollowNode) -> None:
+    node.runtime.programs["main"] = Program(run_seconds=1, exit_code=2)
+    await node.create(make_pod())
+    await node.run(3)
+    assert (node.state(), node.restarts()) == ("waiting: CrashLoopBackOff", 1)
+    await node.restart()
+    await node.run(5)
+    assert (node.state(), node.restarts()) == ("waiting: CrashLoopBackOff", 1)
+    await node.run(6)
+    assert node.restarts() == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -206,6 +207,31 @@ async def test_entries_that_a_client_rewrites_are_kept(world: World) -> None:
     nonsense = [{"op": "replace", "path": "/metadata/managedFields", "value": [{"manager": "x", "operation": "Eat"}]}]
     kept = await world.http("PATCH", MAP, nonsense, media="application/json-patch+json")
     assert kept.body["metadata"]["managedFields"] == entries
+
+
+async def test_an_update_that_changes_nothing_writes_nothing(world: World) -> None:
+    created = await apply(world, MAP, config_map(a="1", b="2"), "fieldManager=one")
+    spaced = json.dumps(created.body, indent=1, sort_keys=True).encode()
+    again = await world.http("PUT", f"{MAP}?fieldManager=two", spaced)
+    assert again.body == created.body
+
+
+async def test_configurations_of_any_shape_are_answered(world: World) -> None:
+    await apply(world, MAP, config_map(a="1"), "fieldManager=one")
+    deep: Any = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    for change in (
+        {"data": []},
+        {"data": {"a": {}}},
+        {"metadata": {"labels": 1}},
+        {"metadata": {"x": deep}},
+        {"kind": "Pod"},
+    ):
+        answer = await apply(world, MAP, {**config_map(), **change}, "fieldManager=one")
+        assert (answer.code, answer.body["kind"]) == (400, "Status"), change
+    revision = await apply(world, MAP, {**config_map(a="3"), "metadata": {"resourceVersion": "1"}}, "fieldManager=one")
+    assert (revision.code, revision.body["reason"]) == (409, "Conflict")
 
 
 async def test_versions_of_one_object_share_its_managers(world: World) -> None:

@@ -76,7 +76,7 @@ def test_the_usual_errors() -> None:
         "please apply your changes to the latest version and try again"
     )
     assert errors.too_large_resource_version(9, 5).status()["details"] == {
-        "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version", "field": ""}],
+        "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1,
     }
 

@@ -12,6 +12,7 @@ from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.service_account import ServiceAccounts
+from tiphys.apiserver.admission.storage import DefaultStorageClass, StorageObjectInUseProtection
 
 PLUGINS: tuple[Plugin, ...] = (
     NamespaceLifecycle(),
@@ -20,6 +21,8 @@ PLUGINS: tuple[Plugin, ...] = (
     ServiceAccounts(),
     Priority(),
     DefaultTolerationSeconds(),
+    DefaultStorageClass(),
+    StorageObjectInUseProtection(),
 )
 
 

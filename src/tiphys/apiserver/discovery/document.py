@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -23,6 +24,35 @@ class Document:
     def matches(self, if_none_match: str) -> bool:
         """Whether the client has this document already."""
         return any(word.strip() in (self.etag, "*", f"W/{self.etag}") for word in if_none_match.split(",") if word)
+
+
+KEPT_SECONDS = 365 * 24 * 3600
+REVALIDATED = "no-cache, private"
+HASHED_PATHS = "/openapi/v3/"
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """How a document is answered: whole (200), as known already (304), or from another address (301); and for how long
+    the answer may be kept without asking again."""
+
+    code: int
+    control: str = REVALIDATED
+    kept_seconds: int = 0
+    location: str = ""
+
+
+def document_caching(document: Document, path: str, raw_query: str, if_none_match: str) -> Caching:
+    """An address with the hash of its content (`?hash=`, from the index of OpenAPI version 3) can be kept for ever; one
+    with an old hash leads to the present one."""
+    control, kept_seconds = REVALIDATED, 0
+    wanted = parse_qs(raw_query).get("hash", [""])[0] if path.startswith(HASHED_PATHS) else ""
+    if wanted:
+        current = document.etag.strip('"')
+        if wanted != current:
+            return Caching(301, location=f"{path}?hash={current}")
+        control, kept_seconds = "public, immutable", KEPT_SECONDS
+    return Caching(304 if document.matches(if_none_match) else 200, control, kept_seconds)
 
 
 def json_document(content: Any, content_type: str = JSON) -> Document:

@@ -10,6 +10,7 @@ import gzip
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from tiphys.apiserver.authn.impersonation import impersonate
 from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, PeerCertificate
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
+from tiphys.apiserver.discovery.document import document_caching
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.forms import encode_other
 from tiphys.apiserver.io.dispatch import Dispatch
@@ -37,6 +39,7 @@ from tiphys.apiserver.protobuf_form import encoded_other, form_of
 from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_path, parse_query
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
+from tiphys.apiserver.warning_headers import warning_headers
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
@@ -49,6 +52,9 @@ GZIP_FROM_BYTES = 128 * 1024
 
 @dataclass(slots=True, kw_only=True)
 class Limits:
+    """`gzip`: compress long answers for those who ask; that costs some 3 ms a megabyte, more than a fast network takes
+    to carry what it saves."""
+
     mutating_in_flight: int = 200
     reading_in_flight: int = 400
     request_seconds: float = 60.0
@@ -113,6 +119,10 @@ class ApiHandler:
             code = self._fail(request, connection, error)
         except msgspec.ValidationError as error:
             code = self._fail(request, connection, errors.bad_request(str(error)))
+        except RecursionError:
+            code = self._fail(
+                request, connection, errors.bad_request("the body of the request exceeds the maximum depth")
+            )
         except asyncio.CancelledError:
             code = 504
             self._cancelled(request, connection)
@@ -220,6 +230,8 @@ class ApiHandler:
             return await self._watch(call, accepted, request, connection)
         if info.verb == "list":
             return await self._list(call, accepted, request, connection)
+        if info.verb == "get" and "resourceVersion" in query:
+            await self._reads.named_revision(call)
         outcome = await (self._dispatch.get(call) if info.verb == "get" else self._dispatch.write(call))
         if outcome.entry is not None:
             await self._hub.ready(call.resource, (outcome.entry,))
@@ -231,15 +243,18 @@ class ApiHandler:
         if found is None:
             raise errors.path_not_found()
         code, document = found
-        extra = b""
-        if document.etag:
-            extra = b"Etag: %s\r\nVary: Accept\r\n" % document.etag.encode()
-            if document.matches(headers.get("if-none-match", "")):
-                code, body = 304, b""
-                connection.respond(request, code, body, document.content_type.encode(), extra)
-                return code
-        connection.respond(request, code, document.body, document.content_type.encode(), extra)
-        return code
+        if not document.etag:
+            connection.respond(request, code, document.body, document.content_type.encode())
+            return code
+        caching = document_caching(document, request.path, request.query, headers.get("if-none-match", ""))
+        extra = b"Etag: %s\r\nVary: Accept\r\n" % document.etag.encode()
+        if caching.location:
+            extra += b"Location: %s\r\n" % caching.location.encode()
+        if caching.kept_seconds:
+            extra += b"Expires: %s\r\n" % formatdate(self._clock.now() + caching.kept_seconds, usegmt=True).encode()
+        body = document.body if caching.code == 200 else b""
+        connection.respond(request, caching.code, body, document.content_type.encode(), extra, caching.control.encode())
+        return caching.code
 
     async def _list(
         self, call: Call, accepted: negotiation.Accepted, request: HttpRequest, connection: HttpConnection
@@ -284,7 +299,7 @@ class ApiHandler:
             body = encode_other(outcome.obj)
             if accepted.protobuf:
                 body = encoded_other(body)
-        extra = b"".join([warning_header(text) for text in outcome.warnings]) if outcome.warnings else b""
+        extra = warning_headers(outcome.warnings) if outcome.warnings else b""
         extra += deprecated(call.resource)
         self._send(request, connection, outcome.code, body, accepted, call.query, extra)
         return outcome.code
@@ -304,8 +319,8 @@ class ApiHandler:
             body = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, sort_keys=False).encode()
         elif "pretty" in query and not accepted.protobuf and flag(query, "pretty"):
             body = msgspec.json.format(body, indent=2)
-        if self._limits.gzip and len(body) > GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
-            body = gzip.compress(body, 1)
+        if self._limits.gzip and len(body) > GZIP_FROM_BYTES and _takes_gzip(request):
+            body = gzip.compress(body, 1, mtime=0)
             extra += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         connection.respond(request, code, body, content_type, extra)
 
@@ -322,6 +337,10 @@ class ApiHandler:
             body = encoded_other(body)
         self._send(request, connection, error.code, body, accepted, {}, extra)
         return error.code
+
+
+def _takes_gzip(request: HttpRequest) -> bool:
+    return negotiation.takes_gzip(request.headers.get("accept-encoding", ""))
 
 
 def _field_manager(info: RequestInfo, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
@@ -374,10 +393,4 @@ def _unreadable(code: int) -> ApiError:
 def deprecated(resource: Resource) -> bytes:
     """The warning that clients of a deprecated version of a custom resource get with every answer."""
     text = resource.warning if isinstance(resource, CustomResource) else ""
-    return warning_header(text) if text else b""
-
-
-def warning_header(text: str) -> bytes:
-    """A Warning header line (RFC 7234, code 299)."""
-    clean = "".join(mark if mark.isprintable() else " " for mark in text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'Warning: 299 - "{clean}"\r\n'.encode("utf-8", "replace")
+    return warning_headers((text,)) if text else b""

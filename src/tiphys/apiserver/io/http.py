@@ -324,6 +324,7 @@ class HttpConnection(asyncio.Protocol):
         body: bytes,
         content_type: bytes = b"application/json",
         extra: bytes = b"",
+        cache_control: bytes = b"no-cache, private",
     ) -> None:
         """Send a whole answer. `extra` holds more header lines, each ending in CRLF."""
         self.responded = True
@@ -332,8 +333,8 @@ class HttpConnection(asyncio.Protocol):
         if self.upgraded or self._state.stopping or not request.keep_alive:
             request.keep_alive = False
             extra += b"Connection: close\r\n"
-        head = b"%sContent-Type: %s\r\nCache-Control: no-cache, private\r\n%sContent-Length: %d\r\n\r\n" % (
-            _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code, content_type, extra, len(body),
+        head = b"%sContent-Type: %s\r\nCache-Control: %s\r\n%sContent-Length: %d\r\n\r\n" % (
+            _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code, content_type, cache_control, extra, len(body),
         )  # fmt: skip
         if request.method == "HEAD":
             self.transport.write(head)

@@ -166,6 +166,8 @@ class InProcessTransport:
                     resource_version=str(head.revision),
                     continue_token=head.continue_token,
                 )
+            if call.verb == "get" and "resourceVersion" in call.query:
+                await self._reads.named_revision(call)
             outcome = await (self._dispatch.get(call) if call.verb == "get" else self._dispatch.write(call))
         except msgspec.ValidationError as error:
             raise errors.bad_request(str(error)) from error

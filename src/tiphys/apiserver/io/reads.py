@@ -50,6 +50,12 @@ class Reads:
         except TimeoutError:
             raise errors.too_large_resource_version(revision, self.caches.revision) from None
 
+    async def named_revision(self, call: Call) -> None:
+        """Wait until the revision that a get names is here. ApiError 400, 504."""
+        version = call.query.get("resourceVersion", "")
+        if version:
+            await self.wait_for(lists.parse_revision(version))
+
     async def list(self, call: Call) -> tuple[Sequence[Entry], ListHead]:
         """The entries and metadata of a list. ApiError."""
         query = lists.parse(call.query)

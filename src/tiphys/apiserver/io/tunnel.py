@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from tiphys.apiserver import proxy_targets
+from tiphys.apiserver import html_links, proxy_targets
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.io import log_socket
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk, in_task
@@ -33,6 +33,7 @@ HEAD_SECONDS = 60.0
 HEAD_BYTES_LIMIT = 64 * 1024
 SUBRESOURCES = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 HIGH_WATER_BYTES = 256 * 1024
+PAGE_BYTES_LIMIT = 16 * 1024 * 1024
 
 
 class Pipe(asyncio.Protocol):
@@ -200,7 +201,11 @@ class Proxies:
             finally:
                 response.close()
             return
-        relay: asyncio.Future[Any] = asyncio.ensure_future(self._relay(response, request, connection))
+        if response.headers.get("Content-Type", "").startswith("text/html") and request.method == "GET":
+            answer = self._page(response, request, connection, target)
+        else:
+            answer = self._relay(response, request, connection)
+        relay: asyncio.Future[Any] = asyncio.ensure_future(answer)
         try:
             await asyncio.wait(_both(relay, lost), return_when=asyncio.FIRST_COMPLETED)
             if relay.done():
@@ -229,6 +234,25 @@ class Proxies:
             if connection.is_write_paused:
                 await connection.drain()
         connection.end_stream()
+
+    async def _page(
+        self, response: aiohttp.ClientResponse, request: HttpRequest, connection: HttpConnection, target: Target
+    ) -> None:
+        """A page's links are to lead through the proxy again. What is too large, or compressed, stays as it is."""
+        asked = request.path
+        proxied = target.path.partition("?")[0]
+        if target.to_kubelet or "Content-Encoding" in response.headers or not asked.endswith(proxied):
+            await self._relay(response, request, connection)
+            return
+        page = await response.content.read(PAGE_BYTES_LIMIT + 1)
+        while len(page) <= PAGE_BYTES_LIMIT and not response.content.at_eof():
+            page += await response.content.read(PAGE_BYTES_LIMIT + 1 - len(page))
+        if len(page) > PAGE_BYTES_LIMIT:
+            raise errors.ApiError(502, "InternalError", "the page is too large for its links to be rewritten")
+        prefix = asked[: len(asked) - len(proxied)]
+        body = html_links.rewritten_page(page, prefix, f"{target.host}:{target.port}")
+        content_type = response.headers["Content-Type"].encode("latin-1")
+        connection.respond(request, response.status, body, content_type)
 
     # -- upgraded connections
 

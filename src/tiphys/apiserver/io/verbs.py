@@ -41,7 +41,7 @@ Findings = Callable[[WriteContext, Any, Any], list[Any]]
 
 
 class Verbs:
-    """`admit` runs the admission table; `hooks` by (group, plural); `check_create` refuses a call whose user may not
+    """`admit` runs the admission table; `hooks` sees every write; `check_create` refuses a call whose user may not
     create what it names."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Verbs:
         writer: Writer,
         clock: Clock,
         admit: Admit,
-        hooks: Mapping[tuple[str, str], WriteHook],
+        hooks: WriteHook,
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
         check_create: Callable[[Call], None],
@@ -109,8 +109,7 @@ class Verbs:
         return found
 
     def _hook(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
-        hook = self._hooks.get((context.resource.group, context.resource.plural))
-        return hook.before_write(context, new, old) if hook is not None else None
+        return self._hooks.before_write(context, new, old)
 
     async def served(self, entry: Entry, context: WriteContext) -> Any:
         """The stored object in the version of the request."""

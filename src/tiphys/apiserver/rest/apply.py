@@ -21,6 +21,7 @@ from tiphys.machinery.field_errors import FieldError, Path
 from tiphys.machinery.patch.apply import applying, field_set, walk
 from tiphys.machinery.patch.apply.managers import APPLY, Manager
 from tiphys.machinery.patch.apply.walk import Difference
+from tiphys.machinery.patch.errors import NESTED_TOO_DEEP
 
 TRUE_WORDS = ("1", "t", "T", "true", "TRUE", "True")
 FALSE_WORDS = ("0", "f", "F", "false", "FALSE", "False", "")
@@ -173,6 +174,13 @@ def _refuse(found: list[str], config: dict[str, Any], context: WriteContext | No
 
 def applied(context: WriteContext, old: Any, asked: Application) -> Any:
     """The object after the apply; a new one when `old` is None. ApiError 400, 409."""
+    try:
+        return _applied(context, old, asked)
+    except RecursionError as error:
+        raise errors.bad_request(NESTED_TOO_DEEP) from error
+
+
+def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     resource = context.resource
     struct = resource.type
     config = asked.config

@@ -101,15 +101,15 @@ def entries_of(found: Sequence[Manager]) -> list[ManagedFieldsEntry] | None:
     ] or None
 
 
-def _base(context: WriteContext, new: Any, old: Any) -> Sequence[ManagedFieldsEntry] | None:
-    """The entries that a write begins with: the client's where it may and can say so, else those that are there."""
+def _base(context: WriteContext, new: Any, current: list[ManagedFieldsEntry] | None) -> tuple[Manager, ...] | None:
+    """The entries that a client means to put in the place of the current ones; None when it means none."""
     asked = new.metadata.managedFields
-    current = old.metadata.managedFields
-    if asked is None or asked is current or context.subresource:
-        return current  # type: ignore[no-any-return]
+    if asked is None or asked is current or context.subresource or asked == current:
+        return None
     if not asked or (len(asked) == 1 and asked[0] == _NO_ENTRY):
         return ()
-    return asked if managers_of(asked) else current  # type: ignore[no-any-return]
+    found = managers.canonical(managers_of(asked))
+    return None if not found or found == managers_of(current) else found
 
 
 # -- ordinary writes
@@ -131,7 +131,7 @@ def _record_creation(context: WriteContext, new: Any) -> None:
     changed = managers.ownable(field_differences.difference(empty, new).changed)
     if "f:status" in changed and "status" in resource.subresources and resource.strategy.has_status:
         del changed["f:status"]  # what an object begins with there is the server's
-    came_with = managers_of(new.metadata.managedFields)
+    came_with = managers.canonical(managers_of(new.metadata.managedFields))
     if came_with:
         known: dict[str, Difference | None] = {resource.api_version: Difference(changed, field_set.EMPTY)}
 
@@ -157,10 +157,11 @@ def _record_creation(context: WriteContext, new: Any) -> None:
 
 def _record_change(context: WriteContext, new: Any, old: Any) -> None:
     """Who owned what of the old object, and what the writer changed."""
-    base = _base(context, new, old)
+    current = old.metadata.managedFields
+    asked = _base(context, new, current)
     difference = field_differences.difference(old, new)
-    if base is old.metadata.managedFields and (not base or not (difference.changed or difference.removed)):
-        new.metadata.managedFields = base
+    if asked is None and (not current or not (difference.changed or difference.removed)):
+        new.metadata.managedFields = current
         return
     known: dict[str, Difference | None] = {context.resource.api_version: difference}
 
@@ -169,12 +170,9 @@ def _record_change(context: WriteContext, new: Any, old: Any) -> None:
             known[version] = difference_in_version(context, version, old, new)
         return known[version]
 
-    current = managers_of(base)
-    after = managers.after_update(current, _writer(context), difference_in)
-    if after == current and base is old.metadata.managedFields:
-        new.metadata.managedFields = base
-    else:
-        new.metadata.managedFields = entries_of(after)
+    before = managers_of(current) if asked is None else asked
+    after = managers.after_update(before, _writer(context), difference_in)
+    new.metadata.managedFields = current if asked is None and after == before else entries_of(after)
 
 
 def _writer(context: WriteContext) -> Manager:

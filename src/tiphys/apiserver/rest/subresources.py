@@ -13,6 +13,7 @@ import msgspec
 from tiphys.apiserver.rest import update
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import codec
+from tiphys.machinery import timestamps
 
 Prepare = Callable[[WriteContext, Any, Any], None]
 Findings = Callable[[WriteContext, Any, Any], list[Any]]
@@ -38,8 +39,13 @@ def prepare_approval(context: WriteContext, new: Any, old: Any) -> None:
     update.check_identity(context, new, old)
     update.keep_metadata(new, old)
     conditions = new.status.conditions
+    now = timestamps.time_of(context.now)
+    known = {(each.type, each.status): each for each in old.status.conditions or ()}
+    for condition in conditions or ():
+        before = known.get((condition.type, condition.status))
+        condition.lastUpdateTime = condition.lastUpdateTime or now
+        condition.lastTransitionTime = condition.lastTransitionTime or (before and before.lastTransitionTime) or now
     _keep_all_but(new, old, status=msgspec.structs.replace(old.status, conditions=conditions))
-    context.resource.strategy.prepare_for_status_update(new, old)
 
 
 def prepare_ephemeral_containers(context: WriteContext, new: Any, old: Any) -> None:

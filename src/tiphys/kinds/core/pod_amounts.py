@@ -27,11 +27,16 @@ def amounts(quantities: Mapping[str, Quantity]) -> Amounts:
     return {name: quantity.amount for name, quantity in quantities.items()}
 
 
+def gather(total: Amounts, more: Mapping[str, Decimal]) -> None:
+    """Add in place, resource by resource."""
+    for name, amount in more.items():
+        total[name] = total[name] + amount if name in total else amount
+
+
 def added(left: Mapping[str, Decimal], right: Mapping[str, Decimal]) -> Amounts:
     """The sum, resource by resource."""
     result = dict(left)
-    for name, amount in right.items():
-        result[name] = result.get(name, Decimal(0)) + amount
+    gather(result, right)
     return result
 
 

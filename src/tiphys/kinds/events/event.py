@@ -29,13 +29,12 @@ def validate(event: Event) -> list[FieldError]:
 
 
 def validate_update(new: Event, old: Event) -> list[FieldError]:
-    """Of an event only its series, labels and annotations change."""
+    """Of an event only its note, series, labels and annotations change."""
     found: list[FieldError] = []
     for field in (
         "regarding",
         "related",
         "reason",
-        "note",
         "type",
         "eventTime",
         "reportingController",

@@ -126,7 +126,7 @@ class PodContainers:
         except ImageWait as wait:
             raise StartFailure(wait.reason, wait.message, wait.retry_at) from wait
         try:
-            config = await self._config(pod, container, action.attempt, runtime, volumes, image, reference)
+            config = await self._config(pod, container, action, runtime, volumes, image, reference)
         except (ConfigError, VolumeError, VolumeFailure, OSError) as error:
             self.report(pod, action.name, "Warning", "Failed", f"Error: {error}")
             raise StartFailure("CreateContainerConfigError", str(error), retry_at) from error
@@ -156,7 +156,7 @@ class PodContainers:
         self,
         pod: core_v1.Pod,
         container: AnyContainer,
-        attempt: int,
+        action: StartContainer,
         runtime: PodRuntime,
         volumes: Mapping[str, str],
         image: ImageRecord,
@@ -183,7 +183,7 @@ class PodContainers:
                 raise ConfigError(f"unable to find target container {container.targetContainerName!r}")
             target_id = target.id
         inputs = ContainerInputs(
-            attempt=attempt,
+            attempt=action.attempt,
             image=image,
             image_reference=reference,
             environment=environment,
@@ -192,6 +192,7 @@ class PodContainers:
             termination_log=termination_log,
             hosts_file=await self.write_hosts(pod, runtime),
             target_id=target_id,
+            back_off_seconds=action.back_off.wait_seconds if action.back_off is not None else 0.0,
         )
         return container_config(pod, container, inputs, context.facts)
 

@@ -4,51 +4,19 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from tiphys.kubelet.io.inotify import CREATE, MODIFY, MOVE_SELF, MOVED_TO, FileWatch
 from tiphys.kubelet.log_format import LogFilter, LogOptions, parse_line, tail_offset
 
 CHUNK_BYTES = 64 * 1024
-_IN_MODIFY, _IN_MOVE_SELF, _IN_CREATE, _IN_MOVED_TO = 0x2, 0x800, 0x100, 0x80
-_IN_NONBLOCK, _IN_CLOEXEC = 0o4000, 0o2000000
-_EVENT = struct.Struct("iIII")
 
 
-class LogWatch:
-    """Wakes when a file, or what has its name in its directory, changes."""
-
-    def __init__(self, path: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
-        if self._descriptor < 0:
-            raise OSError(ctypes.get_errno(), "inotify_init1")
-        watched = ((path, _IN_MODIFY | _IN_MOVE_SELF), (path.parent, _IN_CREATE | _IN_MOVED_TO))
-        for target, mask in watched:
-            libc.inotify_add_watch(self._descriptor, os.fsencode(target), mask)
-        self._changed = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
-
-    def _read(self) -> None:
-        try:
-            os.read(self._descriptor, 4096)
-        except BlockingIOError:
-            return
-        self._changed.set()
-
-    async def changed(self) -> None:
-        await self._changed.wait()
-        self._changed.clear()
-
-    def wake(self) -> None:
-        self._changed.set()
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._descriptor)
-        os.close(self._descriptor)
+def _log_watch(path: Path) -> FileWatch:
+    """Wakes when the file, or what has its name in its directory, changes."""
+    return FileWatch([(path, MODIFY | MOVE_SELF), (path.parent, CREATE | MOVED_TO)])
 
 
 async def read_log(
@@ -58,7 +26,7 @@ async def read_log(
     may be set to say that the container stopped. FileNotFoundError when there is no log."""
     chosen = LogFilter(options)
     file = path.open("rb")
-    watch = LogWatch(path) if options.follow else None
+    watch = _log_watch(path) if options.follow else None
     waker = asyncio.ensure_future(_wake_at_end(watch, ended)) if watch is not None and ended is not None else None
     try:
         if options.tail_lines is not None:
@@ -78,7 +46,7 @@ async def read_log(
                 file.close()
                 file = path.open("rb")
                 watch.close()
-                watch = LogWatch(path)
+                watch = _log_watch(path)
                 continue
             if not running or watch is None:
                 return
@@ -91,7 +59,7 @@ async def read_log(
             watch.close()
 
 
-async def _wake_at_end(watch: LogWatch, ended: asyncio.Event) -> None:
+async def _wake_at_end(watch: FileWatch, ended: asyncio.Event) -> None:
     await ended.wait()
     watch.wake()
 

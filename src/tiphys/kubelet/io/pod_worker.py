@@ -22,6 +22,8 @@ from tiphys.kubelet.io import files
 from tiphys.kubelet.io.containers import PodContainers, StartFailure
 from tiphys.kubelet.io.health import PodHealth
 from tiphys.kubelet.io.node_context import NodeContext
+from tiphys.kubelet.io.pod_preparation import PodPreparation
+from tiphys.kubelet.io.pod_resizer import PodResizer
 from tiphys.kubelet.lifecycle import Event, Lifecycle, State
 from tiphys.kubelet.pod_actions import (
     Action,
@@ -34,8 +36,8 @@ from tiphys.kubelet.pod_actions import (
     termination_plan,
 )
 from tiphys.kubelet.pod_status import StatusInputs, Verdict, pod_status, rejected_status
-from tiphys.kubelet.resources import pod_cgroup, pod_cgroup_limits
-from tiphys.kubelet.restarts import RestartBackOff
+from tiphys.kubelet.resize import ResizeProblem
+from tiphys.kubelet.restarts import RestartBackOff, remembered
 from tiphys.kubelet.status_history import known_restarts, with_foreign_changes
 from tiphys.machinery import timestamps
 from tiphys.machinery.errors import ApiError
@@ -52,7 +54,12 @@ class PodWorker:
     left."""
 
     def __init__(
-        self, context: NodeContext, pod: core_v1.Pod, ended: Callable[[str], None], seen: Callable[[PodRuntime], None]
+        self,
+        context: NodeContext,
+        pod: core_v1.Pod,
+        ended: Callable[[str], None],
+        seen: Callable[[PodRuntime], None],
+        judge_resize: Callable[[core_v1.Pod], ResizeProblem | None],
     ) -> None:
         self.pod = pod
         self.uid = pod.metadata.uid or ""
@@ -75,7 +82,6 @@ class PodWorker:
         )
         self._dirty = asyncio.Event()
         self._stale = True
-        self._refresh_due = False
         self._step_task: asyncio.Task[None] | None = None
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = 0.0
@@ -83,9 +89,10 @@ class PodWorker:
         self._waiting: dict[str, tuple[str, str]] = {}
         self._refused: dict[str, float] = {}
         self._messages: dict[str, str] = {}
-        self._ends: dict[str, asyncio.Event] = {}
-        self._volumes: dict[str, str] | None = None
-        self._refresh_at: float | None = None
+        self._preparation = PodPreparation(
+            context, lambda kind, reason, message: self._containers.report(self.pod, "", kind, reason, message)
+        )
+        self._resizer = PodResizer(context, self._preparation, judge_resize)
         self._grace_seconds: int | None = None
         self._retries: Backoff[str] = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         if pod.status.phase in ("Succeeded", "Failed"):
@@ -104,11 +111,11 @@ class PodWorker:
 
     def sources_changed(self) -> None:
         """A ConfigMap, Secret or the like that the pod refers to is new."""
-        self._refresh_due = True
+        self._preparation.sources_changed()
         self._refused = {
             name: moment
             for name, moment in self._refused.items()
-            if self._waiting.get(name, ("", ""))[0] != "CreateContainerConfigError" and name != "volumes"
+            if self._waiting.get(name, ("", ""))[0] != "CreateContainerConfigError"
         }
         self._dirty.set()
 
@@ -118,7 +125,7 @@ class PodWorker:
         if old.spec != pod.spec and not self.life.removed:
             self._context.sources.follow(pod, self.sources_changed)
         if (old.metadata.labels, old.metadata.annotations) != (pod.metadata.labels, pod.metadata.annotations):
-            self._refresh_due = True
+            self._preparation.sources_changed()
         if pod.metadata.deletionTimestamp is not None:
             before, after = old.metadata.deletionGracePeriodSeconds, pod.metadata.deletionGracePeriodSeconds
             shorter = before is not None and after is not None and after < before
@@ -141,17 +148,6 @@ class PodWorker:
         self.rejection = verdict
         self._context.recorder.record(self.pod, "Warning", verdict.reason, verdict.message)
         self._event(Event.FAIL, verdict)
-
-    def ended_event(self, container_id: str) -> asyncio.Event:
-        """Set when the container is seen to have ended; for those who follow its log."""
-        event = self._ends.setdefault(container_id, asyncio.Event())
-        self._tell_ends()
-        return event
-
-    def _tell_ends(self) -> None:
-        running = {each.id for each in self.runtime.containers if each.state in ("running", "created")}
-        for container_id in [each for each in self._ends if each not in running]:
-            self._ends.pop(container_id).set()
 
     @property
     def takes_resources(self) -> bool:
@@ -237,6 +233,9 @@ class PodWorker:
                 raise
             records = []
             for record in found.containers:
+                back_off = remembered(record)
+                if back_off is not None:
+                    self._back_offs.setdefault(record.name, back_off)
                 if record.state == "exited":
                     if record.id not in self._messages:
                         self._messages[record.id] = await asyncio.to_thread(files.termination_message, record)
@@ -245,7 +244,6 @@ class PodWorker:
             self._messages = {each.id: each.message for each in records if each.state == "exited"}
             self.runtime = dataclasses.replace(found, containers=tuple(records))
             self._seen(self.runtime)
-            self._tell_ends()
         self._health.follow(self.pod, self.runtime, self._address(), self.life.state is not State.RUNNING)
 
     def _address(self) -> str:
@@ -258,11 +256,8 @@ class PodWorker:
         if self._past_deadline():
             return True
         await self._look()
-        if self._refresh_at is not None and self._context.clock.now() >= self._refresh_at:
-            self._refresh_due = True
-        if self._refresh_due and self._volumes is not None:
-            self._refresh_due = False
-            await self._refresh_volumes()
+        await self._preparation.refresh(self.pod)
+        self._resizer.learn(self.pod, self.runtime)
         view = PodView(
             pod=self.pod,
             runtime=self.runtime,
@@ -288,14 +283,12 @@ class PodWorker:
         if decided.complete:
             self._event(Event.COMPLETE)
             return True
+        actions = decided.actions or await self._resizer.resize(self.pod, self.runtime)
         self._publish()
-        if decided.wake_at is not None:
-            self._wake_at(decided.wake_at)
-        if not decided.actions:
-            if self._refresh_at is not None:
-                self._wake_at(self._refresh_at)
-            return self._stale
-        return await self._perform(decided.actions)
+        for moment in (decided.wake_at, self._preparation.refresh_at):
+            if moment is not None:
+                self._wake_at(moment)
+        return await self._perform(actions) if actions else self._stale
 
     def _past_deadline(self) -> bool:
         seconds = self.pod.spec.activeDeadlineSeconds
@@ -324,6 +317,8 @@ class PodWorker:
                 verdict=self.life.verdict,
                 ending=self.life.state is not State.RUNNING,
                 runtime_name=self._context.runtime_name,
+                applied=self._resizer.applied,
+                resize_problem=self._resizer.problem,
             )
             status = pod_status(self.pod, inputs, now)
         self.status = status
@@ -355,37 +350,14 @@ class PodWorker:
         return sandbox_config(self.pod, attempt, dns, context.facts)
 
     async def _prepare(self) -> bool:
-        """Volumes and groups; False when they cannot be had yet."""
-        context = self._context
-        if context.cgroups is not None:
-            name = pod_cgroup(context.facts.cgroup_root, self.pod)
-            limits = pod_cgroup_limits(self.pod, context.pod_pids_limit)
-            await asyncio.to_thread(context.cgroups.ensure, name, limits)
-        try:
-            self._volumes = await context.sources.setup(self.pod)
-            self._refresh_at = await context.sources.refresh(self.pod) if self.pod.spec.volumes else None
-        except VolumeFailure as error:
-            self._volumes = None
-            self._containers.report(self.pod, "", "Warning", "FailedMount", str(error))
-            self._refused["volumes"] = context.clock.now() + self._retries.next("volumes")
-            self._wake_at(self._refused["volumes"])
-            return False
-        self._retries.reset("volumes")
-        return True
-
-    async def _refresh_volumes(self) -> None:
-        try:
-            self._refresh_at = await self._context.sources.refresh(self.pod)
-            self._retries.reset("refresh")
-        except VolumeFailure as error:
-            log.info("pod %s/%s: %s", self.pod.metadata.namespace, self.pod.metadata.name, error)
-            self._refresh_at = self._context.clock.now() + self._retries.next("refresh")
-        if self._refresh_at is not None:
-            self._wake_at(self._refresh_at)
+        if await self._preparation.prepare(self.pod):
+            return True
+        self._wake_at(self._preparation.retry_at)
+        return False
 
     async def _create_sandbox(self, attempt: int) -> bool:
         context = self._context
-        if self._refused.get("volumes", 0.0) > context.clock.now() or not await self._prepare():
+        if not await self._prepare():
             return False
         async with context.starts:
             try:
@@ -402,15 +374,16 @@ class PodWorker:
     async def _start(self, action: StartContainer) -> bool:
         """False when the container has to wait."""
         context = self._context
-        if self._volumes is None and not await self._prepare():
+        if not await self._prepare():
             return False
         if action.back_off is not None:
             self._back_offs[action.name] = action.back_off
         sandbox = self.runtime.sandbox
-        assert sandbox is not None and self._volumes is not None
+        volumes = self._preparation.volumes
+        assert sandbox is not None and volumes is not None
         try:
             config = self._sandbox_config(sandbox.attempt)
-            await self._containers.start(self.pod, action, self.runtime, config, self._volumes)
+            await self._containers.start(self.pod, action, self.runtime, config, volumes)
         except (StartFailure, ConfigError) as error:
             now = context.clock.now()
             reason = error.reason if isinstance(error, StartFailure) else "CreateContainerConfigError"
@@ -451,10 +424,7 @@ class PodWorker:
         self._waiting.clear()
         await self._look()
         self._publish()
-        await context.sources.teardown(self.uid)
-        self._volumes = None
-        if context.cgroups is not None:
-            await asyncio.to_thread(context.cgroups.remove, pod_cgroup(context.facts.cgroup_root, self.pod))
+        await self._preparation.tear_down(self.pod)
         await context.statuses.written(self.uid)
         if self.life.deleted and not self.life.removed and not is_static(self.pod):
             await self._delete_object()

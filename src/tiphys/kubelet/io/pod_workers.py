@@ -14,10 +14,11 @@ from tiphys.aio.backoff import Backoff
 from tiphys.kinds.types import core_v1, meta_v1
 from tiphys.kubelet.admission import admit
 from tiphys.kubelet.eviction import refused_under
-from tiphys.kubelet.interface import POD_NAME, POD_NAMESPACE, ContainerRecord, PodRuntime, RuntimeFailure
+from tiphys.kubelet.interface import POD_NAME, POD_NAMESPACE, ContainerRecord, PodRuntime, RuntimeFailure, is_mirror
 from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.pod_worker import PodWorker
 from tiphys.kubelet.node_status import Pressure
+from tiphys.kubelet.resize import ResizeProblem, problem
 from tiphys.machinery.quantity import Quantity
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class PodWorkers:
         self._seen: dict[str, _Signature] = {}
         self._backoff: Backoff[str] = Backoff(initial_seconds=0.2, maximum_seconds=10.0)
         self._has_events = False
+        self._mirrors: dict[str, core_v1.Pod] = {}
 
     def worker(self, uid: str) -> PodWorker | None:
         return self._workers.get(uid)
@@ -68,6 +70,13 @@ class PodWorkers:
 
     def pod_changed(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         """The informer's handler."""
+        for each, here in ((old, False), (new, True)):
+            if each is not None and is_mirror(each):
+                self._mirrors.pop(each.metadata.uid or "", None)
+                if here:
+                    self._mirrors[each.metadata.uid or ""] = each
+        if new is not None and is_mirror(new):
+            return
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             worker = self._workers.get(old.metadata.uid or "")
             if worker is not None:
@@ -82,7 +91,7 @@ class PodWorkers:
 
     def _add(self, pod: core_v1.Pod) -> PodWorker:
         uid = pod.metadata.uid or ""
-        worker = PodWorker(self._context, pod, self._gone, self._looked_at)
+        worker = PodWorker(self._context, pod, self._gone, self._looked_at, self._judge_resize)
         node = self._node()
         fresh = uid not in self._seen and pod.status.phase in (None, "", "Pending")
         if fresh and node is not None and pod.metadata.deletionTimestamp is None and pod.spec.containers:
@@ -98,6 +107,19 @@ class PodWorkers:
         if pod.metadata.deletionTimestamp is not None:
             worker.update(pod)
         return worker
+
+    def _judge_resize(self, pod: core_v1.Pod) -> ResizeProblem | None:
+        """Whether the node has room for what a running pod asks for now."""
+        others = [each.pod for each in self._workers.values() if each.takes_resources and each.uid != pod.metadata.uid]
+        return problem(pod, others, self._allocatable())
+
+    def add_static(self, pod: core_v1.Pod) -> None:
+        """A pod of this node's own."""
+        self._add(pod)
+
+    def mirrors(self) -> list[core_v1.Pod]:
+        """The objects in the API that show static pods."""
+        return [*self._mirrors.values()]
 
     def _gone(self, uid: str) -> None:
         self._workers.pop(uid, None)

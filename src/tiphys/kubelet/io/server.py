@@ -222,10 +222,13 @@ class KubeletServer:
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        await response.write(first) if first else None
-        async for chunk in chunks:
-            await response.write(chunk)
-        await response.write_eof()
+        try:
+            await response.write(first) if first else None
+            async for chunk in chunks:
+                await response.write(chunk)
+            await response.write_eof()
+        except ConnectionResetError:
+            log.debug("%s: the reader has gone", request.rel_url)
         return response
 
     async def _exec(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:

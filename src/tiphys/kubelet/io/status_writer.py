@@ -15,6 +15,7 @@ from tiphys.client.api import Client
 from tiphys.client.interface import PatchType
 from tiphys.client.io.reflector import Informer
 from tiphys.kinds.types import core_v1
+from tiphys.kubelet.static_pods import mirrors
 from tiphys.kubelet.status_patch import status_patch
 from tiphys.machinery.errors import ApiError
 
@@ -73,9 +74,9 @@ class StatusWriter:
     async def _write_once(self, pod: core_v1.Pod, status: core_v1.PodStatus) -> None:
         namespace, name, uid = pod.metadata.namespace or "", pod.metadata.name or "", pod.metadata.uid or ""
         current = self._pods.cache.get(namespace, name)
-        if current is None or current.metadata.uid != uid:
+        if current is None or (current.metadata.uid != uid and not mirrors(current, pod)):
             return
-        patch = status_patch(uid, current.status, status)
+        patch = status_patch(current.metadata.uid or "", current.status, status)
         if patch is not None:
             answer = await self._client.patch(core_v1.Pod, namespace, name, patch, PatchType.STRATEGIC, "status")
             self._pods.observe_write(answer)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -21,7 +20,9 @@ from typing import Any
 
 import uvloop
 
+from tiphys.aio.clock import SystemClock
 from tiphys.aio.component import Component
+from tiphys.aio.garbage import collect_seldom
 
 log = logging.getLogger("tiphys.launch")
 
@@ -30,10 +31,13 @@ Build = Callable[[OnFailure], Awaitable[Sequence[Component]]]
 
 
 def configure_logging(level: str | None = None) -> None:
-    """One line an event on standard error, with the time in UTC."""
+    """One line an event on standard error, with the time in UTC. Ends the process when there is no such level."""
+    wanted = (level or os.environ.get("TIPHYS_LOG") or "INFO").upper()
+    if wanted not in logging.getLevelNamesMapping():
+        sys.exit(f"TIPHYS_LOG={wanted}: it may be {', '.join(sorted(logging.getLevelNamesMapping()))}")
     logging.basicConfig(
         stream=sys.stderr,
-        level=(level or os.environ.get("TIPHYS_LOG", "INFO")).upper(),
+        level=wanted,
         format="%(asctime)s.%(msecs)03dZ %(levelname).1s %(name)s %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
@@ -75,6 +79,7 @@ async def _run(name: str, build: Build) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, finish, 0)
     started: list[Component] = []
+    collecting: asyncio.Task[None] | None = None
     try:
         for component in await build(on_failure):
             started.append(component)
@@ -82,7 +87,7 @@ async def _run(name: str, build: Build) -> int:
             if end.done():
                 break
         else:
-            _settle_memory()
+            collecting = loop.create_task(collect_seldom(SystemClock()), name="garbage collection")
             notify("READY=1")
             log.info("%s is up", name)
         return await end
@@ -91,6 +96,8 @@ async def _run(name: str, build: Build) -> int:
         return 1
     finally:
         notify("STOPPING=1")
+        if collecting is not None:
+            collecting.cancel()
         for component in reversed(started):
             await _stop(component)
 
@@ -110,10 +117,3 @@ async def _stop(component: Component) -> None:
         await component.stop()
     except Exception:
         log.exception("stopping %s", component.name)
-
-
-def _settle_memory() -> None:
-    """What was made while starting stays for good: keep the collector from walking through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)

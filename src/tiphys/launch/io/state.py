@@ -7,7 +7,7 @@ import fcntl
 import pathlib
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -50,14 +50,20 @@ def save(layout: Layout, cluster: Cluster) -> None:
 @contextlib.contextmanager
 def machine_lock() -> Iterator[None]:
     """Held while a number and a port are chosen and taken, so that two clusters never choose the same."""
-    with MACHINE_LOCK.open("w") as lock:
+    try:
+        MACHINE_LOCK.parent.mkdir(parents=True, exist_ok=True)
+        lock = MACHINE_LOCK.open("w")
+    except OSError as error:
+        raise BadState(f"cannot write {MACHINE_LOCK}: {error.strerror}") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def free_number() -> int:
-    """The smallest cluster number whose networks meet none of this machine's routes."""
-    numbers = free_numbers(_routes(pathlib.Path("/proc/net/route").read_text()))
+def free_number(taken: Collection[int] = ()) -> int:
+    """The smallest cluster number that is not taken and whose networks meet none of this machine's routes."""
+    free = free_numbers(_routes(pathlib.Path("/proc/net/route").read_text()))
+    numbers = [number for number in free if number not in taken]
     if not numbers:
         raise BadState("none of the address ranges for clusters is free on this machine: see `ip route`")
     return numbers[0]
@@ -73,14 +79,20 @@ def _routes(table: str) -> list[str]:
     return found
 
 
-def free_port(first: int = FIRST_API_PORT) -> int:
-    """The first port from `first` on that nothing listens on at the loopback address."""
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a port at the loopback address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(first: int = FIRST_API_PORT, taken: Collection[int] = ()) -> int:
+    """The first port from `first` on that is not taken and that nothing listens on at the loopback address."""
     for port in range(first, first + 1000):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if port not in taken and is_free(port):
             return port
     raise BadState(f"no free port between {first} and {first + 999}")

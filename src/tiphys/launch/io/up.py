@@ -13,12 +13,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from tiphys.launch.cluster import CONTROL_PLANE, KUBELET_PORT, Cluster, Layout, agent_unit, settings_findings
-from tiphys.launch.io import state
+from tiphys.launch.io import claims, state
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable, is_ready
 from tiphys.linux.io import processes
 
@@ -33,19 +33,39 @@ class LaunchError(Exception):
     """The cluster could not be started or stopped; the message says what to look at."""
 
 
-def prepare(layout: Layout, nodes: int) -> Cluster:
-    """The cluster's settings, chosen and saved when it is new. LaunchError, BadState."""
+def prepare(layout: Layout, nodes: int, token_file: str | None) -> Cluster:
+    """The cluster's settings, chosen and saved when it is new; a `token_file` of None stays as it was. LaunchError,
+    BadState."""
     existing = state.load(layout)
     findings = settings_findings(layout.state, nodes, existing)
     if findings:
         raise LaunchError("; ".join(findings))
+    others = {directory: each for directory, each in claims.claimed().items() if directory != layout.state}
     if existing is None:
-        cluster = Cluster(number=state.free_number(), nodes=nodes, api_port=state.free_port())
+        number = state.free_number({each.number for each in others.values()})
+        port = state.free_port(taken={each.api_port for each in others.values()})
+        cluster = Cluster(number=number, nodes=nodes, api_port=port)
     else:
+        refuse_conflicts(layout, existing, others)
         cluster = msgspec.structs.replace(existing, nodes=nodes)
+    if token_file is not None:
+        cluster = msgspec.structs.replace(cluster, token_file=token_file)
     if cluster != existing:
         state.save(layout, cluster)
+    claims.claim(cluster, layout.state)
     return cluster
+
+
+def refuse_conflicts(layout: Layout, cluster: Cluster, others: Mapping[pathlib.Path, Cluster]) -> None:
+    """LaunchError when somebody else has this cluster's networks or its port."""
+    for directory, other in others.items():
+        if other.number == cluster.number:
+            raise LaunchError(
+                f"the cluster in {directory} has the networks of this one (number {cluster.number}): "
+                f"remove it first with `tiphys --state {directory} down --purge`"
+            )
+    if processes.running_pid(layout.unit_pid(CONTROL_PLANE)) is None and not state.is_free(cluster.api_port):
+        raise LaunchError(f"port {cluster.api_port}, this cluster's, is in use by another process: see `ss -tlnp`")
 
 
 def ensure_keys(layout: Layout, cluster: Cluster, now: float) -> None:
@@ -96,12 +116,12 @@ def start_supervisor(layout: Layout) -> int:
     return pid
 
 
-def bring_up(state_directory: pathlib.Path, nodes: int, report: Report) -> Cluster:
+def bring_up(state_directory: pathlib.Path, nodes: int, report: Report, token_file: str | None = None) -> Cluster:
     """Start everything and return when every node is Ready. LaunchError, BadState."""
     layout = Layout(state_directory)
     began = time.monotonic()
     with state.machine_lock():
-        cluster = prepare(layout, nodes)
+        cluster = prepare(layout, nodes, token_file)
         ensure_keys(layout, cluster, time.time())
         supervisor = start_supervisor(layout)
         ensure_network(cluster)
@@ -214,4 +234,5 @@ def take_down(state_directory: pathlib.Path, purge: bool, report: Report) -> Non
     report("network removed")
     if purge:
         subprocess.run(["rm", "-rf", "--one-file-system", str(layout.state)], check=True)
+        claims.release(cluster, layout.state)
         report(f"{layout.state} removed")

@@ -60,6 +60,11 @@ def readable(managers: Sequence[Manager]) -> bool:
         return False
 
 
+def canonical(managers: Sequence[Manager]) -> tuple[Manager, ...]:
+    """Entries as a client sent them, their sets in the form that is stored, in the order that is stored."""
+    return sorted_entries(with_fields(manager, manager.owned, manager.time) for manager in managers)
+
+
 def ownable(fields: FieldSet) -> FieldSet:
     """Without what nobody owns; a new set, free to change at its top."""
     result = {key: node for key, node in fields.items() if key not in _UNOWNED}

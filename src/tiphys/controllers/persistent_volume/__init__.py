@@ -1,0 +1,1 @@
+"""Persistent volumes and the claims to them: binding, reclaiming, and protection while in use."""

@@ -1,0 +1,220 @@
+"""What an object uses of a ResourceQuota, and which objects a quota is about.
+
+Specified in "Resource Quotas". Every name in a quota's `hard` is fed by exactly one resource (`source_of`); an object's
+usage is what it adds to those names. Scopes narrow a quota to some pods (or claims). Amounts are Decimal base units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from tiphys.kinds.core.persistent_volume_claim import storage_class_of
+from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, pod_amounts, side_of
+from tiphys.kinds.core.qos import BEST_EFFORT, qos_class
+from tiphys.kinds.core.resource_validation import is_extended, is_huge_page
+from tiphys.kinds.types import core_v1
+from tiphys.machinery import quantity, timestamps
+from tiphys.machinery.quantity import Quantity
+
+Source = tuple[str, str]  # group and plural
+PODS: Source = ("", "pods")
+SERVICES: Source = ("", "services")
+CLAIMS: Source = ("", "persistentvolumeclaims")
+# Objects that had a name of their own in quotas before `count/` came.
+BY_OWN_NAME = frozenset({"configmaps", "replicationcontrollers", "resourcequotas", "secrets"})
+OF_CLASS = ".storageclass.storage.k8s.io/"
+COUNT = "count/"
+ONE = Decimal(1)
+# What every container has to state when a quota limits it.
+STATED = ("cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory")
+_BYTES = ("memory", "storage", "ephemeral-storage")
+
+
+def count_name(source: Source) -> str:
+    """`count/deployments.apps`, `count/pods`."""
+    group, plural = source
+    return f"{COUNT}{plural}.{group}" if group else COUNT + plural
+
+
+def source_of(name: str) -> Source:
+    """The resource whose objects use what a quota calls `name`."""
+    if name.startswith(COUNT):
+        plural, _, group = name[len(COUNT) :].partition(".")
+        return (group, plural)
+    if name in BY_OWN_NAME:
+        return ("", name)
+    if name.partition(".")[0] == "services":
+        return SERVICES
+    if name in ("persistentvolumeclaims", "requests.storage") or OF_CLASS in name:
+        return CLAIMS
+    return PODS
+
+
+def sources(quota: core_v1.ResourceQuota) -> set[Source]:
+    return {source_of(name) for name in quota.spec.hard or ()}
+
+
+def usage(source: Source, obj: Any, now: float) -> Amounts:
+    """What an object uses, under every name that a quota may have for it."""
+    used: Amounts = {count_name(source): ONE}
+    if source == PODS:
+        if counts(obj, now):
+            used.update(pod_usage(obj))
+    elif source == SERVICES:
+        used.update(_service_usage(obj))
+    elif source == CLAIMS:
+        used.update(_claim_usage(obj))
+    elif source[0] == "" and source[1] in BY_OWN_NAME:
+        used[source[1]] = ONE
+    return used
+
+
+# -- pods
+
+
+def counts(pod: core_v1.Pod, now: float) -> bool:
+    """Whether a pod still uses anything: it has not ended, and its time to end is not over."""
+    if pod.status.phase in ("Failed", "Succeeded"):
+        return False
+    end = end_of_counting(pod)
+    return end is None or now <= end
+
+
+def end_of_counting(pod: core_v1.Pod) -> float | None:
+    """When a pod that is being deleted stops counting even if it is still there, in seconds since the epoch."""
+    ending, grace_seconds = pod.metadata.deletionTimestamp, pod.metadata.deletionGracePeriodSeconds
+    if ending is None or grace_seconds is None:
+        return None
+    # deletionTimestamp has the grace period in it already; the pod gets that time once more.
+    return timestamps.seconds(ending) + grace_seconds
+
+
+def pod_usage(pod: core_v1.Pod) -> Amounts:
+    """What a pod uses while it counts."""
+    return {"pods": ONE, **_compute(pod_amounts(pod.spec, REQUESTS), pod_amounts(pod.spec, LIMITS))}
+
+
+def _compute(requests: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Requests and limits by the names that quotas have for them."""
+    used: dict[str, Any] = {}
+    for name, amount in requests.items():
+        if name in ("cpu", "memory", "ephemeral-storage") or is_huge_page(name):
+            used[name] = used[f"requests.{name}"] = amount
+        elif is_extended(name):
+            used[f"requests.{name}"] = amount
+    for name, amount in limits.items():
+        if name in ("cpu", "memory", "ephemeral-storage"):
+            used[f"limits.{name}"] = amount
+    return used
+
+
+def unstated(pod: core_v1.Pod, names: Iterable[str]) -> str:
+    """`must specify cpu for: a,b; memory for: b`: what containers leave open that a quota limits; "" when nothing."""
+    wanted = sorted(set(names) & set(STATED))
+    if not wanted:
+        return ""
+    of_pod = _compute(side_of(pod.spec.resources, REQUESTS), side_of(pod.spec.resources, LIMITS))
+    missing: dict[str, list[str]] = {}
+    for container in (*pod.spec.containers, *(pod.spec.initContainers or ())):
+        given = _compute(side_of(container.resources, REQUESTS), side_of(container.resources, LIMITS))
+        for name in wanted:
+            if name not in given and name not in of_pod:
+                missing.setdefault(name, []).append(container.name)
+    words = [f"{name} for: {','.join(sorted(missing[name]))}" for name in sorted(missing)]
+    return f"must specify {'; '.join(words)}" if words else ""
+
+
+# -- services and claims
+
+
+def _service_usage(service: core_v1.Service) -> Amounts:
+    spec, ports = service.spec, service.spec.ports or []
+    node_ports = balancers = 0
+    if spec.type == "NodePort":
+        node_ports = len(ports)
+    elif spec.type == "LoadBalancer":
+        balancers = 1
+        given = spec.allocateLoadBalancerNodePorts is not False
+        node_ports = len(ports) if given else sum(bool(port.nodePort) for port in ports)
+    return {
+        "services": ONE,
+        "services.nodeports": Decimal(node_ports),
+        "services.loadbalancers": Decimal(balancers),
+    }
+
+
+def _claim_usage(claim: core_v1.PersistentVolumeClaim) -> Amounts:
+    used = {"persistentvolumeclaims": ONE}
+    requests = (claim.spec.resources.requests if claim.spec.resources else None) or {}
+    asked = [
+        amounts["storage"].amount
+        for amounts in (requests, claim.status.allocatedResources or {})
+        if "storage" in amounts
+    ]
+    if asked:
+        used["requests.storage"] = max(asked)
+    name = storage_class_of(claim)
+    if name:
+        used |= {f"{name}{OF_CLASS}{of}": amount for of, amount in used.items()}
+    return used
+
+
+# -- scopes
+
+
+def matches(spec: core_v1.ResourceQuotaSpec, source: Source, obj: Any) -> bool:
+    """Whether the quota's scopes let this object in."""
+    requirements = [
+        core_v1.ScopedResourceSelectorRequirement(scopeName=scope, operator="Exists") for scope in spec.scopes or ()
+    ]
+    if spec.scopeSelector is not None:
+        requirements += spec.scopeSelector.matchExpressions or []
+    return all(_in_scope(requirement, source, obj) for requirement in requirements)
+
+
+def _in_scope(requirement: core_v1.ScopedResourceSelectorRequirement, source: Source, obj: Any) -> bool:
+    scope = requirement.scopeName
+    if source == CLAIMS:
+        return scope == "VolumeAttributesClass" and any(
+            _selects(requirement, name)
+            for name in {obj.spec.volumeAttributesClassName or "", obj.status.currentVolumeAttributesClassName or ""}
+        )
+    if source != PODS:
+        return False
+    if scope in ("Terminating", "NotTerminating"):
+        return (obj.spec.activeDeadlineSeconds is not None) == (scope == "Terminating")
+    if scope in ("BestEffort", "NotBestEffort"):
+        return (qos_class(obj) == BEST_EFFORT) == (scope == "BestEffort")
+    if scope == "CrossNamespacePodAffinity":
+        return any(term.namespaces or term.namespaceSelector is not None for term in _affinity_terms(obj))
+    return scope == "PriorityClass" and _selects(requirement, obj.spec.priorityClassName or "")
+
+
+def _selects(requirement: core_v1.ScopedResourceSelectorRequirement, name: str) -> bool:
+    """Whether a requirement on a class takes this class ("" for none)."""
+    values = requirement.values or ()
+    if requirement.operator == "In":
+        return bool(name) and name in values
+    if requirement.operator == "NotIn":
+        return name not in values
+    return bool(name) == (requirement.operator == "Exists")
+
+
+def _affinity_terms(pod: core_v1.Pod) -> Iterable[core_v1.PodAffinityTerm]:
+    affinity = pod.spec.affinity
+    for side in (affinity.podAffinity, affinity.podAntiAffinity) if affinity is not None else ():
+        if side is not None:
+            yield from side.requiredDuringSchedulingIgnoredDuringExecution or ()
+            for weighted in side.preferredDuringSchedulingIgnoredDuringExecution or ():
+                yield weighted.podAffinityTerm
+
+
+# -- amounts
+
+
+def text_of(name: str, amount: Decimal) -> Quantity:
+    """An amount as a quota shows it: bytes in powers of 1024."""
+    plain = name.rpartition("/")[2].removeprefix("requests.").removeprefix("limits.")
+    return quantity.from_amount(amount, binary=plain in _BYTES or is_huge_page(plain))

@@ -1,0 +1,40 @@
+"""Approving a certificate signing request: who approves writes conditions and nothing else."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from api_world import World
+
+REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+PEM = b"-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"
+
+
+def request() -> dict[str, Any]:
+    spec = {
+        "request": base64.b64encode(PEM).decode(),
+        "signerName": "example.com/tests",
+        "usages": ["client auth"],
+    }
+    return {"metadata": {"name": "mine"}, "spec": spec}
+
+
+async def test_an_approval_is_a_condition_with_its_times(world: World) -> None:
+    made = (await world.http("POST", REQUESTS, request())).body
+    approved = {"type": "Approved", "status": "True", "reason": "Test", "message": "by hand"}
+    changed = {**made, "spec": {**made["spec"], "signerName": "other.example/x"}, "status": {"conditions": [approved]}}
+    answer = await world.http("PUT", f"{REQUESTS}/mine/approval", changed)
+    assert answer.code == 200
+    (condition,) = answer.body["status"]["conditions"]
+    now = made["metadata"]["creationTimestamp"]
+    assert condition == {**approved, "lastUpdateTime": now, "lastTransitionTime": now}
+    assert answer.body["spec"]["signerName"] == "example.com/tests"
+
+
+async def test_the_status_of_a_request_approves_nothing(world: World) -> None:
+    made = (await world.http("POST", REQUESTS, request())).body
+    approved = {"type": "Approved", "status": "True", "reason": "Test"}
+    answer = await world.http("PUT", f"{REQUESTS}/mine/status", {**made, "status": {"conditions": [approved]}})
+    assert answer.code == 200
+    assert answer.body["status"].get("conditions") is None

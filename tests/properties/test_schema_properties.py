@@ -1,4 +1,4 @@
-"""Schemas against a naive twin: the compiled check says what a plain walk says; pruning and defaulting settle at once."""
+"""Schemas against a naive twin: the compiled check says what a plain walk says; pruning and defaults settle at once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,21 @@ VALUES = st.recursive(
 
 
 def leaf_schemas() -> st.SearchStrategy[dict[str, Any]]:
+    texts = {
+        "minLength": st.integers(1, 2),
+        "maxLength": st.integers(0, 2),
+        "enum": st.just(["x", "y"]),
+        "default": st.just("x"),
+    }
+    bounds = {"minimum": st.integers(-1, 1), "maximum": st.integers(0, 2)}
+    others = st.sampled_from(["boolean", "number"])
     return st.one_of(
-        st.fixed_dictionaries({"type": st.just("integer")}, optional={"minimum": st.integers(-1, 1), "maximum": st.integers(0, 2)}),
-        st.fixed_dictionaries({"type": st.just("string")}, optional={"minLength": st.integers(1, 2), "maxLength": st.integers(0, 2), "enum": st.just(["x", "y"]), "default": st.just("x")}),
-        st.fixed_dictionaries({"type": st.sampled_from(["boolean", "number"])}, optional={"nullable": st.booleans()}),
+        st.fixed_dictionaries({"type": st.just("integer")}, optional=bounds),
+        st.fixed_dictionaries({"type": st.just("string")}, optional=texts),
+        st.fixed_dictionaries({"type": others}, optional={"nullable": st.booleans()}),
         st.just({"x-kubernetes-int-or-string": True}),
         st.just({"x-kubernetes-preserve-unknown-fields": True}),
-    )  # fmt: skip
+    )
 
 
 def above(below: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
@@ -53,7 +61,9 @@ ROOTS = above(SCHEMAS)
 
 def has_type(value: Any, kind: str) -> bool:
     if kind == "integer":
-        return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value == int(value)))
+        return not isinstance(value, bool) and (
+            isinstance(value, int) or (isinstance(value, float) and value == int(value))
+        )
     if kind == "number":
         return not isinstance(value, bool) and isinstance(value, int | float)
     return isinstance(value, {"string": str, "boolean": bool, "object": dict, "array": list}[kind])

@@ -101,7 +101,9 @@ async def test_the_life_of_a_custom_resource(kubectl: Kubectl) -> None:
     refused = await kubectl("patch", "boat", "argo", "--type=merge", "-p", '{"spec":{"oars":51}}')
     assert "spec.oars: Invalid value: 51: spec.oars in body should be less than or equal to 50" in refused
     assert "How the boat should be." in await kubectl("explain", "boat.spec")
-    applied = await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin={**BOAT, "spec": {"oars": 4}})
+    applied = await kubectl(
+        "apply", "--server-side", "--force-conflicts", "-f", "-", stdin={**BOAT, "spec": {"oars": 4}}
+    )
     assert "serverside-applied" in applied
     assert "deleted" in await kubectl("delete", "crd", "boats.example.com", "--timeout=20s")
     assert "could not find the requested resource" in await kubectl("get", "boats")

@@ -80,9 +80,7 @@ async def webhook(tmp_path: pathlib.Path) -> AsyncIterator[Webhook]:
         response["convertedObjects"] = objects
         if found.broken == "refused":
             response["result"] = {"status": "Failed", "message": "not today"}
-        return web.json_response(
-            {"apiVersion": review["apiVersion"], "kind": "ConversionReview", "response": response}
-        )
+        return web.json_response({"apiVersion": review["apiVersion"], "kind": "ConversionReview", "response": response})
 
     app = web.Application()
     app.router.add_post("/convert", convert)
@@ -204,7 +202,10 @@ async def test_the_storage_version_changes(converted: World, webhook: Webhook) -
     change = {"spec": {"versions": versions(FIELDS, "v2")}}
     assert (await converted.http("PATCH", f"{CRDS}/widgets.example.com", change, media=MERGE)).code == 200
     await converted.http("POST", V2, shade("v2", "new", "blue"))
-    assert [i["spec"] for i in (await converted.http("GET", V2)).body["items"]] == [{"colour": "blue"}, {"colour": "red"}]
+    assert [i["spec"] for i in (await converted.http("GET", V2)).body["items"]] == [
+        {"colour": "blue"},
+        {"colour": "red"},
+    ]
     assert [i["spec"] for i in (await converted.http("GET", WIDGETS)).body["items"]] == [
         {"color": "blue"},
         {"color": "red"},

@@ -50,7 +50,11 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
             ['a: Invalid value: "soon": a in body must be of type date-time: "soon"'],
         ),
         ({"type": "array", "maxItems": 1, "items": {}}, [1, 2], ["a: Too many: 2: must have at most 1 items"]),
-        ({"type": "array", "minItems": 1, "items": {}}, [], ["a: Invalid value: []: a in body should have at least 1 items"]),
+        (
+            {"type": "array", "minItems": 1, "items": {}},
+            [],
+            ["a: Invalid value: []: a in body should have at least 1 items"],
+        ),
         (
             {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
             ["x", "y", "x"],

@@ -20,6 +20,7 @@ from tiphys.aio.clock import SystemClock
 from tiphys.kinds.types import core_v1
 from tiphys.kubelet.component import Kubelet, KubeletConfig
 from tiphys.kubelet.io.cgroups import Cgroups
+from tiphys.kubelet.io.mounting import LinuxMounter
 from tiphys.network.cni import PLUGIN_DIRECTORIES, PodNetwork, conflist
 from tiphys.runtime.images import SAMPLE_IMAGE
 from tiphys.runtime.io.containerd import Containerd, ContainerdPaths, containerd_config
@@ -118,17 +119,21 @@ async def running_containerd(directory: Path) -> AsyncIterator[Containerd]:
 @contextlib.asynccontextmanager
 async def running_node(directory: Path) -> AsyncIterator[NodeRig]:
     """A Ready node with nothing on it."""
-    async with running_containerd(directory) as containerd:
-        api = FakeApi(SystemClock(), namespaces=("default", "kube-system", "kube-node-lease"))
-        rig = NodeRig(directory, api, containerd, None, [])  # type: ignore[arg-type]
-        rig.kubelet = rig.make_kubelet()
-        await rig.kubelet.start()
-        try:
-            yield rig
-        finally:
-            await rig.kubelet.stop()
-    Cgroups().remove(f"/{cgroup_name(directory)}")
-    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        async with running_containerd(directory) as containerd:
+            api = FakeApi(SystemClock(), namespaces=("default", "kube-system", "kube-node-lease"))
+            rig = NodeRig(directory, api, containerd, None, [])  # type: ignore[arg-type]
+            rig.kubelet = rig.make_kubelet()
+            await rig.kubelet.start()
+            try:
+                yield rig
+            finally:
+                await rig.kubelet.stop()
+    finally:
+        for point in LinuxMounter().mounts_below(str(directory)):
+            LinuxMounter().unmount(point)
+        Cgroups().remove(f"/{cgroup_name(directory)}")
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def new_directory() -> Path:

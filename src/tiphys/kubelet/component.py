@@ -137,23 +137,13 @@ class Kubelet:
         for directory in (config.root_dir, config.log_dir, self._paths.pods):
             os.makedirs(directory, mode=0o750, exist_ok=True)
         self._informers.start()
-        identity = NodeIdentity(
-            name=config.node_name,
-            addresses=config.node_addresses,
-            port=config.server_port,
-            max_pods=config.max_pods,
-            root_dir=config.root_dir,
-            labels=config.labels,
-            taints=config.taints,
-            reserved=config.reserved,
-        )
         recorder = EventRecorder(self._client, self._clock, self._owner, "kubelet", config.node_name)
         machine = self._machine or machine_info(config.root_dir)
         if self._real:
             await self._check_runtime()
             await asyncio.to_thread(self._make_groups, machine)
         writer = NodeWriter(
-            identity,
+            self._identity(),
             machine,
             self._client,
             self._runtime,
@@ -192,6 +182,19 @@ class Kubelet:
         self._owner.start(evictor.run(workers, tidy.free_unused_images), "evictor")
         if config.server_address:
             await self._serve(workers, context)
+
+    def _identity(self) -> NodeIdentity:
+        config = self.config
+        return NodeIdentity(
+            name=config.node_name,
+            addresses=config.node_addresses,
+            port=config.server_port,
+            max_pods=config.max_pods,
+            root_dir=config.root_dir,
+            labels=config.labels,
+            taints=config.taints,
+            reserved=config.reserved,
+        )
 
     async def _register(self, writer: NodeWriter) -> None:
         """Until it has worked: the API server may start later than we do."""

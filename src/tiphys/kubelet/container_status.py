@@ -124,8 +124,8 @@ def container_status(
     if resources is not None and (resources.limits or resources.requests):
         status.resources = core_v1.ResourceRequirements(limits=resources.limits, requests=resources.requests)
         status.allocatedResources = resources.requests
-    if container.lifecycle is not None and container.lifecycle.stopSignal:
-        status.stopSignal = container.lifecycle.stopSignal
+    if record.stop_signal:
+        status.stopSignal = record.stop_signal
     return status
 
 

@@ -99,6 +99,7 @@ class ContainerRecord:
     annotations: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[tuple[str, str], ...] = ()
     user: tuple[int, int, tuple[int, ...]] | None = None
+    stop_signal: str = ""
 
     @property
     def restart_count(self) -> int:

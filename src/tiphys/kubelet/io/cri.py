@@ -34,6 +34,7 @@ from tiphys.kubelet.interface import (
     RuntimeInfo,
     Sandbox,
 )
+from tiphys.kubelet.io.containerd_events import ContainerdEvents
 
 CALL_TIMEOUT_SECONDS = 120.0
 SANDBOX_TIMEOUT_SECONDS = 240.0
@@ -42,9 +43,6 @@ STOP_MARGIN_SECONDS = 120.0
 # Pulling ends when it makes no progress on the runtime's side; this bounds what is left.
 PULL_TIMEOUT_SECONDS = 3600.0
 MAXIMUM_MESSAGE_BYTES = 16 << 20
-CONTAINERD_NAMESPACE = "k8s.io"
-# How often CRI is asked whether it knows of an exit that containerd has told: quickly at first.
-SETTLE_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 NANOSECONDS = 1_000_000_000
 _PHASES: tuple[ContainerPhase, ...] = ("created", "running", "exited", "unknown")
 _NODE_NETWORK = 2
@@ -105,6 +103,13 @@ def _container(listed: Any) -> ContainerRecord:
     )
 
 
+def _signal_name(status: Any) -> str:
+    """ "" when the runtime does not say, or uses its default."""
+    number = status.stop_signal
+    names = status.DESCRIPTOR.fields_by_name["stop_signal"].enum_type.values_by_number
+    return str(names[number].name) if number else ""
+
+
 def _container_status(status: Any, listed: ContainerRecord) -> ContainerRecord:
     linux = status.user.linux if status.HasField("user") and status.user.HasField("linux") else None
     return ContainerRecord(
@@ -126,6 +131,7 @@ def _container_status(status: Any, listed: ContainerRecord) -> ContainerRecord:
         annotations=dict(status.annotations),
         mounts=tuple((mount.container_path, mount.host_path) for mount in status.mounts),
         user=(linux.uid, linux.gid, tuple(linux.supplemental_groups)) if linux is not None else None,
+        stop_signal=_signal_name(status),
     )
 
 
@@ -409,7 +415,7 @@ class CriRuntime:
             except grpc.aio.AioRpcError as error:
                 if error.code() != grpc.StatusCode.UNIMPLEMENTED:
                     raise
-            events = self._containerd_events()
+            events = ContainerdEvents(self._open(), messages(), self._runs).follow()
             try:
                 async for found in events:
                     yield found
@@ -418,64 +424,6 @@ class CriRuntime:
         except grpc.aio.AioRpcError as error:
             raise RuntimeFailure(error.code().name, error.details() or error.code().name) from error
         raise RuntimeFailure("UNAVAILABLE", "the stream of events has ended")
-
-    async def _containerd_events(self) -> AsyncIterator[RuntimeEvent]:
-        """Exits and out-of-memory kills of tasks; processes of `exec` are left out. containerd tells of an exit before
-        its CRI side knows: an event is passed on when it does."""
-        found: asyncio.Queue[RuntimeEvent | grpc.aio.AioRpcError] = asyncio.Queue()
-        tasks: set[asyncio.Task[None]] = set()
-        reader = asyncio.get_running_loop().create_task(self._read_containerd_events(found, tasks), name="cri/events")
-        try:
-            while True:
-                event = await found.get()
-                if isinstance(event, grpc.aio.AioRpcError):
-                    raise event
-                yield event
-        finally:
-            reader.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(reader, *tasks, return_exceptions=True)
-
-    async def _read_containerd_events(
-        self, found: asyncio.Queue[RuntimeEvent | grpc.aio.AioRpcError], tasks: set[asyncio.Task[None]]
-    ) -> None:
-        kinds = messages()
-        package = "containerd.services.events.v1"
-        subscribe = self._open().unary_stream(
-            f"/{package}.Events/Subscribe",
-            request_serializer=kinds[f"{package}.SubscribeRequest"].SerializeToString,
-            response_deserializer=kinds[f"{package}.Envelope"].FromString,
-        )
-        topics = ("/tasks/exit", "/tasks/oom")
-        filters = [f'topic=="{topic}",namespace=="{CONTAINERD_NAMESPACE}"' for topic in topics]
-        try:
-            async for envelope in subscribe(kinds[f"{package}.SubscribeRequest"](filters=filters)):
-                name = envelope.event.type_url.rpartition("/")[2]
-                if name not in ("containerd.events.TaskExit", "containerd.events.TaskOOM"):
-                    continue
-                event = kinds[name].FromString(envelope.event.value)
-                if name.endswith("OOM"):
-                    found.put_nowait(RuntimeEvent(kind="out_of_memory", container_id=event.container_id))
-                elif event.id == event.container_id:
-                    settle = self._tell_when_settled(event.container_id, found)
-                    task = asyncio.get_running_loop().create_task(settle, name="cri/exit")
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-        except grpc.aio.AioRpcError as error:
-            found.put_nowait(error)
-
-    async def _tell_when_settled(
-        self, container_id: str, found: asyncio.Queue[RuntimeEvent | grpc.aio.AioRpcError]
-    ) -> None:
-        try:
-            for wait_seconds in SETTLE_SECONDS:
-                if not await self._runs(container_id):
-                    break
-                await asyncio.sleep(wait_seconds)
-        except RuntimeFailure:
-            pass  # whoever hears of it will look, and meet the failure
-        found.put_nowait(RuntimeEvent(kind="changed", container_id=container_id))
 
     async def _runs(self, container_id: str) -> bool:
         """Whether CRI believes that this container or sandbox runs."""

@@ -7,7 +7,6 @@ that may not be null count as left out. `fieldValidation` decides what unknown a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -231,37 +230,6 @@ def invalid_field_validation(value: str) -> errors.ApiError:
     return errors.ApiError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: {detail}')
 
 
-def duplicate_fields(data: bytes) -> list[str]:
-    """`duplicate field "spec.x"` for every key that an object of a JSON text has twice."""
-    found: list[str] = []
-
-    def walk(pairs: list[tuple[str, Any]], path: str) -> None:
-        seen: set[str] = set()
-        for key, value in pairs:
-            where = f"{path}.{key}" if path else key
-            if key in seen:
-                found.append(f'duplicate field "{where}"')
-            seen.add(key)
-            descend(value, where)
-
-    def descend(value: Any, where: str) -> None:
-        if isinstance(value, _Pairs):
-            walk(value.pairs, where)
-        elif isinstance(value, list):
-            for position, item in enumerate(value):
-                descend(item, f"{where}[{position}]")
-
-    descend(json.loads(data, object_pairs_hook=_Pairs), "")
-    return found
-
-
-class _Pairs:
-    __slots__ = ("pairs",)
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        self.pairs = pairs
-
-
 def query_options(query: Mapping[str, str]) -> tuple[str, bool]:
     """(fieldValidation, dry run). ApiError for values that mean nothing."""
     dry_run = query.get("dryRun", "")
@@ -271,4 +239,7 @@ def query_options(query: Mapping[str, str]) -> tuple[str, bool]:
             "Invalid",
             f'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "{dry_run}": supported values: "All"',
         )
-    return query.get("fieldValidation", ""), dry_run == "All"
+    validation = query.get("fieldValidation", "")
+    if validation not in FIELD_VALIDATIONS:
+        raise invalid_field_validation(validation)
+    return validation, dry_run == "All"

@@ -7,6 +7,7 @@ fields, and is as long as its own compact form. Only otherwise is it walked thro
 from __future__ import annotations
 
 import functools
+import json
 import types
 import typing
 from collections.abc import Callable, Hashable
@@ -62,19 +63,21 @@ def findings(data: bytes, wanted: type[Any]) -> list[str]:
     found: list[str] = []
     if issubclass(wanted, Unstructured):
         found = unknown_fields(_decode_plain(data), wanted)
-        return found + _duplicates(data)
+        return found + (repeated(data) or [])
     try:
         _twin_decode(cast(Hashable, wanted))(data)
     except msgspec.ValidationError:
         found = unknown_fields(_decode_plain(data), wanted)
-    return found + _duplicates(data)
+    return found + (repeated(data) or [])
 
 
-def _duplicates(data: bytes) -> list[str]:
-    if len(_encode_plain(_decode_plain(data))) == len(data.rstrip()):
-        return []
-    from tiphys.apiserver.encoding import duplicate_fields
-
+def repeated(data: bytes) -> list[str] | None:
+    """`duplicate field "spec.y"` for what stands twice in a JSON text; None when it is no JSON."""
+    try:
+        if len(_encode_plain(_decode_plain(data))) == len(data.rstrip()):
+            return []
+    except (msgspec.DecodeError, RecursionError):
+        return None
     return duplicate_fields(data)
 
 
@@ -116,3 +119,34 @@ def _walk(value: Any, hint: Any, path: str, found: list[str]) -> None:
                 _walk(item, hints[key], where, found)
             else:
                 found.append(f'unknown field "{where}"')
+
+
+def duplicate_fields(data: bytes) -> list[str]:
+    """`duplicate field "spec.x"` for every key that an object of a JSON text has twice."""
+    found: list[str] = []
+
+    def walk(pairs: list[tuple[str, Any]], path: str) -> None:
+        seen: set[str] = set()
+        for key, value in pairs:
+            where = f"{path}.{key}" if path else key
+            if key in seen:
+                found.append(f'duplicate field "{where}"')
+            seen.add(key)
+            descend(value, where)
+
+    def descend(value: Any, where: str) -> None:
+        if isinstance(value, _Pairs):
+            walk(value.pairs, where)
+        elif isinstance(value, list):
+            for position, item in enumerate(value):
+                descend(item, f"{where}[{position}]")
+
+    descend(json.loads(data, object_pairs_hook=_Pairs), "")
+    return found
+
+
+class _Pairs:
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs

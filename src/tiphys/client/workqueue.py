@@ -18,6 +18,8 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 0.005
 LONGEST_RETRY_SECONDS = 1000.0
+LONGEST_HOLD_SECONDS = 60.0
+FEW_HELD = 256
 
 
 class WorkQueue(Generic[K]):
@@ -28,12 +30,15 @@ class WorkQueue(Generic[K]):
         *,
         first_retry_seconds: float = FIRST_RETRY_SECONDS,
         longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
+        longest_hold_seconds: float = LONGEST_HOLD_SECONDS,
     ) -> None:
         self._order: deque[K] = deque()
         self._dirty: set[K] = set()
         self._processing: set[K] = set()
         self._due: dict[K, float] = {}
         self._held: dict[K, float] = {}
+        self._longest_hold_seconds = longest_hold_seconds
+        self._most_held = FEW_HELD
         self._heap: list[tuple[float, int, K]] = []
         self._sequence = 0
         self._backoff: Backoff[K] = Backoff(first_retry_seconds, longest_retry_seconds)
@@ -100,10 +105,11 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K, hold_until: float | None = None) -> bool:
         """The worker has finished with the key. True when it is queued again. With `hold_until` not before that moment:
-        so a key whose work is costly and that changes all the time leaves room for others."""
+        so a key whose work is costly and that changes all the time leaves room for others. It may not be further away
+        than the queue's `longest_hold_seconds`."""
         self._processing.discard(key)
         if hold_until is not None:
-            self._held[key] = hold_until
+            self._hold(key, hold_until)
         if key not in self._dirty:
             return False
         if hold_until is not None:
@@ -112,6 +118,14 @@ class WorkQueue(Generic[K]):
             return False
         self._order.append(key)
         return True
+
+    def _hold(self, key: K, until: float) -> None:
+        """Holds that are over are dropped now and then: their keys may never come again."""
+        self._held[key] = until
+        if len(self._held) > self._most_held:
+            begin = until - self._longest_hold_seconds
+            self._held = {each: moment for each, moment in self._held.items() if moment > begin}
+            self._most_held = max(FEW_HELD, 2 * len(self._held))
 
     def wake(self, now: float) -> int:
         """Add the delayed keys whose moment has come; how many there were."""

@@ -112,7 +112,7 @@ def node_status(old: core_v1.NodeStatus, seen: NodeObservation, now: float) -> c
     return msgspec.structs.replace(
         old,
         capacity={**_extended(old.capacity), **own},
-        allocatable={**_extended(old.allocatable), **usable},
+        allocatable={**_extended(old.capacity), **usable},
         conditions=conditions(old.conditions or (), seen, now),
         addresses=[core_v1.NodeAddress(type=kind, address=address) for kind, address in seen.addresses],
         daemonEndpoints=core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint(Port=seen.port)),

@@ -30,6 +30,7 @@ from tiphys.kubelet.restarts import (
 from tiphys.kubelet.security import AnyContainer
 
 ContainerKind = Literal["init", "regular", "ephemeral"]
+SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +202,8 @@ def _new_sandbox(planner: _Planner) -> Plan:
     """End what is left of the old sandbox, then make a new one; its containers follow with the next plan."""
     runtime = planner.runtime
     for record in runtime.running:
-        message = "Pod sandbox changed, it will be killed and re-created."
-        planner.actions.append(KillContainer(container_id=record.id, name=record.name, message=message))
+        kill = KillContainer(container_id=record.id, name=record.name, message=SANDBOX_CHANGED)
+        planner.actions.append(kill)
     for sandbox in runtime.sandboxes[:1]:
         planner.actions.append(StopSandbox(sandbox_id=sandbox.id))
     if runtime.running:

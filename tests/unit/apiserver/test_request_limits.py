@@ -159,6 +159,43 @@ async def test_unknown_and_duplicate_fields(api: Api, media: str) -> None:
     assert code == 422
 
 
+PATCHES_WITH_KEYS_TWICE = {
+    "application/merge-patch+json": (
+        b'{"metadata":{"labels":{"a":"x","a":"y"}},"nope":1}',
+        'strict decoding error: duplicate field "metadata.labels.a", unknown field "nope"',
+    ),
+    "application/strategic-merge-patch+json": (
+        b'{"metadata": {"labels":{"a":"x","a":"y"}}}',
+        'strict decoding error: duplicate field "metadata.labels.a"',
+    ),
+    "application/json-patch+json": (
+        b'[{"op":"test","op":"add","path":"/metadata/labels/a","value":"y"}]',
+        'strict decoding error: json patch duplicate field "[0].op"',
+    ),
+    "application/apply-patch+yaml": (
+        b"apiVersion: v1\nkind: Namespace\nmetadata:\n  labels:\n    a: x\n    a: y\n",
+        'error strict decoding YAML: line 6: key "a" already set in map',
+    ),
+}
+
+
+@pytest.mark.parametrize("media", PATCHES_WITH_KEYS_TWICE)
+async def test_patches_with_keys_twice(api: Api, media: str) -> None:
+    await api(
+        "POST", NAMESPACES, msgspec.json.encode(namespace("n", labels={"b": "z"})), Content_Type="application/json"
+    )
+    body, wanted = PATCHES_WITH_KEYS_TWICE[media]
+    path = f"{NAMESPACES}/n?fieldManager=m"
+    code, _, answer = await api("PATCH", f"{path}&fieldValidation=Strict", body, Content_Type=media)
+    assert (code, message(answer)) == (400, wanted)
+    code, headers, answer = await api("PATCH", path, body, Content_Type=media)
+    assert (code, msgspec.json.decode(answer)["metadata"]["labels"]["a"]) == (200, "y")
+    findings = wanted.partition(": ")[2].replace('"', '\\"')
+    assert ", ".join(headers.getall("Warning")) == ", ".join(f'299 - "{one}"' for one in findings.split(", "))  # type: ignore[attr-defined]
+    code, headers, _ = await api("PATCH", f"{path}&fieldValidation=Ignore", body, Content_Type=media)
+    assert (code, "Warning" in headers) == (200, False)
+
+
 async def test_protobuf_has_no_unknown_fields(api: Api) -> None:
     body = protobuf_encoding.encode(namespace("n")) + b"\xfa\x3e\x01x"
     code, headers, _ = await api("POST", f"{NAMESPACES}?fieldValidation=Strict", body, Content_Type=PROTOBUF)

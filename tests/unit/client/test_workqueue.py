@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.client.workqueue import WorkQueue
+from tiphys.client.workqueue import FEW_HELD, WorkQueue
 
 
 def test_a_key_waits_once_and_is_given_out_once() -> None:
@@ -66,3 +66,15 @@ def test_a_held_key_comes_when_its_rest_is_over() -> None:
     queue.done("a", hold_until=20.0)
     assert queue.next_due() is None
     assert queue.add("a", now=20.0) is True
+
+
+def test_holds_of_keys_that_never_come_again_are_forgotten() -> None:
+    queue: WorkQueue[int] = WorkQueue(longest_hold_seconds=1.0)
+    for key in range(5000):
+        queue.add(key, float(key))
+        assert queue.get() == key
+        queue.done(key, hold_until=key + 1.0)
+    assert len(queue._held) <= FEW_HELD
+    assert queue.add(4999, 4999.5) is False, "the last hold still counts"
+    queue.wake(5000.0)
+    assert queue.get() == 4999

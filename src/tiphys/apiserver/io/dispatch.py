@@ -150,7 +150,11 @@ class Dispatch:
         elif call.verb == "patch":
             apply.check_options(call.query, False)
             change = patch.prepare(
-                call.body.patch_type, call.body.plain(), resource, call.query.get("fieldValidation", "")
+                call.body.patch_type,
+                call.body.plain(),
+                resource,
+                call.query.get("fieldValidation", ""),
+                call.body.repeated(),
             )
         else:
 

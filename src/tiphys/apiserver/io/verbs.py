@@ -188,11 +188,13 @@ class Verbs:
 
     async def patch(self, call: Call) -> Outcome:
         validation, dry_run = query_options(call.query)
+        repeated = call.body.repeated() if validation != "Ignore" else []
         if call.body.patch_type == APPLY:
-            return await self._apply(call, dry_run)
+            warnings = apply.repeated_outcome(repeated, validation)
+            return (await self._apply(call, dry_run)).warned(warnings)
         apply.check_options(call.query, False)
         context = self.context(call, dry_run)
-        change = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation)
+        change = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation, repeated)
         return await self.change(call, context, change)
 
     async def _apply(self, call: Call, dry_run: bool) -> Outcome:

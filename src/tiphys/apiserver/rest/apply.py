@@ -59,6 +59,13 @@ def check_options(query: Mapping[str, str], is_apply: bool) -> bool:
     return word in TRUE_WORDS
 
 
+def repeated_outcome(repeated: list[str], field_validation: str) -> list[str]:
+    """The warnings that keys which a configuration has twice lead to. ApiError 400 when Strict."""
+    if repeated and field_validation == "Strict":
+        raise errors.bad_request("error strict decoding YAML: " + ", ".join(repeated))
+    return repeated
+
+
 def application(config: Any, query: Mapping[str, str], resource: Resource, subresource: str) -> Application:
     """What a request asks for. ApiError 400 or 422."""
     force = check_options(query, True)

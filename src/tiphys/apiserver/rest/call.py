@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from tiphys.apiserver import encoding
+from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import codec
@@ -32,6 +32,10 @@ class Body(Protocol):
 
     def plain(self) -> Any:
         """Plain JSON values. ApiError 400."""
+        ...
+
+    def repeated(self) -> list[str]:
+        """What is to say of keys that a patch has twice."""
         ...
 
     @property
@@ -60,6 +64,12 @@ class EncodedBody(msgspec.Struct, frozen=True, gc=False):
         as_json = self.content_type if media in (encoding.YAML, encoding.PROTOBUF) else encoding.JSON
         return encoding.plain_body(self.data, as_json, "patch")
 
+    def repeated(self) -> list[str]:
+        found = strictness.repeated(self.data)
+        if found is None or (found and self.patch_type == APPLY):
+            return encoding.yaml_and_repeated(self.data)[1]
+        return [f"json patch {finding}" for finding in found] if self.patch_type == PATCH_TYPES[0] else found
+
     @property
     def empty(self) -> bool:
         return not self.data
@@ -82,6 +92,9 @@ class ObjectBody(msgspec.Struct, frozen=True, gc=False):
 
     def plain(self) -> Any:
         return codec.plain(self.value)
+
+    def repeated(self) -> list[str]:
+        return []
 
     @property
     def empty(self) -> bool:
@@ -127,3 +140,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     entry: Entry | None = None
     obj: Any = None
     warnings: tuple[str, ...] = ()
+
+    def warned(self, warnings: Sequence[str]) -> Outcome:
+        """The same with these warnings before its own."""
+        return msgspec.structs.replace(self, warnings=(*warnings, *self.warnings)) if warnings else self

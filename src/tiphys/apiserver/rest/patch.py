@@ -6,7 +6,7 @@ The patch is applied to the object's plain JSON; the result goes the way of an u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -69,8 +69,11 @@ def _may_touch_managers(step: Any) -> bool:
     )
 
 
-def prepare(patch_type: str, patch: Any, resource: Resource, field_validation: str = "") -> Change:
-    """The change that a patch of a resource means. ApiError for a patch of no known type."""
+def prepare(
+    patch_type: str, patch: Any, resource: Resource, field_validation: str = "", repeated: Sequence[str] = ()
+) -> Change:
+    """The change that a patch of a resource means; `repeated` is what to say of keys that it has twice. ApiError for a
+    patch of no known type."""
     check_type(patch_type)
     if isinstance(resource, CustomResource) and patch_type not in PATCH_TYPES[:2]:
         raise errors.unsupported_media_type(crd.PATCH_TYPES)
@@ -78,13 +81,13 @@ def prepare(patch_type: str, patch: Any, resource: Resource, field_validation: s
         raise errors.bad_request("a merge patch is an object")
 
     def change(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
-        return patched(context, patch_type, patch, old, field_validation)
+        return patched(context, patch_type, patch, old, field_validation, repeated)
 
     return change
 
 
 def patched(
-    context: WriteContext, patch_type: str, patch: Any, old: Any, field_validation: str
+    context: WriteContext, patch_type: str, patch: Any, old: Any, field_validation: str, repeated: Sequence[str] = ()
 ) -> tuple[Any, list[str]]:
     """The object after the patch (its resourceVersion is the current one unless the patch names another)."""
     wanted = type(old)
@@ -93,7 +96,7 @@ def patched(
     if not isinstance(plain, dict):
         raise errors.bad_request("the patched object is no object")
     unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []
-    warnings = encoding.strictness_outcome(unknown, field_validation)
+    warnings = encoding.strictness_outcome([*repeated, *unknown], field_validation)
     try:
         new = encoding.from_plain(plain, wanted, old.apiVersion, old.kind)
     except msgspec.ValidationError as error:

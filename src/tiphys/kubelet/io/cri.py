@@ -377,7 +377,8 @@ class CriRuntime:
         return str((await self._call("PortForward", pod_sandbox_id=sandbox_id, port=list(ports))).url)
 
     async def usage(self) -> list[ContainerUsage]:
-        return [_usage(each) for each in (await self._call("ListContainerStats")).stats]
+        found = (await self._call("ListContainerStats")).stats
+        return [_usage(each) for each in found if each.cpu.timestamp]  # what has ended uses nothing
 
     async def image(self, reference: str) -> ImageRecord | None:
         answer = await self._image_call("ImageStatus", image={"image": reference})

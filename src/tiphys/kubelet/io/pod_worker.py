@@ -26,6 +26,7 @@ from tiphys.kubelet.io.pod_preparation import PodPreparation
 from tiphys.kubelet.io.pod_resizer import PodResizer
 from tiphys.kubelet.lifecycle import Event, Lifecycle, State
 from tiphys.kubelet.pod_actions import (
+    SANDBOX_CHANGED,
     Action,
     CreateSandbox,
     KillContainer,
@@ -359,6 +360,8 @@ class PodWorker:
         context = self._context
         if not await self._prepare():
             return False
+        if attempt:
+            self._containers.report(self.pod, "", "Normal", "SandboxChanged", SANDBOX_CHANGED)
         async with context.starts:
             try:
                 config = self._sandbox_config(attempt)

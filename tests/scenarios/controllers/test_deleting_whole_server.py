@@ -130,7 +130,7 @@ ORPHANED = ALL - {"owner"}
         ({"propagationPolicy": "Foreground", "dryRun": ["All"]}, ALL),
         ({"propagationPolicy": "Orphan", "dryRun": ["All"]}, ALL),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given)) if isinstance(given, set) else str(given),
 )
 async def test_what_becomes_of_dependents(whole: Whole, options: dict[str, Any], left: set[str]) -> None:
     await family(whole)

@@ -61,6 +61,44 @@ function body(name)
 end
 """
 )
+CUSTOM = (
+    CREATE
+    + """
+local filling = string.rep("x", 200)
+function body(name)
+  local head = '{"apiVersion":"bench.example.com/v1","kind":"Note","metadata":{"name":"' .. name .. '"}'
+  return head .. ',"spec":{"text":"' .. filling .. '","lines":3}}'
+end
+"""
+)
+NOTE_SPEC = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {
+        "text": {"type": "string", "maxLength": 1000},
+        "lines": {"type": "integer", "minimum": 0},
+        "color": {"type": "string", "enum": ["red", "blue"], "default": "red"},
+    },
+}
+NOTES = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "notes.bench.example.com"},
+    "spec": {
+        "group": "bench.example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "notes", "kind": "Note"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": NOTE_SPEC}}},
+            }
+        ],
+    },
+}
 POD = (
     CREATE
     + """
@@ -150,13 +188,15 @@ class Server:
         self.process.wait(20)
 
 
-def creates(server: Server, runs: int, script: str, plural: str) -> tuple[list[float], list[float]]:
+def creates(
+    server: Server, runs: int, script: str, plural: str, root: str = "/api/v1"
+) -> tuple[list[float], list[float]]:
     found = []
     for run in range(runs):
         namespace = f"bench-{plural}-{run}"
         server.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         server.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}})
-        found.append(server.wrk(script, f"/api/v1/namespaces/{namespace}/{plural}", 32, f"r{run}"))
+        found.append(server.wrk(script, f"{root}/namespaces/{namespace}/{plural}", 32, f"r{run}"))
     return [rate for rate, _, _ in found], [late for _, _, late in found]
 
 
@@ -274,6 +314,13 @@ def rows(server: Server, runs: int) -> dict[str, Callable[[], None]]:
         show("create Pod, 32 connections", rates, "1/s", "850")
         show("create Pod, p99", late, "ms", "100")
 
+    def create_custom() -> None:
+        server.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", NOTES)
+        time.sleep(1.0)  # by then a definition is served
+        rates, late = creates(server, runs, CUSTOM, "notes", "/apis/bench.example.com/v1")
+        show("create custom resource 200 B, 32 connections", rates, "1/s")
+        show("create custom resource, p99", late, "ms")
+
     def watching() -> None:
         show(f"watch fan-out, {WATCHERS} x {CREATES}", fan_out(server, runs), "events/s", "38,000")
 
@@ -283,13 +330,14 @@ def rows(server: Server, runs: int) -> dict[str, Callable[[], None]]:
         "watch": watching,
         "configmaps": create_config_maps,
         "pods": create_pods,
+        "custom": create_custom,
     }
 
 
 def main(words: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", action="append", help="list, memory, watch, configmaps, pods")
+    parser.add_argument("--only", action="append", help="list, memory, watch, configmaps, pods, custom")
     arguments = parser.parse_args(words)
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")

@@ -141,9 +141,15 @@ class Module:
         target = reference(schema)
         return target is not None and target not in SPECIAL
 
+    def has_fields(self, schema: dict[str, Any]) -> bool:
+        """A type without any field is a mark: that it stands there is what it says."""
+        return bool(self.definitions[reference(schema) or ""].get("properties"))
+
     def default(self, name: str, schema: dict[str, Any], text: str, required: bool) -> str | None:
         """The default_factory of a field that is never None; None for an optional one."""
-        if self.is_struct(schema) and (required or name in ("metadata", "spec", "status")):
+        if self.is_struct(schema) and (
+            required or (name in ("metadata", "spec", "status") and (name != "status" or self.has_fields(schema)))
+        ):
             return text
         if not required:
             return None

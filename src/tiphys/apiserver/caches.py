@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry
+from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry, Layout
 from tiphys.kinds import registry
 from tiphys.kinds.resource import Resource
+from tiphys.machinery import errors
 from tiphys.store.interface import EventType, KeyValue, StoreEvent
 
 T = TypeVar("T")
@@ -39,13 +40,49 @@ class Caches:
         self._by_storage: dict[str, Collection] = {}
         self._expected: dict[str, list[Expected]] = {}
         self._handlers: dict[str, list[ChangeHandler]] = {}
+        # Stored objects of resources that are not served (yet): of custom ones before their definition is known.
+        self._unplaced: dict[str, KeyValue] = {}
         for resource in resources:
             if resource.storage and resource.storage not in self._by_storage:
                 self._by_storage[resource.storage] = Collection(registry.storage_resource(resource))
 
     def collection(self, resource: Resource) -> Collection:
-        """The collection of a stored resource (shared by its versions)."""
-        return self._by_storage[resource.storage]
+        """The collection of a stored resource (shared by its versions). ApiError 404 when it is served no more."""
+        found = self._by_storage.get(resource.storage)
+        if found is None:
+            raise errors.path_not_found()
+        return found
+
+    def serve(self, resource: Resource, layouts: Sequence[Layout]) -> Collection | None:
+        """Begin to keep the objects of a custom resource, or keep them by a newer definition from now on: `resource` is
+        the one in whose version they are stored, `layouts` (its own first) how each version that may be stored is read.
+        The collection that is replaced, if there is one."""
+        collection = Collection(resource, self.revision, layouts=layouts)
+        previous = self._by_storage.get(resource.storage)
+        self._by_storage[resource.storage] = collection
+        if previous is not None:
+            for entry in previous:
+                collection.load(entry.namespace, entry.name, entry.revision, previous.stored(entry))
+            previous.end()
+        for key in [key for key in self._unplaced if key.startswith(resource.storage_prefix)]:
+            found = self.locate(key)
+            if found is not None:
+                item = self._unplaced.pop(key)
+                collection.load(found[1], found[2], item.mod_revision, item.value)
+        collection.begin(self.revision)
+        return previous
+
+    def withdraw(self, resource: Resource) -> Collection | None:
+        """Serve a custom resource no more; what is stored of it is not forgotten."""
+        collection = self._by_storage.pop(resource.storage, None)
+        if collection is not None:
+            for entry in collection:
+                key = resource.storage_key(entry.namespace, entry.name)
+                self._unplaced[key] = KeyValue(
+                    key=key, value=collection.stored(entry), create_revision=0, mod_revision=entry.revision
+                )
+            collection.end()
+        return collection
 
     @property
     def collections(self) -> Iterable[Collection]:
@@ -72,6 +109,8 @@ class Caches:
             if found is not None:
                 collection, namespace, name = found
                 collection.load(namespace, name, item.mod_revision, item.value)
+            else:
+                self._unplaced[item.key] = item
         for collection in self._by_storage.values():
             collection.begin(revision)
         self.revision = revision
@@ -83,6 +122,10 @@ class Caches:
             kv = event.kv
             found = self.locate(kv.key)
             if found is None:
+                if event.type is EventType.DELETE:
+                    self._unplaced.pop(kv.key, None)
+                else:
+                    self._unplaced[kv.key] = kv
                 continue
             collection, namespace, name = found
             deleted = event.type is EventType.DELETE

@@ -6,7 +6,7 @@ import logging
 import os
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,15 @@ from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.bootstrap import io as bootstrap
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.custom import CustomResources
 from tiphys.apiserver.discovery.document import Document
 from tiphys.apiserver.discovery.health import HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.discovery.version import BuildInfo, git_version, version_document
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.hooks import HookTable, WriteHook
+from tiphys.apiserver.io.conversions import Conversions
+from tiphys.apiserver.io.definitions import Definitions
 from tiphys.apiserver.io.dispatch import Dispatch, VirtualCreate
 from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.io.handler import ApiHandler, Limits
@@ -43,8 +46,10 @@ from tiphys.apiserver.io.tls import server_context
 from tiphys.apiserver.io.tunnel import Proxies, kubelet_tls
 from tiphys.apiserver.io.verbs import Verbs
 from tiphys.apiserver.io.watching import BOOKMARK_SECONDS, WatchHub
+from tiphys.apiserver.io.webhooks import Webhooks
 from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.metrics import Metrics
+from tiphys.apiserver.openapi.documents import CustomResource as PublishedResource
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
@@ -53,7 +58,9 @@ from tiphys.apiserver.rest.call import Call
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.types import core_v1
+from tiphys.kinds.types.apiextensions_v1 import CustomResourceDefinition
 from tiphys.machinery.errors import ApiError
 from tiphys.store.interface import KeyNotFound, RevisionConflict, Store
 
@@ -121,7 +128,12 @@ class ApiServer:
         self._owner = TaskOwner(self.name, on_failure)
         self._random = random.Random(config.seed)
         self.caches = Caches(registry.all_resources())
-        self.hub = WatchHub(self.caches, clock.now)
+        self._webhooks = Webhooks(self.caches, self._random.randrange)
+        self._conversions = Conversions(self._webhooks, self._uid)
+        self.hub = WatchHub(self.caches, clock.now, self._conversions, self._owner)
+        self._custom = CustomResources(self.caches, self._custom_changed, self.hub.end)
+        self._discovery: ResourceDiscovery | None = None
+        self._openapi: OpenApiDocuments | None = None
         self._feed = Feed(store, self.caches, self.hub.on_changes, self._owner)
         self._writer = Writer(store, self.caches, self._feed)
         self._reads = Reads(self.caches, self._feed, store)
@@ -145,8 +157,12 @@ class ApiServer:
         standard = self._standard_authorizer() if config.authorize else None
         if standard is not None:
             self._authorizer = standard
-        self._dispatch = self._build_dispatch(standard)
+        verbs = self._build_verbs(standard)
+        self._definitions = Definitions(verbs, self._custom, self._clock)
+        self._dispatch = self._build_dispatch(verbs, standard)
         self._handler = self._build_handler(self._dispatch)
+        self.caches.subscribe(CustomResourceDefinition, self._custom.observe)
+        self.caches.subscribe(CustomResourceDefinition, self._definitions.observe)
         if config.bootstrap is not None:
             boot = self.transport(BOOTSTRAP_USER, ("system:masters",))
             written = await bootstrap.ensure(boot, config.bootstrap, self._clock.now())
@@ -157,6 +173,7 @@ class ApiServer:
         self._server = HttpServer(self._handler, config.addresses, tls, self._clock, self._owner)
         await self._server.start()
         self._owner.start(self._send_bookmarks(), "bookmarks")
+        self._owner.start(self._definitions.run(), "custom resource definitions")
         self._owner.start(self._expire_events(), "expiry of events")
         self._ready = True
 
@@ -198,6 +215,7 @@ class ApiServer:
             await self._server.stop(self._config.stop_grace_seconds)
             self._server = None
         await self._proxies.close()
+        await self._webhooks.close()
         await self._feed.stop()
         await self._owner.close()
 
@@ -223,7 +241,13 @@ class ApiServer:
             return str(uuid.uuid4())
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    def _build_dispatch(self, standard: StandardAuthorizer | None) -> Dispatch:
+    def _custom_changed(self, resources: Sequence[CustomResource]) -> None:
+        if self._discovery is not None:
+            self._discovery.set_custom(resources)
+        if self._openapi is not None:
+            self._openapi.set_custom([PublishedResource(resource, dict(resource.schema)) for resource in resources])
+
+    def _build_verbs(self, standard: StandardAuthorizer | None) -> Verbs:
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
             table.admit(request, obj, old, self.caches)
             if standard is not None:
@@ -235,12 +259,23 @@ class ApiServer:
             if not decision.allowed:
                 raise forbidden(question, decision.reason)
 
-        hooks = self._hooks(standard)
-        verbs = Verbs(
-            self.caches, self._feed, self._writer, self._clock, admit, hooks, self._uid, self._suffix, check_create
+        return Verbs(
+            self.caches,
+            self._feed,
+            self._writer,
+            self._clock,
+            admit,
+            self._hooks(standard),
+            self._uid,
+            self._suffix,
+            check_create,
+            self._conversions,
         )
+
+    def _build_dispatch(self, verbs: Verbs, standard: StandardAuthorizer | None) -> Dispatch:
         issuer = self._authn.issuer if self._authn is not None else None
-        return Dispatch(verbs, self._reads, self._virtual(standard), issuer, self._clock.now, self._uid)
+        virtual, custom = self._virtual(standard), self._custom.find
+        return Dispatch(verbs, self._reads, virtual, issuer, self._clock.now, self._uid, custom)
 
     def _hooks(self, standard: StandardAuthorizer | None) -> HookTable:
         rbac = "rbac.authorization.k8s.io"
@@ -323,9 +358,11 @@ class ApiServer:
             fixed[KEY_SET_PATH] = Document("application/jwk-set+json", self._authn.key_set, "")
         checks = {"ping": lambda: "", "watch-cache": lambda: "" if self._ready else "not started"}
         live = {"ping": lambda: ""}
+        self._discovery = ResourceDiscovery(resources, self._config.server_address)
+        self._openapi = OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build))
         return ServerDocuments(
-            ResourceDiscovery(resources, self._config.server_address),
-            OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build)),
+            self._discovery,
+            self._openapi,
             HealthChecks({"healthz": checks, "livez": live, "readyz": checks}),
             fixed,
             self.metrics.text,

@@ -17,7 +17,8 @@ import msgspec
 from tiphys.apiserver import tables
 from tiphys.apiserver.negotiation import Accepted
 from tiphys.apiserver.watch_cache import CacheEvent, Entry, EntryList
-from tiphys.kinds import codec, registry
+from tiphys.kinds import codec, crd, registry
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 
@@ -43,6 +44,8 @@ class ListHead:
 
 def converted(obj: Any, resource: Resource) -> Any:
     """An object in the version of `resource` (loaded at the first use: few resources have more than one version)."""
+    if isinstance(resource, CustomResource):
+        return crd.converted(obj, resource)
     return importlib.import_module("tiphys.kinds.conversion").convert_object(obj, resource.type)
 
 
@@ -119,9 +122,10 @@ class ObjectForm(_Lines):
     def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
         resource = self.resource
         start = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}","metadata":'.encode()
-        if isinstance(entries, EntryList) and entries and entries[0].layout.resource is resource:
+        uniform = bool(entries) and entries[0].layout.resource is resource and not crd.has_versions(resource)
+        if uniform and isinstance(entries, EntryList):
             items = entries.joined
-        elif entries and entries[0].layout.resource is resource:
+        elif uniform:
             items = b",".join([entry.data for entry in entries])
         else:
             items = b",".join([self.data(entry) for entry in entries])
@@ -228,13 +232,15 @@ def form_of(resource: Resource, accepted: Accepted, include_object: str = "") ->
     return MetadataForm(resource, accepted.meta_version)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _object_form(resource: Resource) -> ObjectForm:
     return ObjectForm(resource)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _canonical(resource: Resource) -> Resource:
+    if isinstance(resource, CustomResource):
+        return resource
     return registry.find(resource.group, resource.version, resource.plural) or resource
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds.apiextensions import conditions
 
 Ended = Callable[[], None]
 
@@ -58,5 +59,13 @@ def terminating_namespace(namespace: Any) -> None:
     namespace.status = msgspec.structs.replace(namespace.status, phase="Terminating")
 
 
+def terminating_definition(definition: Any) -> None:
+    """A definition that is being deleted says so in its conditions."""
+    definition.status = conditions.marked_for_deletion(definition.status, definition.metadata.deletionTimestamp)
+
+
 # What a kind records when its deletion begins, by group and plural.
-ON_MARK: Mapping[tuple[str, str], Callable[[Any], None]] = {("", "namespaces"): terminating_namespace}
+ON_MARK: Mapping[tuple[str, str], Callable[[Any], None]] = {
+    ("", "namespaces"): terminating_namespace,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): terminating_definition,
+}

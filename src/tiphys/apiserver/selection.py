@@ -15,7 +15,7 @@ from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, fields, labels
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def field_names(resource: Resource) -> frozenset[str]:
     """The fields that a selector on this resource can name."""
     own = resource.strategy.fields(resource.type())

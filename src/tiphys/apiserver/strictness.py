@@ -15,6 +15,9 @@ from typing import Any, cast
 
 import msgspec
 
+from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.kinds.unstructured import Unstructured
+
 _encode_plain = msgspec.json.Encoder().encode
 _decode_plain = msgspec.json.Decoder().decode
 
@@ -58,6 +61,9 @@ def _twin_decode(struct: Hashable) -> Callable[[bytes], Any]:
 def findings(data: bytes, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` and `duplicate field "spec.y"` for a JSON body that decodes into `wanted`."""
     found: list[str] = []
+    if issubclass(wanted, Unstructured):
+        found = unknown_fields(_decode_plain(data), wanted)
+        return found + (repeated(data) or [])
     try:
         _twin_decode(cast(Hashable, wanted))(data)
     except msgspec.ValidationError:
@@ -78,6 +84,11 @@ def repeated(data: bytes) -> list[str] | None:
 def unknown_fields(plain: Any, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` for every field of plain values that the type does not have."""
     found: list[str] = []
+    if issubclass(wanted, Unstructured):
+        if isinstance(plain, dict):
+            _walk(plain.get("metadata"), ObjectMeta, "metadata", found)
+            found += wanted.unknown_fields(plain)
+        return found
     _walk(plain, wanted, "", found)
     return found
 

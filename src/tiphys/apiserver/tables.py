@@ -67,7 +67,7 @@ def columns_of(resource: Resource) -> Sequence[Column[Any]]:
     return _DEFAULT if columns is None else columns
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def column_definitions(resource: Resource) -> bytes:
     """The `columnDefinitions` of a Table as JSON."""
     found = [

@@ -13,8 +13,9 @@ are `forms.py`'s business.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -51,10 +52,11 @@ _head_decoder = msgspec.json.Decoder(_Head)
 class Layout:
     """Where in the bytes of a resource's objects the resourceVersion stands."""
 
-    __slots__ = ("position", "prefix", "resource")
+    __slots__ = ("position", "prefix", "read", "resource")
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, read: Callable[[bytes], bytes] | None = None) -> None:
         self.resource = resource
+        self.read = read
         self.prefix = f'{{"apiVersion":"{resource.api_version}","kind":"{resource.kind}","metadata":{{'.encode()
         self.position = len(self.prefix)
 
@@ -199,9 +201,12 @@ class Collection:
         *,
         window_events: int = WINDOW_EVENTS,
         window_bytes: int = WINDOW_BYTES,
+        layouts: Sequence[Layout] = (),
     ) -> None:
         self.resource = resource
-        self.layout = Layout(resource)
+        self.layout = layouts[0] if layouts else Layout(resource)
+        self._layouts = layouts or (self.layout,)
+        self._as_stored: dict[str, tuple[int, bytes]] = {}
         self.revision = revision
         self.window_start = revision
         self.count = 0
@@ -217,7 +222,7 @@ class Collection:
 
     def load(self, namespace: str, name: str, revision: int, stored: bytes) -> None:
         """An object of the state that the cache begins with."""
-        self._put(Entry(self.layout, namespace, name, revision, self.layout.splice(stored, revision)))
+        self._put(self._entry(namespace, name, revision, stored, None))
 
     def begin(self, revision: int) -> None:
         """The state loaded is that of `revision`."""
@@ -229,7 +234,7 @@ class Collection:
         """One event of the store. `obj` is the decoded state if somebody has it; it becomes the shared snapshot."""
         if obj is not None:
             obj.metadata.resourceVersion = str(revision)
-        entry = Entry(self.layout, namespace, name, revision, self.layout.splice(stored, revision), obj)
+        entry = self._entry(namespace, name, revision, stored, obj)
         previous = self.get(namespace, name)
         if deleted:
             if previous is not None:
@@ -243,6 +248,40 @@ class Collection:
         if len(self._window) > self._window_events or self._window_bytes > self._window_bytes_limit:
             self._trim()
         return event
+
+    def _entry(self, namespace: str, name: str, revision: int, stored: bytes, obj: Any) -> Entry:
+        """The entry of stored bytes; bytes that are served otherwise than they are stored are kept beside it."""
+        layout = self._layout_of(stored)
+        served = stored if layout.read is None or obj is not None else layout.read(stored)
+        entry = Entry(layout, namespace, name, revision, layout.splice(served, revision), obj)
+        if served != stored:
+            self._as_stored[entry.key] = (revision, stored)
+        elif self._as_stored:
+            self._as_stored.pop(entry.key, None)
+        return entry
+
+    def _layout_of(self, stored: bytes) -> Layout:
+        if len(self._layouts) == 1:
+            return self.layout
+        # Stored in the version that was the one to store then.
+        return next((layout for layout in self._layouts if stored.startswith(layout.prefix)), self.layout)
+
+    def past_entry(self, namespace: str, name: str, revision: int, stored: bytes) -> Entry:
+        """An entry of a state that is long gone, as the store remembers it."""
+        layout = self._layout_of(stored)
+        served = stored if layout.read is None else layout.read(stored)
+        return Entry(layout, namespace, name, revision, layout.splice(served, revision))
+
+    def stored(self, entry: Entry) -> bytes:
+        """The bytes of an entry as the store has them."""
+        kept = self._as_stored.get(entry.key)
+        if kept is not None and kept[0] == entry.revision:
+            return kept[1]
+        return entry.layout.unspliced(entry.data)
+
+    def end(self) -> None:
+        """Nothing is served from here any more: watches that resume are told to list again."""
+        self.window_start = sys.maxsize
 
     def _put(self, entry: Entry) -> None:
         space = self._spaces.get(entry.namespace)
@@ -260,6 +299,7 @@ class Collection:
             del self._spaces[entry.namespace]
         self.count -= 1
         self._all = None
+        self._as_stored.pop(entry.key, None)
 
     def _trim(self) -> None:
         """Drop the older half of the window (seldom, so that it costs little per event)."""

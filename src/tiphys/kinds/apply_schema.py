@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.patch.apply.schema import DEDUCED, LEAF, Form, ValueSchema
 from tiphys.machinery.patch.values import equal
@@ -165,5 +166,9 @@ def of_definition(name: str) -> ValueSchema:
 
 
 def of_type(struct: type[Any]) -> ValueSchema:
-    """The schema of a Struct of `kinds/types`. KeyError when it was not made from a definition."""
+    """The schema of a Struct of `kinds/types`, or of the class of a custom resource. KeyError when it was not made from
+    a definition."""
+    if issubclass(struct, Unstructured):
+        found: ValueSchema = struct.value_schema()
+        return found
     return of_definition(_names_by_type()[struct.__module__.rpartition(".")[2], struct.__name__])

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import quantity, timestamps
 
 T = TypeVar("T")
@@ -26,13 +28,29 @@ def decode_scalar(wanted: type[Any], value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError("a time must be a string")
         return timestamps.parse_micro_time(value)
+    if issubclass(wanted, Unstructured):
+        return _unstructured(wanted, value)
     raise TypeError(f"no scalar type: {wanted!r}")
 
 
+def _unstructured(wanted: type[Unstructured], value: Any) -> Unstructured:
+    if not isinstance(value, dict):
+        raise ValueError("an object of a custom resource must be a JSON object")
+    api_version, kind, metadata = (value.pop(name, None) for name in HEAD)
+    if not isinstance(api_version or "", str) or not isinstance(kind or "", str):
+        raise ValueError("apiVersion and kind must be strings")
+    # By way of JSON: parts of the metadata are kept as they stand there (managedFields).
+    meta = decode(msgspec.json.encode(metadata), ObjectMeta) if metadata else None
+    return wanted(api_version or "", kind or "", meta, value)
+
+
 def encode_scalar(value: Any) -> Any:
-    """msgspec's enc_hook: the str subclasses as plain text."""
+    """msgspec's enc_hook: the str subclasses as plain text, custom objects with their head first."""
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, Unstructured):
+        head = {"apiVersion": value.apiVersion, "kind": value.kind, "metadata": value.metadata}
+        return head | value.content
     raise TypeError(f"cannot encode {type(value)!r}")
 
 

@@ -17,9 +17,11 @@ from typing import Any, Protocol
 import msgspec
 
 from tiphys.kinds import apply_schema, codec
+from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery.patch.apply import field_set, walk
 from tiphys.machinery.patch.apply.field_set import LEAF, OWN, FieldSet
-from tiphys.machinery.patch.apply.schema import Form, ValueSchema
+from tiphys.machinery.patch.apply.schema import DEDUCED, Form, ValueSchema
 from tiphys.machinery.patch.apply.walk import Difference
 
 _NOTHING: Difference = Difference({}, {})
@@ -246,14 +248,32 @@ _EMPTY: dict[type[Any], Any] = {}
 
 def empty(struct: type[Any]) -> Any:
     """An object with nothing in it; shared, not to be changed."""
+    if issubclass(struct, Unstructured):
+        return struct()
     found = _EMPTY.get(struct)
     if found is None:
         found = _EMPTY[struct] = struct()
     return found
 
 
+def _unstructured(old: Unstructured, new: Unstructured) -> Difference:
+    """Metadata as of every object, the content as its schema says."""
+    schema = apply_schema.of_type(type(new))
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    if old.content != new.content:
+        found = walk.compare(old.content, new.content, schema)
+        changed, removed = dict(found.changed), dict(found.removed)
+    if old.metadata != new.metadata:
+        metadata = schema.field("metadata") or DEDUCED
+        _note("f:metadata", _structure(ObjectMeta, metadata), old.metadata, new.metadata, changed, removed)
+    return Difference(changed, removed)
+
+
 def difference(old: Any, new: Any) -> Difference:
     """How two objects of the same type differ."""
+    if isinstance(new, Unstructured):
+        return _unstructured(old, new)
     struct: type[msgspec.Struct] = type(new)
     found = _structure(struct, apply_schema.of_type(struct)).difference(old, new)
     return found if found is not None else _NOTHING

@@ -92,5 +92,7 @@ _STORAGE_VERSIONS = {"events": ("", "v1"), "autoscaling/horizontalpodautoscalers
 
 def storage_resource(resource: Resource) -> Resource:
     """The resource in whose version these objects are stored: itself unless several versions share storage."""
+    if resource.home is not None:
+        return resource.home
     home = _STORAGE_VERSIONS.get(resource.storage)
     return resource if home is None else _BY_PLURAL[home[0], home[1], resource.plural]

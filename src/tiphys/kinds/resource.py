@@ -32,7 +32,8 @@ class Resource:
 
     `module` is the module of `kinds.types` that holds the Struct; `strategy_module` the module with `STRATEGY` ("" for
     none of its own). `storage` is the "group/plural" (or "plural") under which its objects are stored: versions of the
-    same objects share it; it is "" for resources that are answered but never stored.
+    same objects share it; it is "" for resources that are answered but never stored. `home` is the resource in whose
+    version the objects of a custom one are stored (None: see `registry.storage_resource`).
     """
 
     group: str
@@ -48,6 +49,7 @@ class Resource:
     module: str = ""
     strategy_module: str = ""
     storage: str = ""
+    home: Resource | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Resource):

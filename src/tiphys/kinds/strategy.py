@@ -49,6 +49,17 @@ class Column(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling(Generic[T]):
+    """How /scale reads and writes objects of a kind: replica counts (None where there is none), the selector as text,
+    and a new object with another count."""
+
+    replicas: Callable[[T], int | None]
+    status_replicas: Callable[[T], int | None]
+    selector: Callable[[T], str]
+    with_replicas: Callable[[T, int], T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy(Generic[T]):
     """The hooks of one kind. `None` in `columns` means Name and Age alone.
 
@@ -57,7 +68,10 @@ class Strategy(Generic[T]):
     anything but metadata and status.
     `has_status`: there is a /status subresource, so spec writes keep the stored status and status writes change nothing
     but status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
-    grace period of a delete (0: remove at once). `name_findings(name, prefix)`: messages on a bad metadata.name.
+    grace period of a delete (0: remove at once). `scaling`: where /scale finds its numbers (None: spec.replicas and the
+    like). `deletion_finalizers` are added when a deletion begins. `validate_changed(new, old)` takes the place of
+    `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`: messages on a
+    bad metadata.name.
     """
 
     default: Callable[[T], None] = nothing
@@ -76,6 +90,9 @@ class Strategy(Generic[T]):
     grace_seconds: Callable[[T, int | None], int] | None = None
     allow_create_on_update: bool = False
     default_propagation: str = "Background"
+    scaling: Scaling[T] | None = None
+    deletion_finalizers: tuple[str, ...] = ()
+    validate_changed: Callable[[T, T], list[FieldError]] | None = None
     subresource_validators: Mapping[str, Callable[[T, T], list[FieldError]]] = field(default_factory=dict)
 
 

@@ -10,12 +10,15 @@ from typing import Any, Protocol
 
 from tiphys.apiserver import lists
 from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.custom import is_terminating
+from tiphys.apiserver.forms import converted
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.verbs import Verbs, applying
 from tiphys.apiserver.request import RequestInfo
 from tiphys.apiserver.rest import apply, binding, eviction, patch, scale, subresources, update
 from tiphys.apiserver.rest.call import APPLY, Call, ObjectBody, Outcome
 from tiphys.apiserver.rest.context import WriteContext
+from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import registry
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import authentication_v1, autoscaling_v1, core_v1, meta_v1, policy_v1
@@ -25,6 +28,7 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict
 # (object, user, namespace, now) -> the answered object
 VirtualCreate = Callable[[Any, UserInfo, str, float], Any]
 ATTEMPTS = 5
+CREATE_WHILE_TERMINATING = "create not allowed while custom resource definition is terminating"
 
 
 class TokenIssuer(Protocol):
@@ -42,6 +46,7 @@ class Dispatch:
         issuer: TokenIssuer | None,
         now: Callable[[], float],
         new_uid: Callable[[], str],
+        custom: Callable[[str, str, str], Resource | None] = lambda group, version, plural: None,
     ) -> None:
         self._verbs = verbs
         self._reads = reads
@@ -49,6 +54,7 @@ class Dispatch:
         self._issuer = issuer
         self._now = now
         self._new_uid = new_uid
+        self._custom = custom
         self._creates: Mapping[str, Callable[[Call, WriteContext], Any]] = {
             "binding": self._bind,
             "eviction": self._evict,
@@ -59,7 +65,9 @@ class Dispatch:
 
     def resource(self, info: RequestInfo) -> Resource | None:
         """The resource of a request; None when nothing is served there."""
-        found = registry.find(info.group, info.version, info.resource)
+        found = registry.find(info.group, info.version, info.resource) or self._custom(
+            info.group, info.version, info.resource
+        )
         if found is None:
             return None
         if info.namespace and not found.namespaced and found.plural != "namespaces":
@@ -81,14 +89,19 @@ class Dispatch:
 
     # -- reading
 
-    def get(self, call: Call) -> Outcome:
+    async def get(self, call: Call) -> Outcome:
         """One object, or what a subresource shows of it. ApiError 404."""
         entry = self._reads.collection(call.resource).get(call.namespace, call.name) if call.resource.storage else None
         if entry is None:
             raise errors.not_found(call.resource.plural, call.resource.group, call.name)
         if call.subresource == "scale":
-            return Outcome(obj=scale.of(entry.object))
+            return Outcome(obj=scale.of(await self._shown(call, entry), scale.scaling_of(call.resource)))
         return Outcome(entry=entry)
+
+    async def _shown(self, call: Call, entry: Entry) -> Any:
+        await self._verbs.conversions.ready(call.resource, (entry,))
+        resource = entry.layout.resource
+        return entry.object if resource == call.resource else converted(entry.object, call.resource)
 
     # -- writing
 
@@ -117,6 +130,8 @@ class Dispatch:
             found: Outcome = await handler(call, context)
             return found
         if resource.storage:
+            if is_terminating(resource, self._verbs.caches):
+                raise errors.ApiError(405, "MethodNotAllowed", CREATE_WHILE_TERMINATING)
             return await self._verbs.create(call)
         if (resource.group, resource.plural) == ("", "bindings"):
             return await self._bind_by_body(call)
@@ -167,7 +182,8 @@ class Dispatch:
             change = scale.change(patched if call.verb == "patch" else replaced)
         outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
         assert outcome.entry is not None
-        return Outcome(obj=scale.of(outcome.entry.object), warnings=outcome.warnings)
+        shown = await self._shown(call, outcome.entry)
+        return Outcome(obj=scale.of(shown, scale.scaling_of(call.resource)), warnings=outcome.warnings)
 
     # -- creates below an object
 

@@ -40,6 +40,8 @@ from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_p
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.apiserver.warning_headers import warning_headers
+from tiphys.kinds.crd import CustomResource
+from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 from tiphys.machinery.errors import ApiError
 
@@ -230,7 +232,9 @@ class ApiHandler:
             return await self._list(call, accepted, request, connection)
         if info.verb == "get" and "resourceVersion" in query:
             await self._reads.named_revision(call)
-        outcome = self._dispatch.get(call) if info.verb == "get" else await self._dispatch.write(call)
+        outcome = await (self._dispatch.get(call) if info.verb == "get" else self._dispatch.write(call))
+        if outcome.entry is not None:
+            await self._hub.ready(call.resource, (outcome.entry,))
         return self._answer(call, outcome, accepted, request, connection)
 
     def _document(self, request: HttpRequest, connection: HttpConnection, info: RequestInfo) -> int:
@@ -257,8 +261,9 @@ class ApiHandler:
     ) -> int:
         form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
         entries, head = await self._reads.list(call)
+        await self._hub.ready(call.resource, entries)
         body = form.many(entries, head, self._clock.now())
-        self._send(request, connection, 200, body, accepted, call.query)
+        self._send(request, connection, 200, body, accepted, call.query, deprecated(call.resource))
         return 200
 
     async def _watch(
@@ -295,6 +300,7 @@ class ApiHandler:
             if accepted.protobuf:
                 body = encoded_other(body)
         extra = warning_headers(outcome.warnings) if outcome.warnings else b""
+        extra += deprecated(call.resource)
         self._send(request, connection, outcome.code, body, accepted, call.query, extra)
         return outcome.code
 
@@ -382,3 +388,9 @@ def _unreadable(code: int) -> ApiError:
     if code == 431:
         return ApiError(431, "RequestHeaderFieldsTooLarge", "the request's headers are too large")
     return errors.bad_request("the request cannot be read as HTTP/1.1")
+
+
+def deprecated(resource: Resource) -> bytes:
+    """The warning that clients of a deprecated version of a custom resource get with every answer."""
+    text = resource.warning if isinstance(resource, CustomResource) else ""
+    return warning_headers((text,)) if text else b""

@@ -159,6 +159,7 @@ class InProcessTransport:
         try:
             if call.verb == "list":
                 entries, head = await self._reads.list(call)
+                await self._hub.ready(call.resource, entries)
                 payloads = StructPayloads(call.resource, False)
                 return ListResult(
                     items=[payloads.object(entry) for entry in entries],
@@ -167,10 +168,11 @@ class InProcessTransport:
                 )
             if call.verb == "get" and "resourceVersion" in call.query:
                 await self._reads.named_revision(call)
-            outcome = self._dispatch.get(call) if call.verb == "get" else await self._dispatch.write(call)
+            outcome = await (self._dispatch.get(call) if call.verb == "get" else self._dispatch.write(call))
         except msgspec.ValidationError as error:
             raise errors.bad_request(str(error)) from error
         if outcome.entry is not None:
+            await self._hub.ready(call.resource, (outcome.entry,))
             return StructPayloads(call.resource, False).object(outcome.entry)
         if isinstance(outcome.obj, dict):
             return msgspec.convert(outcome.obj, meta_v1.Status)
@@ -186,11 +188,13 @@ class InProcessTransport:
         first: list[WatchEvent] = []
         if options.initial_events:
             entries = watch_options.initial_entries(collection, chosen)
+            await self._hub.ready(call.resource, entries)
             first = [WatchEvent(type="ADDED", object=payloads.object(entry)) for entry in entries]
             if options.bookmark_initial_end:
                 first += payloads.bookmark(self._reads.caches.revision, True) or ()
         elif options.revision is not None:
             past = watch_options.past_events(collection, chosen, options.revision)
+            await self._hub.ready(call.resource, [shown_entry(kind, event) for kind, event in past])
             first = [payloads.event(event_type, event) for event_type, event in past]
         inbox = _Inbox()
         group = self._hub.join(collection, chosen, payloads, inbox)

@@ -84,6 +84,5 @@ class Reads:
         for item in found.items:
             place = self.caches.locate(item.key)
             if place is not None:
-                data = collection.layout.splice(item.value, item.mod_revision)
-                entries.append(Entry(collection.layout, place[1], place[2], item.mod_revision, data))
+                entries.append(collection.past_entry(place[1], place[2], item.mod_revision, item.value))
         return entries

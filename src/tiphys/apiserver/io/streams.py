@@ -9,12 +9,14 @@ from typing import Any
 
 from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
-from tiphys.apiserver.forms import Form, encode_event
+from tiphys.apiserver.forms import Form, encode_event, shown_entry
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk, in_task
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import CacheEvent, Collection
 from tiphys.apiserver.watch_options import WatchOptions
+from tiphys.kinds.crd import needs_webhook
+from tiphys.kinds.resource import Resource
 from tiphys.machinery.errors import ApiError
 
 # A watch that has this much of what it was sent not taken yet gets nothing more until it has.
@@ -30,6 +32,12 @@ class EncodedPayloads:
 
     form: Form
     with_bookmarks: bool
+    # A watch whose events a webhook converts has a group of its own: it must not be handed what others wait for.
+    only_for: Any = None
+
+    @property
+    def resource(self) -> Resource:
+        return self.form.resource
 
     def events(self, pending: Sequence[tuple[str, CacheEvent]], now: float) -> bytes:
         form = self.form
@@ -59,7 +67,7 @@ class WatchStream:
         self._collection = collection
         self._selection = selection
         self._form = form
-        self._payloads = EncodedPayloads(form, options.bookmarks)
+        self._payloads = EncodedPayloads(form, options.bookmarks, self if needs_webhook(form.resource) else None)
         self._options = options
         self._request = request
         self._connection = connection
@@ -137,6 +145,7 @@ class WatchStream:
             return
         form, now = self._form, self._now()
         entries = watch_options.initial_entries(self._collection, self._selection)
+        await self._hub.ready(form.resource, entries)
         piece: list[bytes] = []
         size = 0
         for entry in entries:
@@ -161,6 +170,7 @@ class WatchStream:
             self._position = self._caches.revision
             for start in range(0, len(events), 500):
                 some = events[start : start + 500]
+                await self._hub.ready(self._form.resource, [shown_entry(kind, event) for kind, event in some])
                 await self._send(b"".join([encode_event(self._form, kind, event, self._now()) for kind, event in some]))
             if len(events) < 500 and self._position == self._caches.revision:
                 break

@@ -17,6 +17,7 @@ from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.encoding import query_options
 from tiphys.apiserver.forms import converted
 from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
+from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.rest import apply, create, delete, ownership, patch, update
@@ -54,8 +55,10 @@ class Verbs:
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
         check_create: Callable[[Call], None],
+        conversions: Conversions,
     ) -> None:
         self.caches = caches
+        self.conversions = conversions
         self._feed = feed
         self._writer = writer
         self._clock = clock
@@ -108,16 +111,19 @@ class Verbs:
     def _hook(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
         return self._hooks.before_write(context, new, old)
 
-    def served(self, entry: Entry, context: WriteContext) -> Any:
+    async def served(self, entry: Entry, context: WriteContext) -> Any:
         """The stored object in the version of the request."""
         if entry.layout.resource is context.resource or entry.layout.resource == context.resource:
             return entry.object
+        await self.conversions.ready(context.resource, (entry,))
         return converted(entry.object, context.resource)
 
-    def stored(self, collection: Collection, context: WriteContext, obj: Any) -> Any:
+    async def stored(self, collection: Collection, context: WriteContext, obj: Any) -> Any:
         if collection.resource == context.resource:
             return obj
-        return converted(obj, registry.storage_resource(context.resource))
+        home = registry.storage_resource(context.resource)
+        await self.conversions.ready_object(home, obj)
+        return converted(obj, home)
 
     def unwritten(self, collection: Collection, obj: Any, revision: int) -> Entry:
         """An entry for an answer about an object that was not written (a dry run)."""
@@ -157,7 +163,7 @@ class Verbs:
 
     async def _created(self, context: WriteContext, obj: Any) -> Entry:
         collection = self.caches.collection(context.resource)
-        obj = self.stored(collection, context, obj)
+        obj = await self.stored(collection, context, obj)
         meta = obj.metadata
         if collection.get(meta.namespace or "", meta.name) is not None:
             raise KeyExists(meta.name)
@@ -224,7 +230,7 @@ class Verbs:
         assert findings is not None
         for attempt in range(ATTEMPTS):
             entry = self.entry(context)
-            old = self.served(entry, context)
+            old = await self.served(entry, context)
             new, warnings = change(context, old)
             unconditional = (
                 not new.metadata.resourceVersion or new.metadata.resourceVersion == old.metadata.resourceVersion
@@ -254,7 +260,7 @@ class Verbs:
     async def _changed(self, context: WriteContext, entry: Entry, new: Any, old: Any) -> Entry:
         collection = self.caches.collection(context.resource)
         removes = update.finished(new, old)
-        new = self.stored(collection, context, new)
+        new = await self.stored(collection, context, new)
         version = new.metadata.resourceVersion
         value = self._writer.encode(new)
         if context.dry_run:
@@ -265,7 +271,7 @@ class Verbs:
             return Entry(
                 collection.layout, entry.namespace, entry.name, revision, collection.layout.splice(value, revision)
             )
-        if value == collection.layout.unspliced(entry.data):
+        if value == collection.stored(entry):
             return entry
         return await self._writer.update(collection, new, value, entry.revision)
 
@@ -316,7 +322,7 @@ class Verbs:
         if context.dry_run:
             return self.unwritten(collection, marked, entry.revision)
         value = self._writer.encode(marked)
-        if value == collection.layout.unspliced(entry.data):
+        if value == collection.stored(entry):
             return entry
         return await self._writer.update(collection, marked, value, entry.revision)
 

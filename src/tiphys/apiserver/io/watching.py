@@ -10,19 +10,31 @@ bounded and nobody waits for anybody.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.forms import shown_entry
+from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.selection import Selection
-from tiphys.apiserver.watch_cache import CacheEvent, Collection
+from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry
 from tiphys.apiserver.watchers import Group, Watchers
+from tiphys.kinds.crd import needs_webhook
+from tiphys.kinds.resource import Resource
+from tiphys.machinery.errors import ApiError
+
+log = logging.getLogger(__name__)
 
 BOOKMARK_SECONDS = 60.0
 
 
 class Payloads(Protocol):
     """How a group's members want events; compares by value."""
+
+    @property
+    def resource(self) -> Resource: ...
 
     def events(self, pending: Sequence[tuple[str, CacheEvent]], now: float) -> Any: ...
 
@@ -46,8 +58,11 @@ class Member(Protocol):
 class WatchHub:
     """All watches of the server."""
 
-    def __init__(self, caches: Caches, now: Any) -> None:
+    def __init__(self, caches: Caches, now: Any, conversions: Conversions, owner: TaskOwner) -> None:
         self._caches = caches
+        self._conversions = conversions
+        self._owner = owner
+        self._converting: set[Group[Any]] = set()
         self._now = now
         self._watchers: dict[Collection, Watchers[Any]] = {}
         self._touched: dict[Group[Any], Watchers[Any]] = {}
@@ -79,6 +94,15 @@ class WatchHub:
             self._flush(group, watchers)
 
     def _flush(self, group: Group[Any], watchers: Watchers[Any]) -> None:
+        if group in self._converting:
+            return
+        resource = group.form.resource
+        if needs_webhook(resource) and group.pending:
+            shown = [shown_entry(event_type, event) for event_type, event in group.pending]
+            if self._conversions.needed(resource, shown):
+                self._converting.add(group)
+                self._owner.start(self._convert(group, watchers, shown), f"conversion of {resource}")
+                return
         pending, group.pending = group.pending, []
         if not pending:
             return
@@ -89,6 +113,25 @@ class WatchHub:
         for member in slow:
             watchers.leave(group, member)
             member.fell_behind(before)
+
+    async def _convert(self, group: Group[Any], watchers: Watchers[Any], shown: list[Entry]) -> None:
+        """Have events converted by a webhook, then deliver them. When that fails the watches catch up by themselves,
+        and tell their clients why they cannot."""
+        try:
+            await self._conversions.ready(group.form.resource, shown)
+        except ApiError as error:
+            log.warning("a watch cannot go on: %s", error)
+            group.pending.clear()
+            for member in [*group.members]:
+                watchers.leave(group, member)
+                member.fell_behind(group.delivered)
+        finally:
+            self._converting.discard(group)
+        self._flush(group, watchers)
+
+    async def ready(self, resource: Resource, entries: Sequence[Entry]) -> None:
+        """Return when entries can be shown as `resource`. ApiError 500."""
+        await self._conversions.ready(resource, entries)
 
     def join(self, collection: Collection, selection: Selection, form: Payloads, member: Any) -> Group[Any]:
         """From now on `member` gets every event after the caches' present revision."""
@@ -108,13 +151,24 @@ class WatchHub:
         if watchers is not None:
             watchers.leave(group, member)
 
+    def end(self, collection: Collection) -> None:
+        """End the watches on a collection that is served no more (they are told to list again)."""
+        self._flush_all()
+        watchers = self._watchers.pop(collection, None)
+        if watchers is None:
+            return
+        for group in watchers.groups:
+            for member in [*group.members]:
+                watchers.leave(group, member)
+                member.fell_behind(group.delivered)
+
     def bookmarks(self) -> None:
         """Tell every watch that wants it how far it is."""
         self._flush_all()
         revision = self._caches.revision
         for watchers in self._watchers.values():
             for group in watchers.groups:
-                payload = group.form.bookmark(revision)
+                payload = group.form.bookmark(revision) if not group.pending else None
                 if payload is None:
                     continue
                 group.delivered = revision

@@ -14,6 +14,7 @@ from tiphys.apiserver import encoding
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import apply_schema, codec, field_differences
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, field_errors, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
@@ -190,7 +191,7 @@ def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     resource = context.resource
     struct = resource.type
     config = asked.config
-    if not context.subresource and resource.strategy.has_status and "status" in resource.subresources:
+    if not context.subresource and "status" in resource.subresources and _keeps_status(resource):
         config = {name: value for name, value in config.items() if name != "status"}
     schema = apply_schema.of_type(struct)
     _refuse(walk.findings(config, schema), config, context)
@@ -219,6 +220,11 @@ def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     return new
 
 
+def _keeps_status(resource: Resource) -> bool:
+    """Whether a write of the object itself leaves its status alone."""
+    return resource.strategy.has_status or isinstance(resource, CustomResource)
+
+
 def created(context: WriteContext, asked: Application) -> Any:
     """The new object that a configuration describes. ApiError 400, 409."""
     obj = applied(context, None, asked)
@@ -245,7 +251,7 @@ def _typed(context: WriteContext, plain: Any) -> Any:
 def without_managers(obj: Any) -> Any:
     """The object without its managed fields; shares everything else."""
     metadata = msgspec.structs.replace(obj.metadata, managedFields=None)
-    return msgspec.structs.replace(obj, metadata=metadata)
+    return obj.__replace__(metadata=metadata)
 
 
 def _refused(conflicts: applying.Conflicts) -> errors.ApiError:

@@ -159,6 +159,9 @@ def _deadline(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions) -
 def _finalizers(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions) -> list[str]:
     """The finalizers with those of garbage collection set as the propagation policy wants it."""
     current = list(obj.metadata.finalizers or ())
+    if not obj.metadata.deletionTimestamp:
+        needed = context.resource.strategy.deletion_finalizers
+        current += [finalizer for finalizer in needed if finalizer not in current]
     orphan, foreground = _orphans(context, current, options), _foreground(current, options)
     kept = [word for word in current if word not in (ORPHAN, FOREGROUND)]
     if orphan:

@@ -15,7 +15,8 @@ from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.rest.apply import without_managers
 from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.kinds import codec, patch_schema
+from tiphys.kinds import codec, crd, patch_schema
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 from tiphys.machinery.patch import json as json_patch
@@ -74,6 +75,8 @@ def prepare(
     """The change that a patch of a resource means; `repeated` is what to say of keys that it has twice. ApiError for a
     patch of no known type."""
     check_type(patch_type)
+    if isinstance(resource, CustomResource) and patch_type not in PATCH_TYPES[:2]:
+        raise errors.unsupported_media_type(crd.PATCH_TYPES)
     if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
         raise errors.bad_request("a merge patch is an object")
 

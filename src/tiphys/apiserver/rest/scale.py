@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds.resource import Resource
+from tiphys.kinds.strategy import Scaling
 from tiphys.kinds.types import autoscaling_v1, meta_v1
 from tiphys.machinery import errors, field_errors, labels
 from tiphys.machinery.field_errors import Path
@@ -19,10 +21,26 @@ API_VERSION = "autoscaling/v1"
 KIND = "Scale"
 
 
-def of(obj: Any) -> autoscaling_v1.Scale:
+def _selector_text(obj: Any) -> str:
+    selector = obj.spec.selector
+    return str(labels.from_set(selector) if isinstance(selector, dict) else labels.from_object(selector))
+
+
+USUAL: Scaling[Any] = Scaling(
+    replicas=lambda obj: obj.spec.replicas,
+    status_replicas=lambda obj: obj.status.replicas,
+    selector=_selector_text,
+    with_replicas=lambda obj, count: obj.__replace__(spec=msgspec.structs.replace(obj.spec, replicas=count)),
+)
+
+
+def scaling_of(resource: Resource) -> Scaling[Any]:
+    return resource.strategy.scaling or USUAL
+
+
+def of(obj: Any, scaling: Scaling[Any] = USUAL) -> autoscaling_v1.Scale:
     """The Scale of an object."""
-    meta, selector = obj.metadata, obj.spec.selector
-    chosen = labels.from_set(selector) if isinstance(selector, dict) else labels.from_object(selector)
+    meta = obj.metadata
     return autoscaling_v1.Scale(
         metadata=meta_v1.ObjectMeta(
             name=meta.name,
@@ -31,8 +49,10 @@ def of(obj: Any) -> autoscaling_v1.Scale:
             resourceVersion=meta.resourceVersion,
             creationTimestamp=meta.creationTimestamp,
         ),
-        spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or None),
-        status=autoscaling_v1.ScaleStatus(replicas=obj.status.replicas or 0, selector=str(chosen) or None),
+        spec=autoscaling_v1.ScaleSpec(replicas=scaling.replicas(obj) or None),
+        status=autoscaling_v1.ScaleStatus(
+            replicas=scaling.status_replicas(obj) or 0, selector=scaling.selector(obj) or None
+        ),
     )
 
 
@@ -51,11 +71,8 @@ def scaled(context: WriteContext, obj: Any, scale: autoscaling_v1.Scale) -> Any:
         detail = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {obj.metadata.uid}"
         raise context.conflict(detail)
     version = meta.resourceVersion or obj.metadata.resourceVersion
-    return msgspec.structs.replace(
-        obj,
-        metadata=msgspec.structs.replace(obj.metadata, resourceVersion=version),
-        spec=msgspec.structs.replace(obj.spec, replicas=replicas),
-    )
+    counted = scaling_of(context.resource).with_replicas(obj, replicas)
+    return counted.__replace__(metadata=msgspec.structs.replace(obj.metadata, resourceVersion=version))
 
 
 def change(
@@ -64,7 +81,7 @@ def change(
     """The change of an object that a change of its Scale means."""
 
     def changed(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
-        scale, warnings = make(context, of(old))
+        scale, warnings = make(context, of(old, scaling_of(context.resource)))
         return scaled(context, old, scale), warnings
 
     return changed

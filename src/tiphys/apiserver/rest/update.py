@@ -122,7 +122,9 @@ def findings(context: WriteContext, new: Any, old: Any) -> list[FieldError]:
     """Everything that is wrong with the changed object or with the change."""
     resource = context.resource
     found = _meta_findings(context, new, old)
-    return found + resource.strategy.validate(new) + resource.strategy.validate_update(new, old)
+    strategy = resource.strategy
+    whole = strategy.validate(new) if strategy.validate_changed is None else strategy.validate_changed(new, old)
+    return found + whole + strategy.validate_update(new, old)
 
 
 def status_findings(context: WriteContext, new: Any, old: Any) -> list[FieldError]:
@@ -144,7 +146,7 @@ def _meta_findings(context: WriteContext, new: Any, old: Any) -> list[FieldError
 
 def shallow(obj: Any) -> Any:
     """A copy of an object whose metadata may be changed too (not what is below)."""
-    return msgspec.structs.replace(obj, metadata=msgspec.structs.replace(obj.metadata))
+    return obj.__replace__(metadata=msgspec.structs.replace(obj.metadata))
 
 
 def pending_finalizers(obj: Any) -> list[str]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, codec
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
+from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.object_meta import immutable, label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
@@ -17,11 +18,24 @@ from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceDefinition,
     CustomResourceDefinitionNames,
     CustomResourceDefinitionVersion,
+    JSONSchemaProps,
 )
-from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+from tiphys.machinery import json_path
+from tiphys.machinery.field_errors import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_many,
+)
 from tiphys.machinery.names import dns1035_label
+from tiphys.machinery.schema import structural
 
 SPEC = Path("spec")
+SELECTABLE_FIELDS_LIMIT = 8
 SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
@@ -119,11 +133,9 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
     found: list[FieldError] = []
     if version.schema is None or version.schema.openAPIV3Schema is None:
         found.append(required(path.child("schema", "openAPIV3Schema"), "schemas are required"))
-    elif version.schema.openAPIV3Schema.type != "object":
-        at = path.child("schema", "openAPIV3Schema", "type")
-        kind = version.schema.openAPIV3Schema.type
-        found.append(
-            invalid(at, kind, "must be object at the root") if kind else required(at, "must not be empty at the root")
+    else:
+        found += structural.findings(
+            codec.plain(version.schema.openAPIV3Schema), path.child("schema", "openAPIV3Schema")
         )
     if version.deprecationWarning is not None and not version.deprecated:
         detail = "can only be set for deprecated versions"
@@ -140,6 +152,8 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
             found.append(invalid(at.child("format"), column.format, f"must be one of {','.join(COLUMN_FORMATS)}"))
         if not column.jsonPath:
             found.append(required(at.child("jsonPath")))
+        else:
+            found += _path_findings(column.jsonPath, at.child("jsonPath"))
     scale = version.subresources.scale if version.subresources is not None else None
     if scale is not None:
         at = path.child("subresources", "scale")
@@ -149,7 +163,61 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
                 found.append(required(at.child(field)))
             elif not value.startswith(root):
                 found.append(invalid(at.child(field), value, f"should be a json path under {root[:-1]}"))
+            elif not json_path.is_simple(value):
+                found.append(invalid(at.child(field), value, "is an invalid path: only names are allowed"))
+        selector = scale.labelSelectorPath
+        if selector and not (json_path.is_simple(selector) and selector.startswith((".spec.", ".status."))):
+            detail = "should be a json path under either .status or .spec"
+            found.append(invalid(at.child("labelSelectorPath"), selector, detail))
+    found += _selectable_findings(version, path.child("selectableFields"))
     return found
+
+
+def _path_findings(text: str, path: Path) -> list[FieldError]:
+    try:
+        json_path.compile_path(text)
+    except ValueError as error:
+        return [invalid(path, text, f"unable to parse JSONPath: {error}")]
+    return []
+
+
+def _selectable_findings(version: CustomResourceDefinitionVersion, path: Path) -> list[FieldError]:
+    """Selectable fields are scalars of the schema, named once, and not of the metadata."""
+    found: list[FieldError] = []
+    fields = version.selectableFields or []
+    if len(fields) > SELECTABLE_FIELDS_LIMIT:
+        found.append(too_many(path, len(fields), SELECTABLE_FIELDS_LIMIT))
+    schema = version.schema.openAPIV3Schema if version.schema is not None else None
+    seen: set[str] = set()
+    for position, field in enumerate(fields):
+        at, text = path.index(position).child("jsonPath"), field.jsonPath
+        if not text:
+            found.append(required(at))
+        elif not json_path.is_simple(text):
+            found.append(invalid(at, text, "is an invalid path: only names are allowed"))
+        elif text in seen:
+            found.append(duplicate(at, text))
+        elif text == ".metadata" or text.startswith(".metadata."):
+            found.append(invalid(at, text, "must not point to fields in metadata"))
+        elif schema is not None:
+            found += _selectable_kind(schema, text, at)
+        seen.add(text)
+    return found
+
+
+def _selectable_kind(schema: JSONSchemaProps, text: str, at: Path) -> list[FieldError]:
+    for name in json_path.names_of(text):
+        below = (schema.properties or {}).get(name)
+        if below is None:
+            return [invalid(at, text, "is an invalid path: does not refer to a valid field")]
+        schema = below
+    if schema.type not in ("boolean", "integer", "string"):
+        detail = (
+            "must point to a field of type string, boolean or integer. "
+            "Enum string fields and strings with formats are allowed."
+        )
+        return [invalid(at, text, detail)]
+    return []
 
 
 def _names_findings(names: CustomResourceDefinitionNames, path: Path) -> list[FieldError]:
@@ -222,6 +290,7 @@ STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
     columns=(
         cells.name_column(),
         Column(

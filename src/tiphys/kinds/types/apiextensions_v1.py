@@ -107,7 +107,7 @@ class CustomResourceSubresourceStatus(Struct, omit_defaults=True, kw_only=True, 
 
 class CustomResourceSubresources(Struct, omit_defaults=True, kw_only=True, gc=False):
     scale: CustomResourceSubresourceScale | None = None
-    status: CustomResourceSubresourceStatus = field(default_factory=lambda: CustomResourceSubresourceStatus())
+    status: CustomResourceSubresourceStatus | None = None
 
 
 class CustomResourceValidation(Struct, omit_defaults=True, kw_only=True, gc=False):

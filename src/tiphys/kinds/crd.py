@@ -1,0 +1,453 @@
+"""From a CustomResourceDefinition to the resources it serves: one `Resource` a served version, with a class for its
+objects and a strategy made of the version's schema, columns, subresources and selectable fields.
+
+Everything is compiled once for a definition and then as fast as a built-in kind. Invariants: every version's `home` is
+the storage version; resources are equal only to themselves, so that nothing remembered for an older definition is
+taken for a newer one. Specified in "Extend the Kubernetes API with CustomResourceDefinitions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tiphys.kinds import cells, codec, custom_apply_schema
+from tiphys.kinds.resource import Resource, Subresource
+from tiphys.kinds.strategy import Column, Scaling, Strategy
+from tiphys.kinds.types.apiextensions_v1 import (
+    CustomResourceColumnDefinition,
+    CustomResourceDefinition,
+    CustomResourceDefinitionVersion,
+    CustomResourceSubresourceScale,
+    WebhookConversion,
+)
+from tiphys.kinds.unstructured import HEAD, Unstructured
+from tiphys.machinery import json_path, timestamps
+from tiphys.machinery.duration import age
+from tiphys.machinery.field_errors import FieldError
+from tiphys.machinery.schema.places import Place
+from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
+from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+SUBRESOURCE_VERBS = ("get", "patch", "update")
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CustomResource(Resource):
+    """A version of a custom resource. `schema` is plain OpenAPI v3; `struct` the class of its objects."""
+
+    struct: type[Unstructured]
+    hooks: Strategy[Unstructured]
+    schema: Schema
+    list_name: str
+    warning: str = ""
+    definition: CustomResourceDefinition
+    # Every version of the resource, by its name.
+    versions: Mapping[str, CustomResource]
+
+    @property
+    def alone(self) -> bool:
+        return len(self.definition.spec.versions) == 1
+
+    @property
+    def webhook(self) -> WebhookConversion | None:
+        """What converts between the versions, if that is a webhook."""
+        conversion = self.definition.spec.conversion
+        return conversion.webhook if conversion is not None and conversion.strategy == "Webhook" else None
+
+    @property
+    def type(self) -> type[Any]:
+        return self.struct
+
+    @property
+    def strategy(self) -> Strategy[Any]:
+        return self.hooks
+
+    @property
+    def list_kind(self) -> str:
+        return self.list_name
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSchema:
+    """What one version's schema does to objects. Its checks see an object's content alone: the metadata is checked as
+    that of every object, but for what the schema says of its name."""
+
+    prune: Prune
+    default: Default
+    check: Check
+    check_metadata: Check | None
+
+    def findings(self, obj: Unstructured) -> list[FieldError]:
+        found: list[FieldError] = []
+        self.check(obj.content, None, found)
+        if self.check_metadata is not None:
+            names = {"name": obj.metadata.name, "generateName": obj.metadata.generateName}
+            place: Place = (None, "metadata")
+            self.check_metadata({key: value for key, value in names.items() if value}, place, found)
+        return found
+
+    def clean(self, content: dict[str, Any]) -> None:
+        """Drop what the schema does not have, fill in its defaults."""
+        self.prune(content, None, [])
+        self.default(content)
+
+
+def compile_schema(schema: Schema) -> CompiledSchema:
+    """The parts of a schema, each compiled."""
+    properties = {name: part for name, part in (schema.get("properties") or {}).items() if name not in HEAD}
+    required = [name for name in schema.get("required") or () if name not in HEAD]
+    content = {**schema, "properties": properties, "required": required}
+    metadata = (schema.get("properties") or {}).get("metadata") or {}
+    limits = {
+        name: part for name, part in (metadata.get("properties") or {}).items() if name in ("name", "generateName")
+    }
+    check_metadata = compile_check({"type": "object", "properties": limits}) if limits else None
+    return CompiledSchema(
+        compile_prune(schema, is_object=True), compile_default(content), compile_check(content), check_metadata
+    )
+
+
+def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:
+    """The schema of a version as plain JSON; one that keeps everything when there is none."""
+    schema = version.schema.openAPIV3Schema if version.schema is not None else None
+    if schema is None:
+        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    found: Schema = codec.plain(schema)
+    return found
+
+
+def resources(definition: CustomResourceDefinition) -> tuple[CustomResource, ...]:
+    """One resource a version, in the definition's order; those that are not served have no verbs."""
+    spec = definition.spec
+    stored = next((version for version in spec.versions if version.storage), spec.versions[0])
+    versions: dict[str, CustomResource] = {}
+    home = _resource(definition, stored, None, versions)
+    for version in spec.versions:
+        versions[version.name] = home if version is stored else _resource(definition, version, home, versions)
+    return tuple(versions.values())
+
+
+def _resource(
+    definition: CustomResourceDefinition,
+    version: CustomResourceDefinitionVersion,
+    home: Resource | None,
+    versions: Mapping[str, CustomResource],
+) -> CustomResource:
+    spec = definition.spec
+    names = definition.status.acceptedNames or spec.names
+    api_version, schema = f"{spec.group}/{version.name}", plain_schema(version)
+    compiled = compile_schema(schema)
+    return CustomResource(
+        group=spec.group,
+        version=version.name,
+        plural=spec.names.plural,
+        singular=names.singular or spec.names.kind.lower(),
+        kind=spec.names.kind,
+        list_name=names.listKind or f"{spec.names.kind}List",
+        namespaced=spec.scope == "Namespaced",
+        verbs=VERBS if version.served else (),
+        short_names=tuple(names.shortNames or ()),
+        categories=tuple(names.categories or ()),
+        subresources=_subresources(definition, version),
+        storage=f"{spec.group}/{spec.names.plural}",
+        home=home,
+        struct=_struct(spec.names.kind, api_version, schema, compiled),
+        hooks=strategy_of(version, compiled),
+        schema=schema,
+        warning=deprecation(definition, version),
+        definition=definition,
+        versions=versions,
+    )
+
+
+def deprecation(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion) -> str:
+    """What clients of a deprecated version are warned of; "" when it is not."""
+    if not version.deprecated:
+        return ""
+    return (
+        version.deprecationWarning
+        or f"{definition.spec.group}/{version.name} {definition.spec.names.kind} is deprecated"
+    )
+
+
+def _subresources(
+    definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion
+) -> Mapping[str, Subresource]:
+    found: dict[str, Subresource] = {}
+    given = version.subresources
+    if given is not None and given.status is not None:
+        found["status"] = Subresource(
+            name="status", kind=definition.spec.names.kind, group=definition.spec.group, version=version.name,
+            verbs=SUBRESOURCE_VERBS,
+        )  # fmt: skip
+    if given is not None and given.scale is not None:
+        found["scale"] = Subresource(
+            name="scale", kind="Scale", group="autoscaling", version="v1", verbs=SUBRESOURCE_VERBS
+        )
+    return found
+
+
+def _struct(kind: str, api_version: str, schema: Schema, compiled: CompiledSchema) -> type[Unstructured]:
+    prune, value_schema = compiled.prune, custom_apply_schema.of_schema(schema, is_object=True)
+
+    def unknown_fields(cls: Any, plain: Mapping[str, Any]) -> list[str]:
+        found: list[str] = []
+        prune(plain, None, found)
+        return [f'unknown field "{path}"' for path in found]
+
+    members: dict[str, Any] = {
+        "__slots__": (),
+        "api_version_of_type": api_version,
+        "kind_of_type": kind,
+        "unknown_fields": classmethod(unknown_fields),
+        "value_schema": classmethod(lambda cls: value_schema),
+    }
+    return type(kind, (Unstructured,), members)
+
+
+# -- the strategy
+
+
+def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSchema) -> Strategy[Unstructured]:
+    """The hooks of one version. Status and generation are kept here, not by the API server's own rules for Structs."""
+    given = version.subresources
+    has_status = given is not None and given.status is not None
+    scale = given.scale if given is not None else None
+    columns = version.additionalPrinterColumns
+
+    def default(obj: Unstructured) -> None:
+        compiled.clean(obj.content)
+
+    def prepare_for_create(obj: Unstructured) -> None:
+        if has_status:
+            obj.content.pop("status", None)
+        obj.metadata.generation = 1
+
+    def prepare_for_update(new: Unstructured, old: Unstructured) -> None:
+        if has_status:
+            _keep(new.content, old.content, "status")
+        if _without_status(new, has_status) != _without_status(old, has_status):
+            new.metadata.generation = (old.metadata.generation or 0) + 1
+
+    def prepare_for_status_update(new: Unstructured, old: Unstructured) -> None:
+        meta = msgspec.structs.replace(
+            old.metadata, managedFields=new.metadata.managedFields, resourceVersion=new.metadata.resourceVersion
+        )
+        content = dict(old.content)
+        _keep(content, new.content, "status")
+        new.metadata, new.content = meta, content
+
+    def validate_changed(new: Unstructured, old: Unstructured) -> list[FieldError]:
+        found = compiled.findings(new)
+        return _not_there_before(found, compiled.findings(old)) if found else found
+
+    return Strategy(
+        default=default,
+        prepare_for_create=prepare_for_create,
+        prepare_for_update=prepare_for_update,
+        prepare_for_status_update=prepare_for_status_update,
+        validate=compiled.findings,
+        validate_changed=validate_changed,
+        validate_status_update=validate_changed,
+        columns=[cells.name_column(), *map(_column, columns)] if columns else None,
+        fields=_fields([field.jsonPath for field in version.selectableFields or ()]),
+        has_generation=False,
+        has_status=False,
+        scaling=_scaling(scale) if scale is not None else None,
+    )
+
+
+def _keep(content: dict[str, Any], other: Mapping[str, Any], name: str) -> None:
+    if name in other:
+        content[name] = other[name]
+    else:
+        content.pop(name, None)
+
+
+def _without_status(obj: Unstructured, has_status: bool) -> Mapping[str, Any]:
+    if not has_status or "status" not in obj.content:
+        return obj.content
+    return {name: value for name, value in obj.content.items() if name != "status"}
+
+
+def _not_there_before(found: list[FieldError], before: list[FieldError]) -> list[FieldError]:
+    """An update need not repair what was wrong before and did not change (a missing field is wrong again)."""
+    known = {(error.field, error.message) for error in before}
+    return [
+        error
+        for error in found
+        if error.reason == "FieldValueRequired" or error.field == NO_PATH or (error.field, error.message) not in known
+    ]
+
+
+# -- columns
+
+
+def _column(given: CustomResourceColumnDefinition) -> Column[Unstructured]:
+    return Column(
+        name=given.name,
+        cell=_cell(given.jsonPath, given.type),
+        type=given.type,
+        format=given.format or "",
+        priority=given.priority or 0,
+        description=given.description or "",
+    )
+
+
+def _reader(path: str) -> Callable[[Unstructured], list[Any]]:
+    """What finds the values of a path in an object; metadata becomes plain JSON only for paths that want it."""
+    find = json_path.compile_path(path)
+    if path.lstrip(".{$ ").startswith(("spec", "status")):
+        return lambda obj: find(obj.content)
+    return lambda obj: find(codec.plain(obj))
+
+
+def _cell(path: str, kind: str) -> Callable[[Unstructured, float], Any]:
+    try:
+        read = _reader(path)
+    except ValueError:
+        return lambda obj, now: None  # validation refuses such a path; a stored one shows nothing
+
+    def cell(obj: Unstructured, now: float) -> Any:
+        values = read(obj)
+        if not values:
+            return None
+        return _shown(values, kind, now)
+
+    return cell
+
+
+def _shown(values: Sequence[Any], kind: str, now: float) -> Any:
+    value = values[0]
+    if kind == "string":
+        if len(values) > 1:
+            return ",".join(_text(item) for item in values)
+        return _text(value)
+    if value is None:
+        return None
+    if kind == "date":
+        if not isinstance(value, str):
+            return "<invalid>"
+        try:
+            return age(timestamps.parse_time(value), now)
+        except ValueError:
+            return "<invalid>"
+    if kind == "integer":
+        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if kind == "number":
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+# -- fields
+
+
+def _fields(paths: Sequence[str]) -> Callable[[Unstructured], Mapping[str, str]]:
+    named = [(path.removeprefix("."), json_path.compile_path(path)) for path in paths]
+
+    def fields(obj: Unstructured) -> Mapping[str, str]:
+        return {name: _text(next(iter(find(obj.content)), None)) for name, find in named}
+
+    return fields
+
+
+# -- scale
+
+
+def _scaling(scale: CustomResourceSubresourceScale) -> Scaling[Unstructured]:
+    spec_names = json_path.names_of(scale.specReplicasPath)
+    status_names = json_path.names_of(scale.statusReplicasPath)
+    selector_names = json_path.names_of(scale.labelSelectorPath or "")
+
+    def count(names: Sequence[str]) -> Callable[[Unstructured], int | None]:
+        def read(obj: Unstructured) -> int | None:
+            value = _at(obj.content, names)
+            whole = isinstance(value, int | float) and not isinstance(value, bool)
+            return int(value) if whole else None
+
+        return read
+
+    def selector(obj: Unstructured) -> str:
+        value = _at(obj.content, selector_names) if selector_names else None
+        return value if isinstance(value, str) else ""
+
+    def with_replicas(obj: Unstructured, replicas: int) -> Unstructured:
+        return obj.__replace__(content=_with(obj.content, spec_names, replicas))
+
+    return Scaling(
+        replicas=count(spec_names), status_replicas=count(status_names), selector=selector, with_replicas=with_replicas
+    )
+
+
+def _at(content: Any, names: Sequence[str]) -> Any:
+    for name in names:
+        if not isinstance(content, dict):
+            return None
+        content = content.get(name)
+    return content
+
+
+def _with(content: Any, names: Sequence[str], value: Any) -> Any:
+    """A copy with one value set; what is not on the way is shared."""
+    if not names:
+        return value
+    below = content.get(names[0]) if isinstance(content, dict) else None
+    return {**(content if isinstance(content, dict) else {}), names[0]: _with(below, names[1:], value)}
+
+
+# -- from one version to another
+
+
+def needs_webhook(resource: Resource) -> bool:
+    """Whether a webhook converts the objects of a resource."""
+    return isinstance(resource, CustomResource) and resource.webhook is not None
+
+
+def has_versions(resource: Resource) -> bool:
+    """Whether objects of a resource may be stored in several versions side by side."""
+    return isinstance(resource, CustomResource) and not resource.alone
+
+
+def converted(obj: Unstructured, wanted: CustomResource) -> Unstructured:
+    """The object in another version: by the strategy None only its apiVersion changes, and what the version's schema
+    makes of it. A webhook has been asked before."""
+    if type(obj) is wanted.struct:
+        return obj
+    found = obj.versions.get(wanted)
+    if found is not None:
+        return found
+    if wanted.webhook is not None:
+        raise LookupError(f"{obj!r} has not been converted to {wanted.api_version} yet")
+    new = wanted.struct(metadata=obj.metadata, content=msgspec.json.decode(msgspec.json.encode(obj.content)))
+    wanted.strategy.default(new)
+    return new
+
+
+def reader(home: CustomResource) -> Callable[[bytes], bytes]:
+    """How stored bytes of a version are read: pruned, and with the defaults of now."""
+
+    def read(stored: bytes) -> bytes:
+        obj = codec.decode(stored, home.struct)
+        home.strategy.default(obj)
+        return codec.encode(obj)
+
+    return read

@@ -1,0 +1,394 @@
+"""Whether plain JSON fits a schema: compiled once into closures, then called for every object.
+
+A check gets the value and its place and adds findings in the words of Kubernetes. Invariants: a check never changes
+the value; a value that fits costs no string. Kinds of values: JSON as msgspec decodes it (dict, list, str, int, float,
+bool, None). Which schemas are allowed at all is `structural.py`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tiphys.machinery import field_errors
+from tiphys.machinery.field_errors import FieldError
+from tiphys.machinery.schema.formats import FORMATS, INTEGER_RANGES
+from tiphys.machinery.schema.patterns import compile_pattern
+from tiphys.machinery.schema.places import Place, path_of
+
+Schema = Mapping[str, Any]
+Check = Callable[[Any, Place, list[FieldError]], None]
+
+_sorted_json = msgspec.json.Encoder(order="deterministic").encode
+INT_OR_STRING = "x-kubernetes-int-or-string"
+EMBEDDED = "x-kubernetes-embedded-resource"
+NO_PATH = "<nil>"
+
+
+def type_name(value: Any) -> str:
+    """The word of JSON schemas for the type of a value."""
+    if value is None:
+        return "null"
+    return _TYPE_NAMES.get(type(value), "object")
+
+
+_TYPE_NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+
+
+def number_text(number: float) -> str:
+    """A bound as messages show it: `10`, `0.5`."""
+    return str(int(number)) if float(number).is_integer() else repr(number)
+
+
+def _fits(value: Any, kind: str) -> bool:
+    found = type(value)
+    if kind == "integer":
+        return found is int or (found is float and value.is_integer())
+    if kind == "number":
+        return found is int or found is float
+    return _TYPE_NAMES.get(found) == kind
+
+
+def compile_check(schema: Schema) -> Check:
+    """The check of one schema and everything below it."""
+    kinds = ("integer", "string") if schema.get(INT_OR_STRING) else (schema["type"],) if schema.get("type") else ()
+    wording = ",".join(kinds)
+    nullable = bool(schema.get("nullable"))
+    enum = _enum_check(schema["enum"]) if schema.get("enum") else None
+    by_type: dict[type[Any], tuple[Check, ...]] = {
+        str: tuple(_string_checks(schema)),
+        int: (numbers := tuple(_number_checks(schema))),
+        float: numbers,
+        list: tuple(_array_checks(schema)),
+        dict: tuple(_object_checks(schema)),
+        bool: (),
+    }
+    always = tuple(_combined_checks(schema))
+    if enum is not None:
+        always = (enum, *always)
+    # The usual value has exactly the type asked for: that is one comparison.
+    quick = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}.get(
+        kinds[0] if len(kinds) == 1 else ""
+    )
+
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        cls = type(value)
+        if cls is not quick:
+            if value is None:
+                if not nullable and kinds:
+                    found.append(_wrong_type(value, place, wording))
+                if enum is not None and not nullable:
+                    enum(value, place, found)
+                return
+            if kinds and not any(_fits(value, kind) for kind in kinds):
+                found.append(_wrong_type(value, place, wording))
+        for part in by_type[cls]:
+            part(value, place, found)
+        for part in always:
+            part(value, place, found)
+
+    return check
+
+
+def _wrong_type(value: Any, place: Place, wanted: str) -> FieldError:
+    path, name = path_of(place), type_name(value)
+    return field_errors.type_invalid(path, name, f'{path} in body must be of type {wanted}: "{name}"')
+
+
+def _bad(value: Any, place: Place, words: str) -> FieldError:
+    path = path_of(place)
+    return field_errors.invalid(path, value, f"{path} in body {words}")
+
+
+def _enum_check(allowed: Sequence[Any]) -> Check:
+    encoded = {_sorted_json(value) for value in allowed}
+    strings = {value for value in allowed if isinstance(value, str)}
+    words = [value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in allowed]
+
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        if type(value) is str:
+            if value in strings:
+                return
+        elif _sorted_json(_whole(value)) in encoded:
+            return
+        found.append(field_errors.not_supported(path_of(place), value, words))
+
+    return check
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _string_checks(schema: Schema) -> list[Check]:
+    checks: list[Check] = []
+    longest, shortest = schema.get("maxLength"), schema.get("minLength")
+    if longest is not None or shortest:
+
+        def check_length(value: Any, place: Place, found: list[FieldError]) -> None:
+            if longest is not None and len(value) > longest:
+                found.append(field_errors.too_long(path_of(place), longest))
+            if shortest and len(value) < shortest:
+                found.append(_bad(value, place, f"should be at least {shortest} chars long"))
+
+        checks.append(check_length)
+    if schema.get("pattern"):
+        search = compile_pattern(schema["pattern"]).search
+
+        def check_pattern(value: Any, place: Place, found: list[FieldError]) -> None:
+            if search(value) is None:
+                found.append(_bad(value, place, f"should match '{schema['pattern']}'"))
+
+        checks.append(check_pattern)
+    fits = FORMATS.get(schema.get("format") or "")
+    if fits is not None and (schema.get("type") == "string" or schema.get(INT_OR_STRING) or not schema.get("type")):
+
+        def check_format(value: Any, place: Place, found: list[FieldError]) -> None:
+            if not fits(value):
+                path = path_of(place)
+                shown = field_errors.shown(value)
+                detail = f"{path} in body must be of type {schema['format']}: {shown}"
+                found.append(field_errors.type_invalid(path, value, detail))
+
+        checks.append(check_format)
+    return checks
+
+
+def _number_checks(schema: Schema) -> list[Check]:
+    checks: list[Check] = []
+    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
+    above, below = bool(schema.get("exclusiveMinimum")), bool(schema.get("exclusiveMaximum"))
+    if low is not None:
+        low_words = f"should be greater than {'' if above else 'or equal to '}{number_text(low)}"
+
+        def check_low(value: Any, place: Place, found: list[FieldError]) -> None:
+            if value < low or (above and value == low):
+                found.append(_bad(value, place, low_words))
+
+        checks.append(check_low)
+    if high is not None:
+        high_words = f"should be less than {'' if below else 'or equal to '}{number_text(high)}"
+
+        def check_high(value: Any, place: Place, found: list[FieldError]) -> None:
+            if value > high or (below and value == high):
+                found.append(_bad(value, place, high_words))
+
+        checks.append(check_high)
+    if step:
+
+        def check_step(value: Any, place: Place, found: list[FieldError]) -> None:
+            quotient = value / step
+            if abs(quotient - round(quotient)) > 1e-9 * max(1.0, abs(quotient)):
+                found.append(_bad(value, place, f"should be a multiple of {number_text(step)}"))
+
+        checks.append(check_step)
+    limits = INTEGER_RANGES.get(schema.get("format") or "") if schema.get("type") == "integer" else None
+    if limits is not None:
+
+        def check_range(value: Any, place: Place, found: list[FieldError]) -> None:
+            if not limits[0] <= value <= limits[1]:
+                found.append(_bad(value, place, f"must be of type {schema['format']}: {value}"))
+
+        checks.append(check_range)
+    return checks
+
+
+def _array_checks(schema: Schema) -> list[Check]:
+    checks: list[Check] = []
+    most, least, items = schema.get("maxItems"), schema.get("minItems"), schema.get("items")
+    if most is not None or least:
+
+        def check_size(value: Any, place: Place, found: list[FieldError]) -> None:
+            if most is not None and len(value) > most:
+                found.append(field_errors.too_many(path_of(place), len(value), most))
+            if least and len(value) < least:
+                found.append(_bad(value, place, f"should have at least {least} items"))
+
+        checks.append(check_size)
+    if schema.get("uniqueItems"):
+
+        def check_unique(value: Any, place: Place, found: list[FieldError]) -> None:
+            if len({_sorted_json(item) for item in value}) != len(value):
+                found.append(_bad(value, place, "shouldn't contain duplicates"))
+
+        checks.append(check_unique)
+    if isinstance(items, Mapping):
+        one = compile_check(items)
+
+        def check_items(value: Any, place: Place, found: list[FieldError]) -> None:
+            for position, item in enumerate(value):
+                one(item, (place, position), found)
+
+        checks.append(check_items)
+    if schema.get("x-kubernetes-list-type") in ("set", "map"):
+        checks.append(_list_check(schema))
+    return checks
+
+
+def _list_check(schema: Schema) -> Check:
+    """Items of a set, and the keys of the items of a map, stand there once."""
+    if schema["x-kubernetes-list-type"] == "set":
+
+        def identity(item: Any) -> Any:
+            return item
+    else:
+        names = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+        properties = (schema.get("items") or {}).get("properties") or {}
+        defaults = {name: (properties.get(name) or {}).get("default") for name in names}
+
+        def identity(item: Any) -> Any:
+            if not isinstance(item, dict):
+                return item
+            values = {name: item.get(name, defaults[name]) for name in names}
+            return {name: value for name, value in values.items() if value is not None}
+
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        if len(value) < 2:
+            return
+        seen: set[bytes] = set()
+        for position, item in enumerate(value):
+            key = _sorted_json(identity(item))
+            if key in seen:
+                found.append(field_errors.duplicate(path_of((place, position)), identity(item)))
+            seen.add(key)
+
+    return check
+
+
+def _object_checks(schema: Schema) -> list[Check]:
+    checks: list[Check] = []
+    required = tuple(schema.get("required") or ())
+    if required:
+
+        def check_required(value: Any, place: Place, found: list[FieldError]) -> None:
+            for name in required:
+                if name not in value:
+                    found.append(field_errors.required(path_of((place, name))))
+
+        checks.append(check_required)
+    most, least = schema.get("maxProperties"), schema.get("minProperties")
+    if most is not None or least:
+
+        def check_size(value: Any, place: Place, found: list[FieldError]) -> None:
+            if most is not None and len(value) > most:
+                found.append(_bad(value, place, f"should have at most {most} properties"))
+            if least and len(value) < least:
+                found.append(_bad(value, place, f"should have at least {least} properties"))
+
+        checks.append(check_size)
+    properties = {name: compile_check(part) for name, part in (schema.get("properties") or {}).items()}
+    rest = schema.get("additionalProperties")
+    others = compile_check(rest) if isinstance(rest, Mapping) else None
+    if properties or others is not None:
+        known = properties.get
+
+        def check_properties(value: Any, place: Place, found: list[FieldError]) -> None:
+            for name, item in value.items():
+                part = known(name, others)
+                if part is not None:
+                    part(item, (place, name), found)
+
+        checks.append(check_properties)
+    if schema.get(EMBEDDED):
+        checks.append(_check_embedded)
+    return checks
+
+
+def _check_embedded(value: Any, place: Place, found: list[FieldError]) -> None:
+    """An object within the object says what it is."""
+    for name in ("apiVersion", "kind"):
+        path = path_of((place, name))
+        if name not in value:
+            found.append(field_errors.required(path, "must not be empty"))
+        elif not isinstance(value[name], str):
+            found.append(field_errors.type_invalid(path, value[name], "must be string"))
+        elif not value[name]:
+            found.append(field_errors.required(path, "must not be empty"))
+    if not isinstance(value.get("metadata", {}), dict):
+        path = path_of((place, "metadata"))
+        found.append(field_errors.type_invalid(path, value["metadata"], "must be object"))
+
+
+def _as_whole(place: Place, words: str) -> FieldError:
+    """Findings about a choice of schemas are not about one field."""
+    detail = f'"{path_of(place)}" must {words}'
+    return FieldError(reason="FieldValueInvalid", field=NO_PATH, message=f'Invalid value: "": {detail}')
+
+
+def _combined_checks(schema: Schema) -> list[Check]:
+    checks: list[Check] = []
+    if schema.get("allOf"):
+        checks.append(_all_of([compile_check(part) for part in schema["allOf"]]))
+    if schema.get("anyOf") and not _says_int_or_string(schema):
+        checks.append(_any_of([compile_check(part) for part in schema["anyOf"]]))
+    if schema.get("oneOf"):
+        checks.append(_one_of([compile_check(part) for part in schema["oneOf"]]))
+    if schema.get("not"):
+        refused = compile_check(schema["not"])
+
+        def check_not(value: Any, place: Place, found: list[FieldError]) -> None:
+            against: list[FieldError] = []
+            refused(value, place, against)
+            if not against:
+                found.append(_as_whole(place, "not validate the schema (not)"))
+
+        checks.append(check_not)
+    return checks
+
+
+def _says_int_or_string(schema: Schema) -> bool:
+    """`anyOf: [{type: integer}, {type: string}]` beside the marker says the same once more."""
+    return bool(schema.get(INT_OR_STRING)) and list(schema["anyOf"]) == [{"type": "integer"}, {"type": "string"}]
+
+
+def _results(parts: Sequence[Check], value: Any, place: Place) -> list[list[FieldError]]:
+    results: list[list[FieldError]] = []
+    for part in parts:
+        findings: list[FieldError] = []
+        part(value, place, findings)
+        results.append(findings)
+    return results
+
+
+def _closest(results: list[list[FieldError]]) -> list[FieldError]:
+    """The findings of the choice that nearly fits."""
+    return min(results, key=lambda findings: len(findings))
+
+
+def _all_of(parts: Sequence[Check]) -> Check:
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        results = _results(parts, value, place)
+        failed = sum(map(bool, results))
+        if failed:
+            for findings in results:
+                found += findings
+            ending = ". None validated" if failed == len(parts) else ""
+            found.append(_as_whole(place, f"validate all the schemas (allOf){ending}"))
+
+    return check
+
+
+def _any_of(parts: Sequence[Check]) -> Check:
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        results = _results(parts, value, place)
+        if all(results):
+            found.append(_as_whole(place, "validate at least one schema (anyOf)"))
+            found += _closest(results)
+
+    return check
+
+
+def _one_of(parts: Sequence[Check]) -> Check:
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        results = _results(parts, value, place)
+        valid = sum(not findings for findings in results)
+        if valid == 1:
+            return
+        words = "Found none valid" if not valid else f"Found {valid} valid alternatives"
+        found.append(_as_whole(place, f"validate one and only one schema (oneOf). {words}"))
+        if not valid:
+            found += _closest(results)
+
+    return check

@@ -1,0 +1,212 @@
+"""Versions that a webhook converts between: over real HTTPS, for reads, writes, lists and watches."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import pathlib
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from api_world import World
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from test_custom_resources import CRDS, MERGE, WIDGETS, condition, definition
+
+V2 = WIDGETS.replace("/v1/", "/v2/")
+
+
+class Webhook:
+    """Renames spec.color (v1) to spec.colour (v2). `broken` makes it answer nonsense."""
+
+    def __init__(self, port: int, authority: bytes) -> None:
+        self.port = port
+        self.authority = authority
+        self.reviews: list[dict[str, Any]] = []
+        self.broken = ""
+
+
+def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, bytes]:
+    """(PEM file with key and certificate for 127.0.0.1, the certificate)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "webhook")])
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
+    found = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([address]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = found.public_bytes(serialization.Encoding.PEM)
+    path = folder / "webhook.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + pem)
+    return path, pem
+
+
+@pytest.fixture
+async def webhook(tmp_path: pathlib.Path) -> AsyncIterator[Webhook]:
+    path, pem = certificate(tmp_path)
+
+    async def convert(request: web.Request) -> web.Response:
+        review = await request.json()
+        found.reviews.append(review)
+        wanted = review["request"]["desiredAPIVersion"]
+        old, new = ("color", "colour") if wanted.endswith("v2") else ("colour", "color")
+        objects = []
+        for obj in review["request"]["objects"]:
+            obj["apiVersion"] = wanted
+            if old in obj["spec"]:
+                obj["spec"][new] = obj["spec"].pop(old)
+            if found.broken == "name":
+                obj["metadata"]["name"] = "another"
+            objects.append(obj)
+        response: dict[str, Any] = {"uid": review["request"]["uid"], "result": {"status": "Success"}}
+        response["convertedObjects"] = objects
+        if found.broken == "refused":
+            response["result"] = {"status": "Failed", "message": "not today"}
+        return web.json_response({"apiVersion": review["apiVersion"], "kind": "ConversionReview", "response": response})
+
+    app = web.Application()
+    app.router.add_post("/convert", convert)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    found = Webhook(runner.addresses[0][1], pem)
+    yield found
+    await runner.cleanup()
+
+
+def versions(field_by_version: dict[str, str], stored: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "served": True,
+            "storage": name == stored,
+            "schema": {
+                "openAPIV3Schema": {
+                    "type": "object",
+                    "properties": {"spec": {"type": "object", "properties": {field: {"type": "string"}}}},
+                }
+            },
+        }
+        for name, field in field_by_version.items()
+    ]
+
+
+FIELDS = {"v1": "color", "v2": "colour"}
+
+
+@pytest.fixture
+async def converted(world: World, webhook: Webhook) -> World:
+    body = definition(versions=versions(FIELDS, "v1"))
+    body["spec"]["conversion"] = {
+        "strategy": "Webhook",
+        "webhook": {
+            "conversionReviewVersions": ["v1"],
+            "clientConfig": {
+                "url": f"https://127.0.0.1:{webhook.port}/convert",
+                "caBundle": base64.b64encode(webhook.authority).decode(),
+            },
+        },
+    }
+    assert (await world.http("POST", CRDS, body)).code == 201
+    await condition(world, "widgets.example.com", "Established")
+    return world
+
+
+def shade(version: str, name: str, text: str) -> dict[str, Any]:
+    return {
+        "apiVersion": f"example.com/{version}",
+        "kind": "Widget",
+        "metadata": {"name": name},
+        "spec": {FIELDS[version]: text},
+    }
+
+
+async def test_reads_and_writes_in_another_version(converted: World, webhook: Webhook) -> None:
+    created = await converted.http("POST", V2, shade("v2", "w", "red"))
+    assert (created.code, created.body["apiVersion"], created.body["spec"]) == (
+        201, "example.com/v2", {"colour": "red"},
+    )  # fmt: skip
+    assert (await converted.http("GET", f"{WIDGETS}/w")).body["spec"] == {"color": "red"}
+    patched = await converted.http("PATCH", f"{V2}/w", {"spec": {"colour": "blue"}}, media=MERGE)
+    assert (patched.body["spec"], patched.body["metadata"]["generation"]) == ({"colour": "blue"}, 2)
+    assert (await converted.http("GET", f"{WIDGETS}/w")).body["spec"] == {"color": "blue"}
+    assert [r["request"]["desiredAPIVersion"] for r in webhook.reviews[:1]] == ["example.com/v1"]
+
+
+async def test_lists_are_converted_at_once_and_remembered(converted: World, webhook: Webhook) -> None:
+    for name in ("a", "b", "c"):
+        await converted.http("POST", WIDGETS, shade("v1", name, name))
+    for _ in range(2):
+        listed = (await converted.http("GET", V2)).body
+        assert [item["spec"] for item in listed["items"]] == [{"colour": "a"}, {"colour": "b"}, {"colour": "c"}]
+    assert [len(review["request"]["objects"]) for review in webhook.reviews] == [3]
+
+
+async def test_watches_show_converted_objects_in_order(converted: World, webhook: Webhook) -> None:
+    await converted.http("POST", WIDGETS, shade("v1", "a", "1"))
+    url = f"{converted.http.base}{V2}?watch=true"
+    async with converted.http.session.get(f"{url}&resourceVersion=0") as answer:
+        seen = [msgspec.json.decode(await answer.content.readline())]
+        for text in ("2", "3"):
+            await converted.http("PATCH", f"{WIDGETS}/a", {"spec": {"color": text}}, media=MERGE)
+        seen += [msgspec.json.decode(await answer.content.readline()) for _ in range(2)]
+    assert [(event["type"], event["object"]["apiVersion"], event["object"]["spec"]) for event in seen] == [
+        ("ADDED", "example.com/v2", {"colour": "1"}),
+        ("MODIFIED", "example.com/v2", {"colour": "2"}),
+        ("MODIFIED", "example.com/v2", {"colour": "3"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("refused", "not today"),
+        ("name", 'invalid metadata.name, must be unchanged: expected "w", got "another"'),
+    ],
+)
+async def test_a_failing_webhook_fails_the_request_alone(
+    converted: World, webhook: Webhook, broken: str, words: str
+) -> None:
+    await converted.http("POST", WIDGETS, shade("v1", "w", "red"))
+    webhook.broken = broken
+    failed = await converted.http("GET", f"{V2}/w")
+    assert (failed.code, failed.body["reason"]) == (500, "InternalError")
+    assert "conversion webhook for example.com/v2, Kind=Widget failed: " in failed.body["message"]
+    assert words in failed.body["message"]
+    assert (await converted.http("GET", f"{WIDGETS}/w")).code == 200
+
+
+async def test_the_storage_version_changes(converted: World, webhook: Webhook) -> None:
+    await converted.http("POST", WIDGETS, shade("v1", "old", "red"))
+    change = {"spec": {"versions": versions(FIELDS, "v2")}}
+    assert (await converted.http("PATCH", f"{CRDS}/widgets.example.com", change, media=MERGE)).code == 200
+    await converted.http("POST", V2, shade("v2", "new", "blue"))
+    assert [i["spec"] for i in (await converted.http("GET", V2)).body["items"]] == [
+        {"colour": "blue"},
+        {"colour": "red"},
+    ]
+    assert [i["spec"] for i in (await converted.http("GET", WIDGETS)).body["items"]] == [
+        {"color": "blue"},
+        {"color": "red"},
+    ]

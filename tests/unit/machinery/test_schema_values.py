@@ -1,0 +1,239 @@
+"""Values against schemas: findings with Kubernetes' words, pruning, defaults, formats, patterns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tiphys.machinery.json_path import compile_path, is_simple, names_of
+from tiphys.machinery.schema.formats import FORMATS
+from tiphys.machinery.schema.patterns import compile_pattern
+from tiphys.machinery.schema.pruning import compile_default, compile_prune
+from tiphys.machinery.schema.validation import compile_check
+
+
+def findings(schema: dict[str, Any], value: Any) -> list[str]:
+    found: list[Any] = []
+    compile_check({"type": "object", "properties": {"a": schema}})({"a": value}, None, found)
+    return [str(finding) for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "wanted"),
+    [
+        ({"type": "integer"}, "x", ['a: Invalid value: "string": a in body must be of type integer: "string"']),
+        ({"type": "integer"}, 1.0, []),
+        ({"type": "integer"}, 1.5, ['a: Invalid value: "number": a in body must be of type integer: "number"']),
+        ({"type": "integer"}, True, ['a: Invalid value: "boolean": a in body must be of type integer: "boolean"']),
+        ({"type": "string"}, None, ['a: Invalid value: "null": a in body must be of type string: "null"']),
+        ({"type": "string", "nullable": True}, None, []),
+        ({"x-kubernetes-int-or-string": True}, "80", []),
+        (
+            {"x-kubernetes-int-or-string": True},
+            True,
+            ['a: Invalid value: "boolean": a in body must be of type integer,string: "boolean"'],
+        ),
+        ({"type": "string", "maxLength": 2}, "abc", ["a: Too long: may not be more than 2 bytes"]),
+        ({"type": "string", "minLength": 2}, "a", ['a: Invalid value: "a": a in body should be at least 2 chars long']),
+        ({"type": "string", "pattern": "^a+$"}, "ab", ["a: Invalid value: \"ab\": a in body should match '^a+$'"]),
+        (
+            {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
+            1,
+            ["a: Invalid value: 1: a in body should be greater than 1"],
+        ),
+        ({"type": "number", "multipleOf": 0.1}, 0.3, []),
+        ({"type": "integer", "multipleOf": 2}, 3, ["a: Invalid value: 3: a in body should be a multiple of 2"]),
+        (
+            {"type": "string", "format": "date-time"},
+            "soon",
+            ['a: Invalid value: "soon": a in body must be of type date-time: "soon"'],
+        ),
+        ({"type": "array", "maxItems": 1, "items": {}}, [1, 2], ["a: Too many: 2: must have at most 1 items"]),
+        (
+            {"type": "array", "minItems": 1, "items": {}},
+            [],
+            ["a: Invalid value: []: a in body should have at least 1 items"],
+        ),
+        (
+            {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+            ["x", "y", "x"],
+            ['a[2]: Duplicate value: "x"'],
+        ),
+        (
+            {"type": "string", "oneOf": [{"pattern": "a"}, {"pattern": "b"}]},
+            "ab",
+            ['<nil>: Invalid value: "": "a" must validate one and only one schema (oneOf). Found 2 valid alternatives'],
+        ),
+        (
+            {"type": "string", "not": {"enum": ["x"]}},
+            "x",
+            ['<nil>: Invalid value: "": "a" must not validate the schema (not)'],
+        ),
+        (
+            {"type": "string", "anyOf": [{"minLength": 3}, {"enum": ["y"]}]},
+            "x",
+            [
+                '<nil>: Invalid value: "": "a" must validate at least one schema (anyOf)',
+                'a: Invalid value: "x": a in body should be at least 3 chars long',
+            ],
+        ),
+        (
+            {"type": "object", "x-kubernetes-embedded-resource": True},
+            {"kind": ""},
+            ["a.apiVersion: Required value: must not be empty", "a.kind: Required value: must not be empty"],
+        ),
+    ],
+)
+def test_findings(schema: dict[str, Any], value: Any, wanted: list[str]) -> None:
+    assert findings(schema, value) == wanted
+
+
+def test_pruning_keeps_what_is_specified_or_preserved() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "known": {"type": "object", "properties": {"a": {"type": "integer"}}},
+            "free": {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": True,
+                "properties": {"inner": {"type": "object"}},
+            },
+            "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"a": {}}}},
+            "list": {"type": "array", "items": {"type": "object", "properties": {"a": {}}}},
+            "embedded": {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {"spec": {}}},
+        },
+    }
+    value = {
+        "metadata": {"name": "x"},
+        "known": {"a": 1, "b": 2},
+        "free": {"any": {"thing": 1}, "inner": {"b": 1}},
+        "map": {"k": {"a": 1, "b": 1}},
+        "list": [{"a": 1}, {"b": 1}],
+        "embedded": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "b": 1},
+        "more": 1,
+    }
+    dropped: list[str] = []
+    compile_prune(schema, is_object=True)(value, None, dropped)
+    assert value == {
+        "metadata": {"name": "x"},
+        "known": {"a": 1},
+        "free": {"any": {"thing": 1}, "inner": {}},
+        "map": {"k": {"a": 1}},
+        "list": [{"a": 1}, {}],
+        "embedded": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}},
+    }
+    assert dropped == ["known.b", "free.inner.b", "map.k.b", "list[1].b", "embedded.b", "more"]
+
+
+def test_defaults_fill_in_what_is_missing_or_wrongly_null() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "default": "x"},
+            "b": {"type": "string", "nullable": True, "default": "y"},
+            "c": {"type": "string"},
+            "d": {"type": "object", "default": {}, "properties": {"e": {"type": "integer", "default": 1}}},
+            "f": {"type": "array", "items": {"type": "object", "properties": {"g": {"default": True}}}},
+        },
+    }
+    value: dict[str, Any] = {"a": None, "b": None, "c": None, "f": [{}, {"g": False}]}
+    compile_default(schema)(value)
+    assert value == {"a": "x", "b": None, "d": {"e": 1}, "f": [{"g": True}, {"g": False}]}
+    value["d"]["e"] = 2
+    other: dict[str, Any] = {}
+    compile_default(schema)(other)
+    assert other == {"a": "x", "b": "y", "d": {"e": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("date-time", "2024-01-02T03:04:05.678+01:00", "2024-13-02T03:04:05Z"),
+        ("date", "2024-02-29", "2023-02-29"),
+        ("duration", "1h30m", "soon"),
+        ("ipv4", "10.0.0.1", "10.0.0.256"),
+        ("ipv6", "fe80::1", "10.0.0.1"),
+        ("cidr", "10.0.0.0/8", "10.0.0.0"),
+        ("uri", "https://example.com/x", "no uri"),
+        ("email", "a@example.com", "a@"),
+        ("hostname", "a.example.com", "a_b"),
+        ("uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6ba7b810"),
+        ("uuid4", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+        ("byte", "YWJj", "a!"),
+        ("mac", "01:23:45:67:89:ab", "01:23"),
+        ("hexcolor", "#fff", "#ffff"),
+        ("rgbcolor", "rgb(0, 10, 255)", "rgb(0, 10, 256)"),
+        ("creditcard", "4111111111111111", "4111111111111112"),
+        ("isbn10", "0-306-40615-2", "0-306-40615-3"),
+        ("isbn13", "978-0-306-40615-7", "978-0-306-40615-8"),
+        ("ssn", "123-45-6789", "12-345"),
+        ("bsonobjectid", "507f1f77bcf86cd799439011", "507f"),
+        ("k8s-short-name", "a-b", "a.b"),
+        ("k8s-long-name", "a.b", "A"),
+    ],
+)
+def test_formats(name: str, good: str, bad: str) -> None:
+    assert FORMATS[name](good)
+    assert not FORMATS[name](bad)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        ("^a$", "a", "a\n"),
+        ("^[[:alpha:]]+$", "ab", "a1"),
+        ("^[^[:space:]]*$", "ab", "a b"),
+        (r"^\d+\z", "12", "１２"),
+        ("^[$]$", "$", "x"),
+        ("^[]a]$", "]", "b"),
+    ],
+)
+def test_patterns_mean_what_re2_means(pattern: str, good: str, bad: str) -> None:
+    assert compile_pattern(pattern).search(good)
+    assert not compile_pattern(pattern).search(bad)
+
+
+def test_patterns_that_cannot_be_read_are_refused() -> None:
+    for pattern in ("(", r"\pL", "[[:nothing:]]"):
+        with pytest.raises(ValueError, match="error parsing regexp"):
+            compile_pattern(pattern)
+
+
+OBJECT = {
+    "metadata": {"labels": {"a.b/c": "d"}},
+    "list": [{"name": "x", "n": 1}, {"name": "y", "n": 2}],
+    "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Other", "status": "False"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (".metadata.labels['a.b/c']", ["d"]),
+        (r".metadata.labels.a\.b/c", ["d"]),
+        (".list[0].name", ["x"]),
+        (".list[-1].name", ["y"]),
+        (".list[*].n", [1, 2]),
+        (".list[0:1].n", [1]),
+        ('.status.conditions[?(@.type=="Ready")].status', ["True"]),
+        (".list[?(@.n > 1)].name", ["y"]),
+        (".list[?(@.missing)].name", []),
+        (".nothing.at.all", []),
+        ("{.list[5]}", []),
+    ],
+)
+def test_paths(path: str, wanted: list[Any]) -> None:
+    assert compile_path(path)(OBJECT) == wanted
+
+
+def test_paths_that_cannot_be_read_are_refused() -> None:
+    for path in (".a[", ".a b", "[x]", ".a[?(@.b==c)]"):
+        with pytest.raises(ValueError, match=r"."):
+            compile_path(path)
+
+
+def test_simple_paths() -> None:
+    assert is_simple(".spec.replicas")
+    assert not is_simple(".spec.list[0]")
+    assert names_of(".spec['a.b'].c") == ("spec", "a.b", "c")

@@ -59,13 +59,17 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
         shift += 7
 
 
-def _signed(value: int) -> int:
-    value &= 0xFFFFFFFFFFFFFFFF
-    return value - (1 << 64) if value >> 63 else value
+def _signed(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ProtobufError("bytes stand where a number should")
+    unsigned: int = value & 0xFFFFFFFFFFFFFFFF
+    return unsigned - (1 << 64) if unsigned >> 63 else unsigned
 
 
-def _fields(data: memoryview) -> list[tuple[int, int, Any]]:
+def _fields(data: memoryview | int) -> list[tuple[int, int, Any]]:
     """(field number, wire type, value) in the order of the bytes."""
+    if isinstance(data, int):
+        raise ProtobufError("a number stands where a message should")
     found: list[tuple[int, int, Any]] = []
     position, end = 0, len(data)
     while position < end:
@@ -88,7 +92,9 @@ def _fields(data: memoryview) -> list[tuple[int, int, Any]]:
     return found
 
 
-def _text(data: memoryview) -> str:
+def _text(data: memoryview | int) -> str:
+    if isinstance(data, int):
+        raise ProtobufError("a number stands where a string should")
     try:
         return str(data, "utf-8")
     except UnicodeDecodeError as error:
@@ -167,7 +173,7 @@ def _numbers(data: memoryview) -> dict[int, Any]:
 
 def _moment(data: memoryview) -> tuple[datetime.datetime, int]:
     fields = _numbers(data)
-    seconds, nanos = _signed(fields.get(1, 0)), fields.get(2, 0)
+    seconds, nanos = _signed(fields.get(1, 0)), _signed(fields.get(2, 0))
     try:
         return datetime.datetime.fromtimestamp(seconds, datetime.UTC), nanos
     except (OverflowError, ValueError, OSError):
@@ -205,13 +211,15 @@ def _int_or_string(data: memoryview, depth: int) -> int | str:
 
 def _raw_json(data: memoryview, depth: int) -> Any:
     raw = _numbers(data).get(1)
+    if isinstance(raw, int):
+        raise ProtobufError("a number stands where an embedded object should")
     if raw is None or not len(raw):
         return None
     if bytes(raw[:4]) == MAGIC:
         return decode(bytes(raw), depth + 1)
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtobufError(f"an embedded object is not JSON: {error}") from None
 
 
@@ -289,6 +297,6 @@ def decode(body: bytes, depth: int = 0) -> dict[str, Any]:
             api_version, kind = names.get(1, ""), names.get(2, "")
         elif number == _UNKNOWN_RAW:
             raw = value
-        elif number == _UNKNOWN_ENCODING and len(value):
+        elif number == _UNKNOWN_ENCODING and _text(value):
             raise ProtobufError(f"content encoding {_text(value)!r} is not supported")
     return {"apiVersion": api_version, "kind": kind, **_message(definition_of(api_version, kind), raw, depth)}

@@ -97,6 +97,16 @@ def test_fields_that_are_not_known_are_left_out() -> None:
     assert decode(wrapped("v1", "ConfigMap", raw))["data"] == {"a": "1"}
 
 
+def creation(raw: bytes) -> bytes:
+    """A ConfigMap whose creationTimestamp has these bytes."""
+    return wrapped("v1", "ConfigMap", data(1, data(8, raw)))
+
+
+def managed(raw: bytes) -> bytes:
+    """A ConfigMap whose managed fields have these bytes."""
+    return wrapped("v1", "ConfigMap", data(1, data(17, data(7, raw))))
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -107,6 +117,13 @@ def test_fields_that_are_not_known_are_left_out() -> None:
         (wrapped("v1", "ConfigMap", b"\xff" * 11), "a number is cut off or too long"),
         (wrapped("v1", "ConfigMap", varint(1 << 3 | 3)), "wire type 3 is not used by Kubernetes"),
         (wrapped("v1", "ConfigMap", number(1, 5)), "a message cannot have wire type 0"),
+        (creation(data(1, "x")), "bytes stand where a number should"),
+        (creation(number(1, 1 << 50)), "a time is out of range"),
+        (managed(number(1, 1)), "a number stands where an embedded object should"),
+        (managed(data(1, b'"\xff"')), "an embedded object is not JSON"),
+        (protobuf.MAGIC + number(1, 1), "a number stands where a message should"),
+        (protobuf.MAGIC + data(1, number(1, 1)), "a number stands where a string should"),
+        (wrapped("v1", "ConfigMap", b"") + number(3, 1), "a number stands where a string should"),
     ],
 )
 def test_what_cannot_be_read_is_said(body: bytes, message: str) -> None:

@@ -76,7 +76,7 @@ def repeated(data: bytes) -> list[str] | None:
     try:
         if len(_encode_plain(_decode_plain(data))) == len(data.rstrip()):
             return []
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return duplicate_fields(data)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tiphys.apiserver import encoding, yaml_bounds
+from tiphys.apiserver import encoding, strictness, yaml_bounds
 from tiphys.kinds.types import core_v1
 from tiphys.machinery.errors import ApiError
 
@@ -52,6 +52,7 @@ def test_text_that_is_not_utf8(media: str) -> None:
     with pytest.raises(ApiError) as refused:
         encoding.plain_body(body, media, "patch")
     assert refused.value.code == 400
+    assert strictness.repeated(body) is None
     with pytest.raises(ApiError) as refused:
         encoding.json_or_yaml(body)
     assert refused.value.code == 400

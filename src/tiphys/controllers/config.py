@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tiphys.client.lease import LeaseTimes
+from tiphys.kinds.types import core_v1
+from tiphys.pki.certificates import Authority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllersConfig:
     """`controllers`: names to run, "*" for all, "-name" for all but that one. `root_ca_pem` is published to every
-    namespace.
+    namespace. `token_of(account, secret)` signs tokens for Secrets; without it they get none. `authority` signs
+    approved certificate requests; without it nobody does.
 
     Networks are CIDRs, one a family; with `allocate_node_cidrs` each node gets a part of each (prefix lengths in
     `node_cidr_mask_sizes` by family, 4 and 6). Times are in seconds. With `lease_identity` the controllers run only
@@ -18,6 +22,8 @@ class ControllersConfig:
 
     controllers: tuple[str, ...] = ("*",)
     root_ca_pem: str = ""
+    token_of: Callable[[core_v1.ServiceAccount, core_v1.Secret], str] | None = None
+    authority: Authority | None = None
     cluster_cidrs: tuple[str, ...] = ()
     allocate_node_cidrs: bool = True
     node_cidr_mask_sizes: tuple[tuple[int, int], ...] = ((4, 24), (6, 64))

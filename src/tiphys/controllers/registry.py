@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.controllers import (
+    certificate_signing,
     cluster_role_aggregation,
     daemonset,
     disruption,
@@ -16,6 +17,7 @@ from tiphys.controllers import (
     replicationcontroller,
     resourcequota,
     root_ca,
+    service_account_tokens,
     serviceaccount,
     ttl_after_finished,
 )
@@ -49,6 +51,7 @@ def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
         binder.CONTROLLER,
         protection.CLAIMS,
         protection.VOLUMES,
+        certificate_signing.APPROVER,
         cluster_role_aggregation.CONTROLLER,
         endpoints.CONTROLLER,
         endpointslice.controller(config.max_endpoints_per_slice),
@@ -59,4 +62,8 @@ def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
     ]
     if config.allocate_node_cidrs and config.cluster_cidrs:
         table.append(node_ipam.controller(config.cluster_cidrs, dict(config.node_cidr_mask_sizes)))
+    if config.token_of is not None:
+        table.append(service_account_tokens.controller(config.token_of, config.root_ca_pem))
+    if config.authority is not None:
+        table.append(certificate_signing.signer(config.authority))
     return tuple(controller for controller in table if config.enables(controller.name))

@@ -48,11 +48,20 @@ class LateComponents:
         self._started.clear()
 
     def _controllers(self) -> Component:
+        from tiphys.apiserver.authn.service_accounts import secret_token_claims
+        from tiphys.apiserver.authn.tokens import TokenSigner
         from tiphys.controllers.component import ControllerManager
         from tiphys.controllers.config import ControllersConfig
+        from tiphys.pki.certificates import KeyPair, load_authority
 
+        pki = self._layout.pki
+        signer = TokenSigner((pki / "sa.key").read_bytes())
+        root_ca_pem = (pki / "ca.crt").read_bytes()
         config = ControllersConfig(
-            root_ca_pem=(self._layout.pki / "ca.crt").read_text(), cluster_cidrs=(self._cluster.pod_cidr,)
+            root_ca_pem=root_ca_pem.decode(),
+            token_of=lambda account, secret: signer.sign(secret_token_claims(account, secret)),
+            authority=load_authority(KeyPair(root_ca_pem, (pki / "ca.key").read_bytes())),
+            cluster_cidrs=(self._cluster.pod_cidr,),
         )
         return ControllerManager(self._server.transport, self._clock, config, self._on_failure)
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from tiphys.aio.clock import VirtualClock
 from tiphys.client.api import Client
 from tiphys.client.interface import ApiRequest, PatchType
+from tiphys.client.io import rest
 from tiphys.client.io.kubeconfig import KubeconfigError, from_kubeconfig
 from tiphys.client.io.rest import FileToken, RestTransport
 from tiphys.kinds.types import apps_v1, autoscaling_v1, core_v1, meta_v1
@@ -32,6 +33,8 @@ class Server:
         self.body = b"{}"
         self.chunks: list[bytes] = []
         self.url = ""
+        self.silent = False
+        self.release = asyncio.Event()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         kind = request.headers.get("Content-Type", "")
@@ -44,6 +47,8 @@ class Server:
         for chunk in self.chunks:
             await response.write(chunk)
             await asyncio.sleep(0)
+        if self.silent:
+            await self.release.wait()
         return response
 
 
@@ -148,6 +153,22 @@ async def test_watch_lines_survive_any_cut_and_an_error_ends_the_watch(server: S
     assert caught.value.code == 410
     assert seen == [("ADDED", "1"), ("MODIFIED", "2"), ("BOOKMARK", "3")]
     assert server.seen[0][2] == {"watch": "true", "resourceVersion": "5"}
+    await transport.close()
+
+
+async def test_a_watch_that_falls_silent_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bookmarks something comes every minute; a connection that says nothing for longer is dead."""
+    monkeypatch.setattr(rest, "SILENCE_SECONDS", 0.05)
+    server.silent = True
+    server.chunks = [event("ADDED", "a", 1)]
+    transport = RestTransport(server.url)
+    options = {"allowWatchBookmarks": "true"}
+    seen = 0
+    with pytest.raises(errors.ApiError) as caught:
+        async for batch in Client(transport).watch(core_v1.Pod, options=options):
+            seen += len(batch)
+    assert (caught.value.code, caught.value.reason, seen) == (0, "Unreachable", 1)
+    server.release.set()
     await transport.close()
 
 

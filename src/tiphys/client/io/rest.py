@@ -22,6 +22,7 @@ USER_AGENT = "tiphys"
 TOKEN_REREAD_SECONDS = 60.0
 CALL_TIMEOUT_SECONDS = 60.0
 CONNECT_TIMEOUT_SECONDS = 10.0
+SILENCE_SECONDS = 180.0
 
 
 def client_ssl_context(
@@ -102,18 +103,21 @@ class RestTransport:
         data: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float | None = None,
+        silence_seconds: float | None = None,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Any request with our identity, as aiohttp gives it: for streams, logs, health checks. `path` begins with a
-        slash and is taken as it is. aiohttp's errors come through."""
+        slash and is taken as it is; `silence_seconds` without a byte end it. aiohttp's errors come through."""
         sent = dict(headers or {})
         token = self._token() if callable(self._token) else self._token
         if token:
             sent["Authorization"] = f"Bearer {token}"
-        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS)
+        timeout = aiohttp.ClientTimeout(
+            total=timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=silence_seconds
+        )
         url = URL(self.base_url + path, encoded=True)
         return self.session().request(method, url, params=params, data=data, headers=sent, timeout=timeout)
 
-    def _send(self, request: ApiRequest, timeout_seconds: float | None) -> Any:
+    def _send(self, request: ApiRequest, timeout_seconds: float | None, silence_seconds: float | None = None) -> Any:
         body, content_type = encoding.body_of(request)
         headers = {"Content-Type": content_type} if content_type else {}
         return self.raw(
@@ -123,6 +127,7 @@ class RestTransport:
             data=body,
             headers=headers,
             timeout_seconds=timeout_seconds,
+            silence_seconds=silence_seconds,
         )
 
     async def call(self, request: ApiRequest) -> Any:
@@ -137,8 +142,10 @@ class RestTransport:
 
     async def watch(self, request: ApiRequest) -> AsyncIterator[Sequence[WatchEvent]]:
         wanted = encoding.served_type(request)
+        # Bookmarks come about once a minute: a connection that is silent for longer leads nowhere any more.
+        bookmarks = request.options.get("allowWatchBookmarks") == "true"
         try:
-            async with self._send(request, None) as response:
+            async with self._send(request, None, SILENCE_SECONDS if bookmarks else None) as response:
                 if response.status >= 400:
                     raise encoding.decode_failure(response.status, await response.read())
                 rest = b""

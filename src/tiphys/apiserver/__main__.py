@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from tiphys.aio.clock import SystemClock
+from tiphys.aio.garbage import collect_seldom
 from tiphys.apiserver.authn.component import AuthnConfig
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.component import ApiServer, ApiServerConfig
@@ -99,12 +100,16 @@ async def serve(arguments: argparse.Namespace) -> int:
     server = ApiServer(config, store, clock, lambda name, error: end(1))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
+    collecting: asyncio.Task[None] | None = None
     await store.start()
     try:
         await server.start()
+        collecting = loop.create_task(collect_seldom(clock), name="garbage collection")
         logging.getLogger(__name__).info("serving on %s", ", ".join(arguments.address))
         return await ended
     finally:
+        if collecting is not None:
+            collecting.cancel()
         await server.stop()
         await store.close()
 

@@ -103,6 +103,12 @@ def warnings(pod: Pod) -> list[str]:
         )
     for field in ("containers", "initContainers"):
         for position, container in enumerate(getattr(pod.spec, field) or ()):
+            for place, rule in enumerate(container.restartPolicyRules or ()):
+                if rule.action == "RestartAllContainers":
+                    at = f"spec.{field}[{position}].restartPolicyRules[{place}]"
+                    found.append(
+                        f"{at}: this server's kubelets do not restart all containers yet: the rule has no effect"
+                    )
             seen: set[str] = set()
             for place, variable in enumerate(container.env or ()):
                 if variable.name in seen:

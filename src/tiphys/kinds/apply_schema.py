@@ -7,12 +7,12 @@ are atomic, maps and structures granular. Quantities and times are the same when
 from __future__ import annotations
 
 import functools
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from tiphys.kinds import api_schema
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.patch.apply.schema import DEDUCED, LEAF, Form, ValueSchema
@@ -43,19 +43,12 @@ class _Declared(
 
 @functools.cache
 def _definitions() -> dict[str, _Declared]:
-    data = pkgutil.get_data("tiphys.kinds", "schema/api.json")
-    assert data is not None
-    return msgspec.json.decode(data, type=dict[str, _Declared])
+    return api_schema.definitions(_Declared)
 
 
 @functools.cache
 def _names_by_type() -> dict[tuple[str, str], str]:
-    """Definition names by the module of `kinds/types` and the name of the Struct made of them."""
-    found = {}
-    for name in _definitions():
-        *_, group, version, kind = name.split(".")
-        found[f"{group}_{version}", kind] = name
-    return found
+    return api_schema.names_by_type(_definitions())
 
 
 class _Scalar:

@@ -7,11 +7,11 @@ patches for them, which is the API server's to do.
 from __future__ import annotations
 
 import functools
-import pkgutil
 from typing import Any
 
 import msgspec
 
+from tiphys.kinds import api_schema
 from tiphys.machinery.patch.strategic import NO_SCHEMA, FieldSchema, PatchSchema
 
 
@@ -33,19 +33,12 @@ class _Definition(msgspec.Struct, gc=False):
 
 @functools.cache
 def _definitions() -> dict[str, _Definition]:
-    data = pkgutil.get_data("tiphys.kinds", "schema/api.json")
-    assert data is not None
-    return msgspec.json.decode(data, type=dict[str, _Definition])
+    return api_schema.definitions(_Definition)
 
 
 @functools.cache
 def _names_by_type() -> dict[tuple[str, str], str]:
-    """Definition names by the module of `kinds/types` and the name of the Struct made of them."""
-    found = {}
-    for name in _definitions():
-        *_, group, version, kind = name.split(".")
-        found[f"{group}_{version}", kind] = name
-    return found
+    return api_schema.names_by_type(_definitions())
 
 
 class _Fields:

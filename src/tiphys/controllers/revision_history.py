@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tiphys.controllers.actions import Action, Create, Update, delete_of
 from tiphys.controllers.controller import controller_reference
 from tiphys.controllers.hashing import fnv32a, safe_encoded
@@ -31,9 +33,10 @@ class History:
 
 
 def data_of(owner: Any) -> dict[str, Any]:
-    """What a revision remembers: a patch that puts the template in place."""
-    template = codec.plain(owner.spec.template)
-    return {"spec": {"template": {**template, "$patch": "replace"}}}
+    """What a revision remembers: a patch that puts the template in place. Keys are in order: clients compare bytes."""
+    template = {**codec.plain(owner.spec.template), "$patch": "replace"}
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode({"spec": {"template": template}}, order="sorted"))
+    return found
 
 
 def template_of(revision: apps_v1.ControllerRevision) -> core_v1.PodTemplateSpec | None:

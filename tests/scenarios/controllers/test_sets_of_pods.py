@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from tiphys.kinds.types import apps_v1, core_v1, meta_v1, policy_v1
 
 LABELS = {"app": "x"}
@@ -68,6 +70,16 @@ async def test_a_daemon_set_runs_on_every_node_that_fits(cluster: Any) -> None:
     cluster.api.change(core_v1.Node, "", "b", spoil)
     await cluster.steps(3)
     assert set(placed(cluster)) == {"c", "e"}
+
+
+async def test_a_revision_remembers_the_template_with_its_keys_in_order(cluster: Any) -> None:
+    """Clients compare the bytes with what they make of the template themselves."""
+    cluster.api.add(daemon_set({"tolerations": [core_v1.Toleration(operator="Exists", key="a")], "hostNetwork": True}))
+    await cluster.steps(2)
+    (revision,) = cluster.api.list(apps_v1.ControllerRevision)
+    text = msgspec.json.encode(revision.data)
+    assert text == msgspec.json.encode(revision.data, order="sorted")
+    assert text.startswith(b'{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"app":"x"}},"spec":{')
 
 
 async def test_taints_keep_daemons_away_unless_they_are_the_nodes_own_troubles(cluster: Any) -> None:

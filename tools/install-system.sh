@@ -20,6 +20,7 @@ if ! command -v apt-get >/dev/null; then
 fi
 echo "installing: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-"${sudo[@]}" apt-get update -q >/dev/null
+# Another package manager may be at work: wait for it.
+"${sudo[@]}" apt-get -o DPkg::Lock::Timeout=600 update -q >/dev/null
 # Tiphys runs a containerd of its own: the packaged service need not be started.
-"${sudo[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+"${sudo[@]}" apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}" >/dev/null

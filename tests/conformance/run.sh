@@ -5,6 +5,7 @@
 #   SKIP=REGEX           leave these out
 #   TIMEOUT=90m          for each of the two passes
 #   CONTENT_TYPE=...     what the suite's typed clients send (default application/vnd.kubernetes.protobuf)
+#   KUBECTL=PATH         the kubectl that the tests use (default: the newest there is, whose words differ from what the suite expects)
 #   STATE=DIR            where the cluster's state goes (default: a new directory under /tmp, removed afterwards)
 #   KEEP=1               leave the cluster running
 # Results: SUITE/report/results.tsv (status <TAB> test) and the logs beside it.
@@ -31,7 +32,7 @@ archives=("$suite"/images/*.tar)
 report=$suite/report
 rm -rf "$report" && mkdir -p "$report"
 common=(--provider=skeleton "--kubeconfig=$state/kubeconfig" --num-nodes=-1 --allowed-not-ready-nodes=0
-  "--kube-api-content-type=${CONTENT_TYPE:-application/vnd.kubernetes.protobuf}" --delete-namespace=true --ginkgo.noColor)
+  "--kubectl-path=${KUBECTL:-kubectl}" "--kube-api-content-type=${CONTENT_TYPE:-application/vnd.kubernetes.protobuf}" --delete-namespace=true --ginkgo.noColor)
 run_pass() { # NAME SIDE_BY_SIDE FOCUS SKIP
   "$suite/ginkgo" "-nodes=$2" -noColor "-timeout=${TIMEOUT:-90m}" "-focus=$3" "-skip=$4" "$suite/e2e.test" -- \
     "${common[@]}" "--report-dir=$report/$1" >"$report/$1.log" 2>&1

@@ -84,6 +84,7 @@ def _fresh(owner: Any, data: dict[str, Any], number: int, labels: dict[str, str]
             name=f"{owner.metadata.name}-{hashed}",
             namespace=owner.metadata.namespace,
             labels={**(labels or {}), HASH_LABEL: hashed},
+            annotations=dict(owner.metadata.annotations or {}) or None,  # `kubectl rollout history` shows their cause
             ownerReferences=[controller_reference(owner)],
         ),
         data=data,

@@ -74,9 +74,12 @@ async def test_a_daemon_set_runs_on_every_node_that_fits(cluster: Any) -> None:
 
 async def test_a_revision_remembers_the_template_with_its_keys_in_order(cluster: Any) -> None:
     """Clients compare the bytes with what they make of the template themselves."""
-    cluster.api.add(daemon_set({"tolerations": [core_v1.Toleration(operator="Exists", key="a")], "hostNetwork": True}))
+    added = daemon_set({"tolerations": [core_v1.Toleration(operator="Exists", key="a")], "hostNetwork": True})
+    added.metadata.annotations = {"kubernetes.io/change-cause": "a new image"}
+    cluster.api.add(added)
     await cluster.steps(2)
     (revision,) = cluster.api.list(apps_v1.ControllerRevision)
+    assert revision.metadata.annotations == {"kubernetes.io/change-cause": "a new image"}
     text = msgspec.json.encode(revision.data)
     assert text == msgspec.json.encode(revision.data, order="sorted")
     assert text.startswith(b'{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"app":"x"}},"spec":{')

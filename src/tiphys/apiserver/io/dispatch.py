@@ -225,7 +225,8 @@ class Dispatch:
         return Outcome(code=201, obj=answer, warnings=tuple(warnings))
 
     async def _evict(self, call: Call, context: WriteContext) -> Outcome:
-        body, _ = call.body.decode(policy_v1.Eviction, "policy/v1", "Eviction")
+        also = [f"policy/{version}" for version in call.resource.subresources["eviction"].older_versions]
+        body, _ = call.body.decode(policy_v1.Eviction, "policy/v1", "Eviction", also)
         if body.metadata.name and body.metadata.name != call.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")
         self._verbs.admit(context, "CREATE", body, None, call.query)

@@ -16,6 +16,7 @@ import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
 from tiphys.kinds import codec, protobuf
+from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
 
 JSON = "application/json"
@@ -155,6 +156,8 @@ def decode_body(
     if field_validation not in FIELD_VALIDATIONS:
         raise invalid_field_validation(field_validation)
     media = media_type(content_type)
+    if media == PROTOBUF and issubclass(wanted, Unstructured):  # nothing says what its fields' numbers are
+        raise errors.unsupported_media_type((JSON, YAML))
     if media == PROTOBUF:  # what is unknown to the server has no name there, so there is nothing to warn of
         return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind, also), []
     repeated: list[str] = []

@@ -109,6 +109,8 @@ class Dispatch:
         """create, update, patch, delete, deletecollection. ApiError."""
         if call.verb == "create":
             return await self._create(call)
+        if call.verb == "patch":
+            patch.check_type(call.body.patch_type, call.resource)
         if call.verb == "delete":
             return await self._verbs.delete(call)
         if call.verb == "deletecollection":
@@ -154,7 +156,6 @@ class Dispatch:
             change = patch.prepare(
                 call.body.patch_type,
                 call.body.plain(),
-                resource,
                 call.query.get("fieldValidation", ""),
                 call.body.repeated(),
             )

@@ -3,7 +3,8 @@
 Names, scopes, verbs and subresources come from two published client packages (`lightkube-models` and `kubernetes`),
 which are read as text and not imported; short names, categories, preferred order and shared storage come from the
 tables below.
-Served are the GA versions: beta and alpha versions are off unless asked for, and no beta is on by default in 1.37.
+Served are the GA versions: beta and alpha versions are off unless asked for, and no beta is on by default in 1.37. The
+versions of `older_versions.py` come on top.
 
 Usage:
     python tools/generate_resources.py [--check]
@@ -20,6 +21,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from older_versions import older_of, with_older_declarations
+
 KINDS = Path(__file__).parent.parent / "src/tiphys/kinds"
 
 # Groups in the order in which discovery lists them; the versions of each with the preferred one first.
@@ -34,7 +37,7 @@ GROUP_VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("batch", ("v1",)),
     ("certificates.k8s.io", ("v1",)),
     ("networking.k8s.io", ("v1",)),
-    ("policy", ("v1",)),
+    ("policy", ("v1", "v1beta1")),
     ("rbac.authorization.k8s.io", ("v1",)),
     ("storage.k8s.io", ("v1",)),
     ("admissionregistration.k8s.io", ("v1",)),
@@ -42,7 +45,7 @@ GROUP_VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("scheduling.k8s.io", ("v1",)),
     ("coordination.k8s.io", ("v1",)),
     ("node.k8s.io", ("v1",)),
-    ("discovery.k8s.io", ("v1",)),
+    ("discovery.k8s.io", ("v1", "v1beta1")),
     ("flowcontrol.apiserver.k8s.io", ("v1",)),
     ("resource.k8s.io", ("v1",)),
     ("storagemigration.k8s.io", ("v1",)),
@@ -134,7 +137,7 @@ def declared() -> list[dict[str, Any]]:
                     assert isinstance(base, ast.Attribute)
                     info = literal_call(statement.value)[1]
                     found.append({**info, "base": base.attr})
-    return found
+    return with_older_declarations(found)
 
 
 def connections() -> dict[tuple[str, str, str], dict[str, list[str]]]:
@@ -190,7 +193,7 @@ def row_of(declaration: dict[str, Any]) -> dict[str, Any]:
 
 
 def subresources_of(row: dict[str, Any], parts: list[dict[str, Any]], connects: dict[str, list[str]]) -> dict[str, Any]:
-    """The subresources of one row; group and version of a body are given where they are not the row's own."""
+    """The subresources of one row; group and versions of a body are given where they are not the row's own."""
     found = {}
     for part in parts:
         group, version, kind = part["resource"] if "resource" in part else (row["group"], row["version"], row["kind"])
@@ -198,6 +201,8 @@ def subresources_of(row: dict[str, Any], parts: list[dict[str, Any]], connects: 
         entry = {"kind": kind, "verbs": verbs_of(part["verbs"])}
         if foreign:
             entry = {"kind": kind, "group": group, "version": version, "verbs": entry["verbs"]}
+            if older_of(group, version):
+                entry["older_versions"] = older_of(group, version)
         found[part["action"]] = entry
     for name, verbs in connects.items():
         kind = CONNECTIONS[name] if name != "proxy" else f"{row['kind']}ProxyOptions"

@@ -1,7 +1,8 @@
 """Generate `kinds/types/*.py` and `kinds/schema/api.json` from the published Kubernetes 1.37 schema.
 
-The source is the schema file in the PyPI package `kubernetes-validate` (a development dependency). What is
-written holds names, types, formats and the list and patch markers; no descriptions.
+The source is the schema file in the PyPI package `kubernetes-validate` (a development dependency); `older_versions.py`
+adds versions that it has dropped. What is written holds names, types, formats and the list and patch markers; no
+descriptions, but for a made version `like`, the definition that it is described by, and our own words where it differs.
 
     python tools/generate_types.py [--check]
 
@@ -23,6 +24,8 @@ import pathlib
 import re
 import sys
 from typing import Any
+
+from older_versions import derivation, with_older_definitions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "tiphys" / "kinds"
@@ -72,8 +75,7 @@ def load_definitions() -> dict[str, dict[str, Any]]:
     if spec is None or spec.origin is None:
         sys.exit("generate_types: install the development dependencies first (make install)")
     data = json.loads((pathlib.Path(spec.origin).parent / SCHEMA_PATH).read_text())
-    definitions: dict[str, dict[str, Any]] = data["$defs"]
-    return definitions
+    return with_older_definitions(data["$defs"])
 
 
 def plain_type(schema: dict[str, Any]) -> str:
@@ -263,6 +265,16 @@ def compact_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def compact_definition(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    result = compact_schema(schema)
+    derived = derivation(name)
+    if derived is not None:
+        result["like"], described = derived
+        for part, text in described.items():
+            result["properties"][part]["description"] = text
+    return result
+
+
 def outputs() -> dict[pathlib.Path, str]:
     definitions = load_definitions()
     modules: dict[str, Module] = {}
@@ -272,7 +284,7 @@ def outputs() -> dict[pathlib.Path, str]:
         name = module_name(definition)
         modules.setdefault(name, Module(name, definitions)).add(definition, definitions[definition])
     written = {PACKAGE / "types" / f"{name}.py": module.text() for name, module in modules.items()}
-    compact = {name: compact_schema(schema) for name, schema in sorted(definitions.items())}
+    compact = {name: compact_definition(name, schema) for name, schema in sorted(definitions.items())}
     rows = ",\n".join(f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in compact.items())
     written[PACKAGE / "schema" / "api.json"] = "{\n" + rows + "\n}\n"
     return written

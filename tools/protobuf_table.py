@@ -25,7 +25,8 @@ Field = descriptor_pb2.FieldDescriptorProto
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "src" / "tiphys" / "kinds" / "schema" / "protobuf.json"
 SCHEMA = TARGET.with_name("api.json")
 METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"
-METADATA_ALONE = {METADATA, f"{METADATA}List"}  # served, and in no schema
+DISCOVERY = "io.k8s.api.apidiscovery.v2.APIGroupDiscovery"
+IN_NO_SCHEMA = {METADATA, f"{METADATA}List", f"{DISCOVERY}List"}  # and served
 AGGREGATOR = ".kube-aggregator."  # its messages are in no set of descriptors: their rows are kept as they are
 SCALARS = {
     Field.TYPE_STRING: "string",
@@ -118,7 +119,7 @@ def main() -> None:
             for entry in table[name].values():
                 entry[0] = json_name(entry[0], properties)
     aggregator = {name: rows for name, rows in json.loads(TARGET.read_text()).items() if AGGREGATOR in name}
-    table = reachable(aggregator | table, set(schema) | METADATA_ALONE)
+    table = reachable(aggregator | table, set(schema) | IN_NO_SCHEMA)
     lines = (f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in sorted(table.items()))
     TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -8,7 +8,7 @@ that may not be null count as left out. `fieldValidation` decides what unknown a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
 from tiphys.kinds import codec, protobuf
+from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
 
 JSON = "application/json"
@@ -140,16 +141,25 @@ def _unreadable(kind: str, error: Exception) -> errors.ApiError:
 
 
 def decode_body(
-    data: bytes, content_type: str, wanted: type[Any], api_version: str, kind: str, field_validation: str = ""
+    data: bytes,
+    content_type: str,
+    wanted: type[Any],
+    api_version: str,
+    kind: str,
+    field_validation: str = "",
+    also: Collection[str] = (),
 ) -> tuple[Any, list[str]]:
     """The object of a body and warnings for the client. ApiError 400 or 415.
 
-    `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind."""
+    `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind. An
+    apiVersion of `also` is as good: the object has the same form and meaning in it."""
     if field_validation not in FIELD_VALIDATIONS:
         raise invalid_field_validation(field_validation)
     media = media_type(content_type)
+    if media == PROTOBUF and issubclass(wanted, Unstructured):  # nothing says what its fields' numbers are
+        raise errors.unsupported_media_type((JSON, YAML))
     if media == PROTOBUF:  # what is unknown to the server has no name there, so there is nothing to warn of
-        return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind), []
+        return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind, also), []
     repeated: list[str] = []
     if media == YAML:
         plain, repeated = yaml_and_repeated(data)
@@ -162,7 +172,7 @@ def decode_body(
         obj = _leniently(data, wanted, api_version, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
-    _check_kind(obj, api_version, kind)
+    _check_kind(obj, api_version, kind, also)
     if field_validation == "Ignore":
         return obj, []
     return obj, strictness_outcome(repeated + strictness.findings(data, wanted), field_validation)
@@ -189,7 +199,7 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str) -> Any:
+def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()) -> Any:
     """The object of plain values (a patch's result). ApiError 400."""
     try:
         obj = codec.convert(plain, wanted)
@@ -198,14 +208,14 @@ def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str) -> An
             obj = codec.convert(without_nulls(plain), wanted)
         except msgspec.ValidationError as error:
             raise unhandled(kind, api_version, str(error)) from error
-    _check_kind(obj, api_version, kind)
+    _check_kind(obj, api_version, kind, also)
     return obj
 
 
-def _check_kind(obj: Any, api_version: str, kind: str) -> None:
+def _check_kind(obj: Any, api_version: str, kind: str, also: Collection[str]) -> None:
     if not obj.kind:
         obj.kind = kind
-    if not obj.apiVersion:
+    if not obj.apiVersion or obj.apiVersion in also:
         obj.apiVersion = api_version
     if obj.kind != kind:
         found = f'no kind "{obj.kind}" is registered for version "{obj.apiVersion}"'

@@ -14,16 +14,28 @@ from typing import Any, TypeVar
 import msgspec
 
 from tiphys.kinds import codec
-from tiphys.kinds.types import autoscaling_v1, autoscaling_v2, core_v1, events_v1
+from tiphys.kinds.policy import empty_selectors
+from tiphys.kinds.types import (
+    autoscaling_v1,
+    autoscaling_v2,
+    core_v1,
+    discovery_v1,
+    discovery_v1beta1,
+    events_v1,
+    policy_v1,
+    policy_v1beta1,
+)
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 
 T = TypeVar("T")
+Found = TypeVar("Found")
 
 METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
 DEFAULT_CPU_PERCENT = 80
+HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 _KEPT = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 
 
@@ -35,6 +47,20 @@ def convert_object(thing: Any, wanted: type[T]) -> T:
     if function is None:
         raise LookupError(f"no conversion from {type(thing).__module__} to {wanted.__module__}")
     found: T = function(thing)
+    return found
+
+
+def in_version(wanted: type[T], function: Callable[..., Found]) -> Callable[..., Found]:
+    """A hook of another version's strategy, for objects of this one; it must only read them."""
+    return lambda *things: function(*(convert_object(thing, wanted) for thing in things))
+
+
+def _likewise(thing: Any, wanted: type[T]) -> T:
+    """The other version with all fields that have the same name and form in both."""
+    plain = codec.plain(msgspec.structs.replace(thing, metadata=ObjectMeta()))
+    del plain["apiVersion"]
+    found = codec.convert(plain, wanted)
+    found.metadata = thing.metadata  # type: ignore[attr-defined]
     return found
 
 
@@ -159,6 +185,43 @@ def autoscaler_from_v1(autoscaler: autoscaling_v1.HorizontalPodAutoscaler) -> au
     )
 
 
+def slice_to_v1beta1(endpoint_slice: discovery_v1.EndpointSlice) -> discovery_v1beta1.EndpointSlice:
+    found = _likewise(endpoint_slice, discovery_v1beta1.EndpointSlice)
+    for endpoint, newer in zip(found.endpoints, endpoint_slice.endpoints or (), strict=True):
+        topology = dict(newer.deprecatedTopology or {})
+        if newer.zone is not None:
+            topology[ZONE] = newer.zone
+        if newer.nodeName is not None and not topology.get(HOSTNAME):
+            topology[HOSTNAME] = newer.nodeName
+        endpoint.topology = topology or None
+    return found
+
+
+def slice_from_v1beta1(endpoint_slice: discovery_v1beta1.EndpointSlice) -> discovery_v1.EndpointSlice:
+    """The labels of an endpoint's zone and node become fields. A node's label that differs from the node's name stays
+    a label."""
+    found = _likewise(endpoint_slice, discovery_v1.EndpointSlice)
+    for endpoint, older in zip(found.endpoints or (), endpoint_slice.endpoints, strict=True):
+        topology = dict(older.topology or {})
+        endpoint.zone = topology.pop(ZONE, None)
+        if endpoint.nodeName is not None and topology.get(HOSTNAME) == endpoint.nodeName:
+            del topology[HOSTNAME]
+        endpoint.deprecatedTopology = topology or None
+    return found
+
+
+def budget_to_v1beta1(budget: policy_v1.PodDisruptionBudget) -> policy_v1beta1.PodDisruptionBudget:
+    found = _likewise(budget, policy_v1beta1.PodDisruptionBudget)
+    found.spec.selector = empty_selectors.to_v1beta1(budget.spec.selector)
+    return found
+
+
+def budget_from_v1beta1(budget: policy_v1beta1.PodDisruptionBudget) -> policy_v1.PodDisruptionBudget:
+    found = _likewise(budget, policy_v1.PodDisruptionBudget)
+    found.spec.selector = empty_selectors.to_v1(budget.spec.selector)
+    return found
+
+
 def _with_annotations(metadata: ObjectMeta, annotations: dict[str, str]) -> ObjectMeta:
     return msgspec.structs.replace(metadata, annotations=annotations or None)
 
@@ -194,4 +257,8 @@ CONVERSIONS: dict[tuple[type[Any], type[Any]], Callable[[Any], Any]] = {
     (core_v1.Event, events_v1.Event): event_from_core,
     (autoscaling_v2.HorizontalPodAutoscaler, autoscaling_v1.HorizontalPodAutoscaler): autoscaler_to_v1,
     (autoscaling_v1.HorizontalPodAutoscaler, autoscaling_v2.HorizontalPodAutoscaler): autoscaler_from_v1,
+    (discovery_v1.EndpointSlice, discovery_v1beta1.EndpointSlice): slice_to_v1beta1,
+    (discovery_v1beta1.EndpointSlice, discovery_v1.EndpointSlice): slice_from_v1beta1,
+    (policy_v1.PodDisruptionBudget, policy_v1beta1.PodDisruptionBudget): budget_to_v1beta1,
+    (policy_v1beta1.PodDisruptionBudget, policy_v1.PodDisruptionBudget): budget_from_v1beta1,
 }

@@ -75,6 +75,8 @@ def _fields(data: memoryview | int) -> list[tuple[int, int, Any]]:
     while position < end:
         tag, position = _varint(data, position)
         number, wire = tag >> 3, tag & 7
+        if not number:
+            raise ProtobufError(f"illegal tag 0 (wire type {wire})")
         if wire == 0:
             value, position = _varint(data, position)
             found.append((number, wire, value))
@@ -128,13 +130,23 @@ def _value(kind: str, wire: int, value: Any, depth: int) -> Any:
 
 
 def _map_entry(kind: str, data: memoryview, depth: int) -> tuple[str, Any]:
-    key, found = "", _ZERO.get(kind)
+    """A key alone stands for the zero value, as everywhere (null for a time)."""
+    key, found, given = "", _ZERO.get(kind), kind in _ZERO
     for number, wire, value in _fields(data):
         if number == 1:
             key = _scalar("string", wire, value)
         elif number == 2:
-            found = _value(kind, wire, value, depth)
-    return key, {} if found is None else found
+            found, given = _value(kind, wire, value, depth), True
+    return key, found if given else _value(kind, 2, memoryview(b""), depth)
+
+
+def _packed(kind: str, data: memoryview) -> list[Any]:
+    """Numbers one after the other in one field, as some encoders write a list of them."""
+    found, position = [], 0
+    while position < len(data):
+        value, position = _varint(data, position)
+        found.append(_scalar(kind, 0, value))
+    return found
 
 
 def _message(name: str, data: memoryview, depth: int) -> dict[str, Any]:
@@ -154,10 +166,9 @@ def _message(name: str, data: memoryview, depth: int) -> dict[str, Any]:
             map_key, map_value = _map_entry(kind, value, depth + 1)
             found.setdefault(key, {})[map_key] = map_value
         elif "r" in flags:
-            if wire == 0 or kind not in ("int", "bool"):
-                found.setdefault(key, []).append(_value(kind, wire, value, depth + 1))
-            else:
-                raise ProtobufError(f"{key}: packed numbers are not used by Kubernetes")
+            packed = wire == 2 and kind in ("int", "bool")
+            more = _packed(kind, value) if packed else [_value(kind, wire, value, depth + 1)]
+            found.setdefault(key, []).extend(more)
         else:
             plain = _value(kind, wire, value, depth + 1)
             if "i" in flags:

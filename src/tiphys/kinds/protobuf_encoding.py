@@ -93,6 +93,8 @@ def _instant(value: str) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=4096)
 def _time(value: Any) -> bytes:
+    if value is None:  # in a map
+        return b""
     return _number_field(1, _instant(value)[0]) + _number_field(2, 0)
 
 

@@ -24,6 +24,7 @@ def _resource(row: dict[str, Any]) -> Resource:
             kind=part["kind"],
             group=part.get("group", group),
             version=part.get("version", version),
+            older_versions=tuple(part.get("older_versions", ())),
             verbs=tuple(part["verbs"]),
         )
         for name, part in row.pop("subresources", {}).items()
@@ -87,7 +88,12 @@ def group_versions() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 # The version in which objects are stored where several versions share storage.
-_STORAGE_VERSIONS = {"events": ("", "v1"), "autoscaling/horizontalpodautoscalers": ("autoscaling", "v2")}
+_STORAGE_VERSIONS = {
+    "events": ("", "v1"),
+    "autoscaling/horizontalpodautoscalers": ("autoscaling", "v2"),
+    "discovery.k8s.io/endpointslices": ("discovery.k8s.io", "v1"),
+    "policy/poddisruptionbudgets": ("policy", "v1"),
+}
 
 
 def storage_resource(resource: Resource) -> Resource:

@@ -17,12 +17,14 @@ from tiphys.kinds.strategy import DEFAULT, Strategy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subresource:
-    """`pods/eviction` and the like. `kind`, `group` and `version` name what its body is (Scale autoscaling/v1, ...)."""
+    """`pods/eviction` and the like. `kind`, `group` and `version` name what its body is (Scale autoscaling/v1, ...);
+    bodies of `older_versions` of the group are taken, too, and mean the same."""
 
     name: str
     kind: str
     group: str = ""
     version: str = ""
+    older_versions: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
 
 

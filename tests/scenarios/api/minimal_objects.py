@@ -93,6 +93,7 @@ TIME = "2026-01-01T00:00:00Z"
 DATED: dict[str, Any] = {"conditions": [_condition(lastTransitionTime=TIME)]}
 UNDATED: dict[str, Any] = {"conditions": [{"type": "Tested", "status": "True"}]}
 ROLE_REF = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+ZONE = "topology.kubernetes.io/zone"
 EVENT_TIME = "2026-01-01T00:00:00.000000Z"
 
 OBJECTS: dict[tuple[str, str, str], Minimal] = {
@@ -221,6 +222,9 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
     ("policy", "v1", "poddisruptionbudgets"): Minimal(
         {"spec": {"minAvailable": 1, "selector": SELECTOR}}, status={"disruptionsAllowed": 2}
     ),
+    ("policy", "v1beta1", "poddisruptionbudgets"): Minimal(
+        {"spec": {"minAvailable": 1, "selector": SELECTOR}}, status={"disruptionsAllowed": 2}
+    ),
     ("rbac.authorization.k8s.io", "v1", "clusterrolebindings"): Minimal({"roleRef": ROLE_REF}),
     ("rbac.authorization.k8s.io", "v1", "clusterroles"): Minimal({"rules": []}),
     ("rbac.authorization.k8s.io", "v1", "rolebindings"): Minimal({"roleRef": ROLE_REF}),
@@ -264,6 +268,9 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
     ("node.k8s.io", "v1", "runtimeclasses"): Minimal({"handler": "runc"}),
     ("discovery.k8s.io", "v1", "endpointslices"): Minimal(
         {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"]}]}
+    ),
+    ("discovery.k8s.io", "v1beta1", "endpointslices"): Minimal(
+        {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"], "topology": {ZONE: "a"}}]}
     ),
     ("flowcontrol.apiserver.k8s.io", "v1", "flowschemas"): Minimal(
         {"spec": {"priorityLevelConfiguration": {"name": "global-default"}, "matchingPrecedence": 500}}, status=UNDATED

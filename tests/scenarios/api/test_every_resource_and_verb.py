@@ -242,7 +242,8 @@ async def test_patches(site: Site, resource: Resource) -> None:
     refused(await site("PATCH", path, stale, media=MERGE), 409, "Conflict")
     failed_test = [{"op": "test", "path": "/kind", "value": "Wombat"}]
     refused(await site("PATCH", path, failed_test, media=JSON_PATCH), 422, "Invalid")
-    refused(await site("PATCH", path, {"a": 1}, media="application/json"), 415, "UnsupportedMediaType")
+    for media in ("application/json", "application/vnd.kubernetes.protobuf"):
+        refused(await site("PATCH", path, {"a": 1}, media=media), 415, "UnsupportedMediaType")
     refused(await site("PATCH", path, b"{", media=MERGE), 400, "BadRequest")
     assert await case.get(name_of(made)) == after
 
@@ -462,6 +463,7 @@ async def test_scale(site: Site, resource: Resource) -> None:
     assert (await site("PATCH", path, {"spec": {"replicas": 4}}, media=MERGE)).body["spec"]["replicas"] == 4
     assert (await case.get(name))["spec"]["replicas"] == 4
     refused(await site("PATCH", path, {"spec": {"replicas": -1}}, media=MERGE), 422, "Invalid", "spec.replicas")
+    refused(await site("PATCH", path, {"spec": {}}, media="application/json"), 415, "UnsupportedMediaType")
     refused(await site("GET", case.path("none", "scale")), 404, "NotFound")
 
 

@@ -197,6 +197,11 @@ async def test_strategic_patches_are_refused(widgets: World) -> None:
     await widgets.http("POST", WIDGETS, widget())
     media = "application/strategic-merge-patch+json"
     assert (await widgets.http("PATCH", f"{WIDGETS}/w", {"spec": {"replicas": 2}}, media=media)).code == 415
+    encoded = await widgets.http("POST", WIDGETS, b"k8s\x00", media="application/vnd.kubernetes.protobuf")
+    assert (encoded.code, encoded.body["message"].partition("include: ")[2]) == (
+        415,
+        "application/json, application/yaml",
+    )
 
 
 async def test_what_was_wrong_before_may_stay(widgets: World) -> None:

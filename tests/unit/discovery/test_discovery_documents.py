@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from tiphys.apiserver.discovery.document import accepted_types, json_document
 from tiphys.apiserver.discovery.health import HealthAnswer, HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery, storage_version_hash, version_rank
 from tiphys.apiserver.discovery.version import BuildInfo, version_document
-from tiphys.kinds import registry
+from tiphys.kinds import protobuf, registry
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery.errors import ApiError
 
@@ -49,6 +50,29 @@ def discovery() -> ResourceDiscovery:
 def content(found: ResourceDiscovery, path: str, accept: str = "") -> object:
     document = found.document(path, accept)
     return None if document is None else json.loads(document.body)
+
+
+@pytest.mark.parametrize("path", ["/api", "/apis", "/apis/apps", "/apis/apps/v1", "/api/v1"])
+def test_other_encodings_say_the_same(path: str) -> None:
+    found = discovery()
+    plain = content(found, path)
+    assert isinstance(plain, dict)
+    encoded, written = (found.document(path, accept) for accept in (protobuf.MEDIA_TYPE, "application/yaml"))
+    assert encoded is not None and written is not None
+    assert (encoded.content_type, written.content_type) == (protobuf.MEDIA_TYPE, "application/yaml")
+    assert protobuf.decode(encoded.body) == {"apiVersion": "v1", **plain}
+    assert yaml.safe_load(written.body) == plain
+
+
+def test_the_aggregated_list_in_protobuf() -> None:
+    accept = AGGREGATED.replace("application/json", protobuf.MEDIA_TYPE)
+    document = discovery().document("/apis", f"{accept},application/json")
+    assert document is not None
+    assert document.content_type == accept
+    plain = content(discovery(), "/apis", AGGREGATED)
+    assert isinstance(plain, dict)
+    del plain["items"][0]["metadata"]["creationTimestamp"]
+    assert protobuf.decode(document.body) == {key: value for key, value in plain.items() if key != "metadata"}
 
 
 def test_the_classic_lists() -> None:
@@ -155,7 +179,8 @@ def test_the_aggregated_form() -> None:
         (AGGREGATED.replace("v=v2", "v=v2beta1"), "APIGroupDiscoveryList"),
         (AGGREGATED.replace("v=v2", "v=v9") + ",application/json", "APIGroupList"),
         (f"{AGGREGATED};q=0.5,application/json", "APIGroupList"),
-        ("application/vnd.kubernetes.protobuf,application/json;q=0.2", "APIGroupList"),
+        ("application/vnd.kubernetes.protobuf;q=0.2,application/json", "APIGroupList"),
+        ("text/html,application/json;q=0.2", "APIGroupList"),
     ],
 )
 def test_the_accept_header_chooses(accept: str, kind: str) -> None:
@@ -164,9 +189,10 @@ def test_the_accept_header_chooses(accept: str, kind: str) -> None:
     assert found["kind"] == kind
 
 
-def test_a_client_that_takes_no_json_is_told_so() -> None:
+@pytest.mark.parametrize("accept", ["text/html", f"{protobuf.MEDIA_TYPE};as=Table;g=meta.k8s.io;v=v1"])
+def test_a_client_that_takes_no_form_of_it_is_told_so(accept: str) -> None:
     with pytest.raises(ApiError) as caught:
-        discovery().document("/apis", "application/vnd.kubernetes.protobuf")
+        discovery().document("/apis", accept)
     assert caught.value.code == 406
 
 

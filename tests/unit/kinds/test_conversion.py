@@ -9,8 +9,17 @@ from random_objects import random_object
 
 from tiphys.kinds import codec, registry
 from tiphys.kinds.conversion import CONVERSIONS, convert_object
-from tiphys.kinds.types import autoscaling_v1, autoscaling_v2, core_v1, events_v1
-from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.kinds.types import (
+    autoscaling_v1,
+    autoscaling_v2,
+    core_v1,
+    discovery_v1,
+    discovery_v1beta1,
+    events_v1,
+    policy_v1,
+    policy_v1beta1,
+)
+from tiphys.kinds.types.meta_v1 import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from tiphys.machinery.quantity import parse
 
 
@@ -130,3 +139,89 @@ def test_a_broken_annotation_is_as_good_as_none() -> None:
         metadata=ObjectMeta(name="a", annotations={"autoscaling.alpha.kubernetes.io/metrics": "{"})
     )
     assert convert_object(old, autoscaling_v2.HorizontalPodAutoscaler).spec.metrics is None
+
+
+HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "back"),
+    [
+        ({}, {}, {}),
+        ({"topology": {ZONE: "z"}}, {"zone": "z"}, {"topology": {ZONE: "z"}}),
+        ({"nodeName": "n"}, {"nodeName": "n"}, {"nodeName": "n", "topology": {HOSTNAME: "n"}}),
+        (
+            {"nodeName": "n", "topology": {HOSTNAME: "n", ZONE: "z", "region": "r"}},
+            {"nodeName": "n", "zone": "z", "deprecatedTopology": {"region": "r"}},
+            {"nodeName": "n", "topology": {HOSTNAME: "n", ZONE: "z", "region": "r"}},
+        ),
+        (
+            {"nodeName": "n", "topology": {HOSTNAME: "other"}},
+            {"nodeName": "n", "deprecatedTopology": {HOSTNAME: "other"}},
+            {"nodeName": "n", "topology": {HOSTNAME: "other"}},
+        ),
+        (
+            {"topology": {HOSTNAME: "n"}},
+            {"deprecatedTopology": {HOSTNAME: "n"}},
+            {"topology": {HOSTNAME: "n"}},
+        ),
+    ],
+)
+def test_where_an_endpoint_is(older: dict[str, object], newer: dict[str, object], back: dict[str, object]) -> None:
+    addresses = {"addresses": ["192.0.2.1"]}
+    plain = {"addressType": "IPv4", "endpoints": [{**addresses, **older}]}
+    stored = convert_object(codec.convert(plain, discovery_v1beta1.EndpointSlice), discovery_v1.EndpointSlice)
+    assert codec.plain(stored)["endpoints"] == [{**addresses, **newer}]
+    shown = convert_object(stored, discovery_v1beta1.EndpointSlice)
+    assert codec.plain(shown)["endpoints"] == [{**addresses, **back}]
+    assert codec.plain(convert_object(shown, discovery_v1.EndpointSlice)) == codec.plain(stored)
+
+
+def test_slices_and_budgets_lose_nothing_on_the_way() -> None:
+    for seed in range(60):
+        dice = random.Random(seed)
+        stored = random_object(discovery_v1.EndpointSlice, dice)
+        stored.endpoints = stored.endpoints or []
+        for endpoint in stored.endpoints:
+            endpoint.deprecatedTopology = endpoint.deprecatedTopology or None
+        again = convert_object(convert_object(stored, discovery_v1beta1.EndpointSlice), discovery_v1.EndpointSlice)
+        assert codec.plain(again) == codec.plain(stored)
+        budget = random_object(policy_v1.PodDisruptionBudget, dice)
+        shown = convert_object(budget, policy_v1beta1.PodDisruptionBudget)
+        back = convert_object(shown, policy_v1.PodDisruptionBudget)
+        for each in (budget, back):
+            if each.spec.selector is not None:  # empty lists and maps are as good as none
+                each.spec.selector.matchLabels = each.spec.selector.matchLabels or None
+                each.spec.selector.matchExpressions = each.spec.selector.matchExpressions or None
+        assert codec.plain(back) == codec.plain(budget)
+
+
+EXISTS, ABSENT = (
+    LabelSelector(
+        matchExpressions=[
+            LabelSelectorRequirement(key="pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match", operator=operator)
+        ]
+    )
+    for operator in ("Exists", "DoesNotExist")
+)
+SOME = LabelSelector(matchLabels={"a": "b"})
+SOME_AND_MARK = LabelSelector(matchLabels={"a": "b"}, matchExpressions=EXISTS.matchExpressions)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [(None, None), (LabelSelector(), EXISTS), (ABSENT, LabelSelector()), (SOME, SOME), (SOME_AND_MARK, SOME)],
+)
+def test_an_empty_selector_keeps_its_meaning(older: LabelSelector | None, newer: LabelSelector | None) -> None:
+    spec = policy_v1beta1.PodDisruptionBudgetSpec(selector=older)
+    stored = convert_object(policy_v1beta1.PodDisruptionBudget(spec=spec), policy_v1.PodDisruptionBudget)
+    assert stored.spec.selector == newer
+    if older is not SOME_AND_MARK:
+        assert convert_object(stored, policy_v1beta1.PodDisruptionBudget).spec.selector == older
+
+
+@pytest.mark.parametrize(("asked", "stored"), [(EXISTS, EXISTS), (ABSENT, LabelSelector()), (SOME_AND_MARK, SOME)])
+def test_the_mark_of_the_older_form_goes_with_nothing_else(asked: LabelSelector, stored: LabelSelector) -> None:
+    budget = policy_v1.PodDisruptionBudget(spec=policy_v1.PodDisruptionBudgetSpec(selector=asked))
+    registry.resource_of(policy_v1.PodDisruptionBudget).strategy.default(budget)
+    assert budget.spec.selector == stored

@@ -133,4 +133,9 @@ def test_storage_is_shared_only_by_versions_of_the_same_objects() -> None:
             "horizontalpodautoscalers.v2.autoscaling",
             "horizontalpodautoscalers.v1.autoscaling",
         ],
+        "policy/poddisruptionbudgets": ["poddisruptionbudgets.v1.policy", "poddisruptionbudgets.v1beta1.policy"],
+        "discovery.k8s.io/endpointslices": [
+            "endpointslices.v1.discovery.k8s.io",
+            "endpointslices.v1beta1.discovery.k8s.io",
+        ],
     }

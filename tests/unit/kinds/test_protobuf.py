@@ -97,6 +97,22 @@ def test_fields_that_are_not_known_are_left_out() -> None:
     assert decode(wrapped("v1", "ConfigMap", raw))["data"] == {"a": "1"}
 
 
+def test_numbers_may_be_packed() -> None:
+    context = data(4, varint(7) + varint(300))  # supplementalGroups
+    one_by_one = number(4, 7) + number(4, 300)
+    pods = [decode(wrapped("v1", "Pod", data(2, data(14, groups)))) for groups in (context, one_by_one)]
+    assert pods[0] == pods[1]
+    assert pods[0]["spec"]["securityContext"] == {"supplementalGroups": [7, 300]}
+
+
+def test_a_key_alone_has_the_zero_value() -> None:
+    disrupted = data(2, data(1, "a")) + entry(2, "b", "") + entry(2, "c", number(1, 0))
+    status = decode(wrapped("policy/v1", "PodDisruptionBudget", data(3, disrupted)))["status"]
+    assert status["disruptedPods"] == {"a": None, "b": None, "c": "1970-01-01T00:00:00Z"}
+    settings = decode(wrapped("v1", "ConfigMap", data(2, data(1, "a"))))
+    assert settings["data"] == {"a": ""}
+
+
 def creation(raw: bytes) -> bytes:
     """A ConfigMap whose creationTimestamp has these bytes."""
     return wrapped("v1", "ConfigMap", data(1, data(8, raw)))
@@ -116,6 +132,7 @@ def managed(raw: bytes) -> bytes:
         (wrapped("v1", "ConfigMap", data(1, data(1, b"\xff"))), "a string is not UTF-8"),
         (wrapped("v1", "ConfigMap", b"\xff" * 11), "a number is cut off or too long"),
         (wrapped("v1", "ConfigMap", varint(1 << 3 | 3)), "wire type 3 is not used by Kubernetes"),
+        (wrapped("v1", "ConfigMap", number(0, 5)), r"illegal tag 0 \(wire type 0\)"),
         (wrapped("v1", "ConfigMap", number(1, 5)), "a message cannot have wire type 0"),
         (creation(data(1, "x")), "bytes stand where a number should"),
         (creation(number(1, 1 << 50)), "a time is out of range"),

@@ -94,6 +94,12 @@ def test_an_empty_text_that_means_something_stays() -> None:
     assert protobuf.decode(protobuf_encoding.encode(plain)) == plain
 
 
+def test_a_time_that_is_null_in_a_map() -> None:
+    status = {"disruptedPods": {"a": None, "b": "2026-01-01T00:00:00Z"}}
+    plain = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "status": status}
+    assert protobuf.decode(protobuf_encoding.encode(plain)) == plain
+
+
 def test_fields_go_out_by_number_and_maps_by_key() -> None:
     plain = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"b": "2", "a": "1"}, "metadata": {"name": "n"}}
     raw = b"\x0a\x03\x0a\x01n" + b"\x12\x06\x0a\x01a\x12\x011" + b"\x12\x06\x0a\x01b\x12\x012"

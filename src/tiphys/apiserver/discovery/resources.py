@@ -1,8 +1,8 @@
 """Which groups, versions and resources the server offers, as clients ask for it.
 
 Two forms of the same: the classic lists (/api, /apis, one per group and one per group-version) and the aggregated one
-(everything at /api and /apis, chosen by the Accept header). Documents are built when first asked for and kept until
-the set of resources changes. Specified in "API concepts", "API group discovery".
+(everything at /api and /apis, chosen by the Accept header); each in JSON, YAML or protobuf. Documents are built when
+first asked for and kept until the set of resources changes. Specified in "API concepts", "API group discovery".
 """
 
 from __future__ import annotations
@@ -10,20 +10,55 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, is_json, json_document
-from tiphys.kinds import registry
+import msgspec
+import yaml
+
+from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, document, is_json
+from tiphys.apiserver.negotiation import PROTOBUF
+from tiphys.kinds import protobuf_encoding, registry
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery import errors
 
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
+YAML = "application/yaml"
 AGGREGATED_KIND = "APIGroupDiscoveryList"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")
 
 _KUBE_VERSION = re.compile(r"^v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?$")
 _STABILITY = {None: 2, "beta": 1, "alpha": 0}
+
+
+def _protobuf(content: Mapping[str, Any]) -> bytes:
+    """Where the classic JSON lists leave their apiVersion out, it is v1 on the wire."""
+    return protobuf_encoding.encode({"apiVersion": "v1", **content})
+
+
+_ENCODINGS: Mapping[str, Callable[[Any], bytes]] = {
+    JSON: msgspec.json.encode,
+    YAML: lambda content: yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False).encode(),
+    PROTOBUF: _protobuf,
+}
+_OFFERED = ", ".join(_ENCODINGS)
+
+
+def _wanted(path: str, accept: str) -> tuple[str, str]:
+    """What the client wants most: (media type, version of the aggregated form or "" for the classic one). ApiError
+    406."""
+    for accepted in accepted_types(accept):
+        media_type = JSON if is_json(accepted) else accepted.media_type
+        parameters = accepted.parameters
+        if media_type not in _ENCODINGS:
+            continue
+        if not parameters.get("as") or accepted.media_type not in _ENCODINGS:
+            return media_type, ""
+        wanted = parameters.get("g") == DISCOVERY_GROUP and parameters["as"] == AGGREGATED_KIND
+        versions = AGGREGATED_VERSIONS[:1] if media_type == PROTOBUF else AGGREGATED_VERSIONS
+        if wanted and parameters.get("v") in versions and path in ("/api", "/apis"):
+            return media_type, parameters["v"]
+    raise errors.not_acceptable(f"only the following media types are accepted: {_OFFERED}")
 
 
 def version_rank(version: str) -> tuple[Any, ...]:
@@ -49,7 +84,7 @@ class ResourceDiscovery:
     def __init__(self, built_in: Sequence[Resource], server_address: str = "") -> None:
         self._built_in = tuple(built_in)
         self._server_address = server_address
-        self._documents: dict[tuple[str, str], Document | None] = {}
+        self._documents: dict[tuple[str, str, str], Document | None] = {}
         self._groups: dict[str, dict[str, list[Resource]]] = {}
         self.set_custom(())
 
@@ -71,45 +106,37 @@ class ResourceDiscovery:
         """The document at /api, /apis, /api/V, /apis/G or /apis/G/V (a trailing slash is the same). None when nothing
         is served there. ApiError 406 when the client takes no form of it."""
         path = path.rstrip("/")
-        version = self._aggregated_version(path, accept)
-        key = (path, version)
+        key = (path, *_wanted(path, accept))
         if key not in self._documents:
             if len(self._documents) > 1000:
                 self._documents.clear()
-            self._documents[key] = self._build(path, version)
+            self._documents[key] = self._build(*key)
         return self._documents[key]
 
-    def _aggregated_version(self, path: str, accept: str) -> str:
-        """The version of the aggregated form that the client wants most; "" for the classic form."""
-        for accepted in accepted_types(accept):
-            parameters = accepted.parameters
-            if accepted.media_type == JSON and parameters.get("as"):
-                wanted = parameters.get("g") == DISCOVERY_GROUP and parameters["as"] == AGGREGATED_KIND
-                if wanted and parameters.get("v") in AGGREGATED_VERSIONS and path in ("/api", "/apis"):
-                    return parameters["v"]
-            elif is_json(accepted):
-                return ""
-        raise errors.not_acceptable(f"only the following media types are accepted: {JSON}")
-
-    def _build(self, path: str, version: str) -> Document | None:
-        words = path.split("/")[1:]
+    def _build(self, path: str, media_type: str, version: str) -> Document | None:
+        content_type = media_type
         if version:
             groups = [""] if path == "/api" else [group for group in self._groups if group]
-            content_type = f"{JSON};g={DISCOVERY_GROUP};v={version};as={AGGREGATED_KIND}"
-            return json_document(self._aggregated(groups, version), content_type)
+            content = self._aggregated(groups, version)
+            content_type += f";g={DISCOVERY_GROUP};v={version};as={AGGREGATED_KIND}"
+        else:
+            content = self._classic(path)
+        return None if not content else document(_ENCODINGS[media_type](content), content_type)
+
+    def _classic(self, path: str) -> dict[str, Any]:
+        """The list at a path; empty when nothing is served there."""
+        words = path.split("/")[1:]
         if path == "/api":
-            return json_document(self._api_versions())
+            return self._api_versions()
         if path == "/apis":
             groups = [group for group in self._groups if group]
             listed = [_group_object(group, self._groups[group], False) for group in groups]
-            return json_document({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
         if len(words) == 2 and words[0] == "apis" and words[1] in self._groups and words[1]:
-            return json_document(_group_object(words[1], self._groups[words[1]], True))
+            return _group_object(words[1], self._groups[words[1]], True)
         group, found_version = _group_version(words)
         resources = self._groups.get(group, {}).get(found_version) if found_version else None
-        if resources is None:
-            return None
-        return json_document(_resource_list(group, found_version, resources))
+        return {} if resources is None else _resource_list(group, found_version, resources)
 
     def _api_versions(self) -> dict[str, Any]:
         addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": self._server_address}]

@@ -109,6 +109,8 @@ class Dispatch:
         """create, update, patch, delete, deletecollection. ApiError."""
         if call.verb == "create":
             return await self._create(call)
+        if call.verb == "patch":
+            patch.check_type(call.body.patch_type, call.resource)
         if call.verb == "delete":
             return await self._verbs.delete(call)
         if call.verb == "deletecollection":
@@ -154,7 +156,6 @@ class Dispatch:
             change = patch.prepare(
                 call.body.patch_type,
                 call.body.plain(),
-                resource,
                 call.query.get("fieldValidation", ""),
                 call.body.repeated(),
             )
@@ -225,7 +226,8 @@ class Dispatch:
         return Outcome(code=201, obj=answer, warnings=tuple(warnings))
 
     async def _evict(self, call: Call, context: WriteContext) -> Outcome:
-        body, _ = call.body.decode(policy_v1.Eviction, "policy/v1", "Eviction")
+        also = [f"policy/{version}" for version in call.resource.subresources["eviction"].older_versions]
+        body, _ = call.body.decode(policy_v1.Eviction, "policy/v1", "Eviction", also)
         if body.metadata.name and body.metadata.name != call.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")
         self._verbs.admit(context, "CREATE", body, None, call.query)

@@ -194,7 +194,7 @@ class Verbs:
             return (await self._apply(call, dry_run)).warned(warnings)
         apply.check_options(call.query, False)
         context = self.context(call, dry_run)
-        change = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation, repeated)
+        change = patch.prepare(call.body.patch_type, call.body.plain(), validation, repeated)
         return await self.change(call, context, change)
 
     async def _apply(self, call: Call, dry_run: bool) -> Outcome:

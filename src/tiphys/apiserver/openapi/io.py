@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.apiserver.openapi.definitions import Description, SchemaSource
+from tiphys.apiserver.openapi.definitions import NO_DESCRIPTION, Description, SchemaSource
 
 DESCRIPTIONS = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
 
@@ -38,7 +38,22 @@ def load_schemas() -> SchemaSource:
     """Everything, read anew: some 20 ms, and a few megabytes that the caller lets go."""
     compact = msgspec.json.decode(_compact_bytes())
     path = _descriptions_path()
-    return SchemaSource(compact, _descriptions(path.read_bytes()) if path is not None else {})
+    described = _descriptions(path.read_bytes()) if path is not None else {}
+    return SchemaSource(compact, described | _derived(compact, described))
+
+
+def _derived(compact: dict[str, Any], described: Mapping[str, Description]) -> dict[str, Description]:
+    """Of versions that are not published (`like` names what they were made from, which is taken out here): what is
+    said of the newer version, where nothing else is."""
+    found = {}
+    for name, schema in compact.items():
+        if "like" in schema:
+            newer = described.get(schema.pop("like"), NO_DESCRIPTION)
+            parts = schema.get("properties", {})
+            own = {key: part.pop("description") for key, part in parts.items() if "description" in part}
+            kept = {key: text for key, text in newer.properties.items() if key in parts}
+            found[name] = Description(newer.text, kept | own)
+    return found
 
 
 class _Described(msgspec.Struct):
@@ -54,7 +69,7 @@ class _Definitions(msgspec.Struct):
     definitions: dict[str, _Definition] = msgspec.field(name="$defs")
 
 
-def _descriptions(data: bytes) -> Mapping[str, Description]:
+def _descriptions(data: bytes) -> dict[str, Description]:
     decoded: Any = msgspec.json.decode(data, type=_Definitions)
     return {
         name: Description(found.description, {key: part.description for key, part in found.properties.items()})

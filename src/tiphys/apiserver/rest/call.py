@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -26,8 +26,10 @@ APPLY = "application/apply-patch+yaml"
 class Body(Protocol):
     """What was sent with a call."""
 
-    def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
-        """An object of its own to change, and warnings. ApiError 400, 415."""
+    def decode(
+        self, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()
+    ) -> tuple[Any, list[str]]:
+        """An object of its own to change, and warnings. Its apiVersion may be one of `also`. ApiError 400, 415."""
         ...
 
     def plain(self) -> Any:
@@ -54,8 +56,11 @@ class EncodedBody(msgspec.Struct, frozen=True, gc=False):
     content_type: str
     field_validation: str = ""
 
-    def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
-        return encoding.decode_body(self.data, self.content_type, wanted, api_version, kind, self.field_validation)
+    def decode(
+        self, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()
+    ) -> tuple[Any, list[str]]:
+        validation = self.field_validation
+        return encoding.decode_body(self.data, self.content_type, wanted, api_version, kind, validation, also)
 
     def plain(self) -> Any:
         media = encoding.media_type(self.content_type)
@@ -89,10 +94,12 @@ class ObjectBody(msgspec.Struct, frozen=True, gc=False):
     value: Any
     kind_of_patch: str = ""
 
-    def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
+    def decode(
+        self, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()
+    ) -> tuple[Any, list[str]]:
         if isinstance(self.value, wanted):
             return codec.copy(self.value), []
-        return encoding.from_plain(codec.plain(self.value), wanted, api_version, kind), []
+        return encoding.from_plain(codec.plain(self.value), wanted, api_version, kind, also), []
 
     def plain(self) -> Any:
         return codec.plain(self.value)

@@ -45,10 +45,11 @@ def apply_patch(patch_type: str, patch: Any, current: Any, wanted: Any) -> Any:
         raise errors.bad_request(str(error)) from error
 
 
-def check_type(patch_type: str) -> None:
+def check_type(patch_type: str, resource: Resource) -> None:
     """ApiError 415 for a patch that is of no kind served."""
-    if patch_type not in PATCH_TYPES:
-        raise errors.unsupported_media_type((*PATCH_TYPES, APPLY))
+    accepted = crd.PATCH_TYPES if isinstance(resource, CustomResource) else (*PATCH_TYPES, APPLY)
+    if patch_type not in accepted:
+        raise errors.unsupported_media_type(accepted)
 
 
 def touches_managers(patch_type: str, patch: Any) -> bool:
@@ -69,14 +70,9 @@ def _may_touch_managers(step: Any) -> bool:
     )
 
 
-def prepare(
-    patch_type: str, patch: Any, resource: Resource, field_validation: str = "", repeated: Sequence[str] = ()
-) -> Change:
-    """The change that a patch of a resource means; `repeated` is what to say of keys that it has twice. ApiError for a
-    patch of no known type."""
-    check_type(patch_type)
-    if isinstance(resource, CustomResource) and patch_type not in PATCH_TYPES[:2]:
-        raise errors.unsupported_media_type(crd.PATCH_TYPES)
+def prepare(patch_type: str, patch: Any, field_validation: str = "", repeated: Sequence[str] = ()) -> Change:
+    """The change that a patch means, of a type that was checked; `repeated` is what to say of keys that it has twice.
+    ApiError 400."""
     if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
         raise errors.bad_request("a merge patch is an object")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from tiphys.kinds import cells
-from tiphys.kinds.object_meta import immutable, label_name, label_value_findings, subdomain_name
+from tiphys.kinds.object_meta import immutable, label_name, label_value_findings, subdomain_name, validate_labels
 from tiphys.kinds.special_addresses import endpoint_address_findings
-from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.discovery_v1 import Endpoint, EndpointHints, EndpointPort, EndpointSlice
 from tiphys.kinds.value_findings import address_family, port_number
 from tiphys.machinery.field_errors import (
@@ -25,12 +28,52 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 SHOWN_LIMIT = 3
 
 
-def default(endpoint_slice: EndpointSlice) -> None:
+HOSTNAME = "kubernetes.io/hostname"
+TOPOLOGY_LIMIT = 16
+
+
+def default(endpoint_slice: Any) -> None:
+    """Of a slice in any version."""
     for port in endpoint_slice.ports or ():
         if port.name is None:
             port.name = ""
         if port.protocol is None:
             port.protocol = "TCP"
+
+
+def first_generation(endpoint_slice: Any) -> None:
+    """Of a slice in any version."""
+    endpoint_slice.metadata.generation = 1
+
+
+def next_generation(new: Any, old: Any) -> None:
+    """Counts changes of the slice and of its labels."""
+    parts = ("addressType", "endpoints", "ports")
+    changed = any(getattr(new, part) != getattr(old, part) for part in parts)
+    if changed or (new.metadata.labels or {}) != (old.metadata.labels or {}):
+        new.metadata.generation = (old.metadata.generation or 0) + 1
+
+
+def prepare_for_create(endpoint_slice: EndpointSlice) -> None:
+    first_generation(endpoint_slice)
+    _drop_topology(endpoint_slice.endpoints or [], [])
+
+
+def prepare_for_update(new: EndpointSlice, old: EndpointSlice) -> None:
+    if new.endpoints != old.endpoints:
+        _drop_topology(new.endpoints or [], old.endpoints or [])
+    next_generation(new, old)
+
+
+def _drop_topology(endpoints: Sequence[Endpoint], before: Sequence[Endpoint]) -> None:
+    """`deprecatedTopology` cannot be written in this version. A node that was named only there, by a writer of the
+    older version, becomes the endpoint's nodeName."""
+    known = {(endpoint.deprecatedTopology or {}).get(HOSTNAME) for endpoint in before}
+    for endpoint in endpoints:
+        node = (endpoint.deprecatedTopology or {}).get(HOSTNAME)
+        if endpoint.nodeName is None and node and node in known and not subdomain_name(node):
+            endpoint.nodeName = node
+        endpoint.deprecatedTopology = None
 
 
 def validate(endpoint_slice: EndpointSlice) -> list[FieldError]:
@@ -59,6 +102,11 @@ def _endpoint_findings(endpoint: Endpoint, address_type: str, position: int) -> 
         texts = _address_findings(address, address_type)
         if texts:
             found += [invalid(path.child("addresses").index(place), address, text) for text in texts]
+    if endpoint.deprecatedTopology:
+        at = path.child("deprecatedTopology")
+        if len(endpoint.deprecatedTopology) > TOPOLOGY_LIMIT:
+            found.append(too_many(at, len(endpoint.deprecatedTopology), TOPOLOGY_LIMIT))
+        found += validate_labels(endpoint.deprecatedTopology, at)
     if endpoint.nodeName is not None:
         found += [
             invalid(path.child("nodeName"), endpoint.nodeName, text) for text in subdomain_name(endpoint.nodeName)
@@ -141,16 +189,20 @@ def addresses_text(endpoint_slice: EndpointSlice) -> str:
     return _shown([a for endpoint in endpoint_slice.endpoints or () for a in endpoint.addresses]) or cells.UNSET
 
 
+# Of every version.
+COLUMNS: Sequence[Column[Any]] = (
+    cells.name_column(),
+    cells.text("AddressType", lambda s: s.addressType),
+    cells.text("Ports", ports_text),
+    cells.text("Endpoints", addresses_text),
+    cells.age_column(),
+)
 STRATEGY: Strategy[EndpointSlice] = Strategy(
     default=default,
+    prepare_for_create=prepare_for_create,
+    prepare_for_update=prepare_for_update,
     validate=validate,
     validate_update=validate_update,
-    columns=(
-        cells.name_column(),
-        cells.text("AddressType", lambda s: s.addressType),
-        cells.text("Ports", ports_text),
-        cells.text("Endpoints", addresses_text),
-        cells.age_column(),
-    ),
+    columns=COLUMNS,
     has_status=False,
 )

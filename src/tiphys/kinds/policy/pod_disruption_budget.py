@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from tiphys.kinds import cells
+from tiphys.kinds.condition_findings import validate_conditions
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, validate_int_or_percent
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.policy import empty_selectors
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.policy_v1 import PodDisruptionBudget
@@ -13,6 +18,10 @@ from tiphys.machinery.field_errors import FieldError, Path, invalid, not_support
 
 SPEC, STATUS = Path("spec"), Path("status")
 POLICIES = ("AlwaysAllow", "IfHealthyBudget")
+
+
+def default(budget: PodDisruptionBudget) -> None:
+    budget.spec.selector = empty_selectors.settled(budget.spec.selector)
 
 
 def validate(budget: PodDisruptionBudget) -> list[FieldError]:
@@ -33,24 +42,29 @@ def validate(budget: PodDisruptionBudget) -> list[FieldError]:
 
 
 def validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> list[FieldError]:
-    return none_negative(new.status, STATUS, "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+    found = validate_conditions(new.status.conditions or (), STATUS.child("conditions"))
+    numbers = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+    return found + none_negative(new.status, STATUS, *numbers)
 
 
 def _amount(value: int | str | None) -> str:
     return "N/A" if value is None else str(value)
 
 
+# Of every version.
+COLUMNS: Sequence[Column[Any]] = (
+    cells.name_column(),
+    Column(name="Min Available", cell=lambda budget, _: _amount(budget.spec.minAvailable)),
+    Column(name="Max Unavailable", cell=lambda budget, _: _amount(budget.spec.maxUnavailable)),
+    cells.number("Allowed Disruptions", lambda budget: budget.status.disruptionsAllowed),
+    cells.age_column(),
+)
 STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
+    default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,
     validate=validate,
     validate_status_update=validate_status_update,
-    columns=(
-        cells.name_column(),
-        Column(name="Min Available", cell=lambda budget, _: _amount(budget.spec.minAvailable)),
-        Column(name="Max Unavailable", cell=lambda budget, _: _amount(budget.spec.maxUnavailable)),
-        cells.number("Allowed Disruptions", lambda budget: budget.status.disruptionsAllowed),
-        cells.age_column(),
-    ),
+    columns=COLUMNS,
 )

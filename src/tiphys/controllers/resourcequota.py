@@ -78,8 +78,9 @@ def answered(view: View, key: ObjectKey, now: float, answers: Sequence[Answer], 
 def _used(view: View, quota: core_v1.ResourceQuota, source: Source, now: float) -> Amounts:
     """What the objects of a watched kind use that the quota is about, by the quota's names."""
     total: Amounts = {}
+    scopes = quota_usage.scopes_of(quota.spec)
     for obj in view.list(WATCHED[source], quota.metadata.namespace or ""):
-        if quota_usage.matches(quota.spec, source, obj):
+        if quota_usage.in_scopes(scopes, source, obj):
             gather(total, quota_usage.usage(source, obj, now))
     return {
         name: total.get(name, Decimal(0)) for name in quota.spec.hard or () if quota_usage.source_of(name) == source

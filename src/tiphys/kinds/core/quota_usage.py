@@ -6,9 +6,10 @@ usage is what it adds to those names. Scopes narrow a quota to some pods (or cla
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from tiphys.kinds.core.persistent_volume_claim import storage_class_of
 from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, pod_amounts, side_of
@@ -27,6 +28,8 @@ BY_OWN_NAME = frozenset({"configmaps", "replicationcontrollers", "resourcequotas
 OF_CLASS = ".storageclass.storage.k8s.io/"
 COUNT = "count/"
 ONE = Decimal(1)
+# What uses more than its number, so that it matters what an object says; only these can be in a scope.
+MEASURED = frozenset({PODS, SERVICES, CLAIMS})
 # What every container has to state when a quota limits it.
 STATED = ("cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory")
 _BYTES = ("memory", "storage", "ephemeral-storage")
@@ -38,6 +41,7 @@ def count_name(source: Source) -> str:
     return f"{COUNT}{plural}.{group}" if group else COUNT + plural
 
 
+@functools.lru_cache(maxsize=4096)
 def source_of(name: str) -> Source:
     """The resource whose objects use what a quota calls `name`."""
     if name.startswith(COUNT):
@@ -164,18 +168,36 @@ def _claim_usage(claim: core_v1.PersistentVolumeClaim) -> Amounts:
 # -- scopes
 
 
-def matches(spec: core_v1.ResourceQuotaSpec, source: Source, obj: Any) -> bool:
-    """Whether the quota's scopes let this object in."""
-    requirements = [
-        core_v1.ScopedResourceSelectorRequirement(scopeName=scope, operator="Exists") for scope in spec.scopes or ()
-    ]
-    if spec.scopeSelector is not None:
-        requirements += spec.scopeSelector.matchExpressions or []
-    return all(_in_scope(requirement, source, obj) for requirement in requirements)
+class Requirement(NamedTuple):
+    """One condition on what a quota is about; `values` are names of classes."""
+
+    scope: str
+    operator: str = "Exists"
+    values: tuple[str, ...] = ()
 
 
-def _in_scope(requirement: core_v1.ScopedResourceSelectorRequirement, source: Source, obj: Any) -> bool:
-    scope = requirement.scopeName
+Scopes: TypeAlias = tuple[Requirement, ...]
+
+
+def scopes_of(spec: core_v1.ResourceQuotaSpec) -> Scopes:
+    """All conditions of a quota, which an object has to meet together; none for a quota about everything."""
+    selector = spec.scopeSelector
+    return (
+        *(Requirement(scope) for scope in spec.scopes or ()),
+        *(
+            Requirement(expression.scopeName, expression.operator, tuple(expression.values or ()))
+            for expression in (selector.matchExpressions if selector is not None else None) or ()
+        ),
+    )
+
+
+def in_scopes(scopes: Scopes, source: Source, obj: Any) -> bool:
+    """Whether a quota with these scopes is about this object."""
+    return all(_in_scope(requirement, source, obj) for requirement in scopes)
+
+
+def _in_scope(requirement: Requirement, source: Source, obj: Any) -> bool:
+    scope = requirement.scope
     if source == CLAIMS:
         return scope == "VolumeAttributesClass" and any(
             _selects(requirement, name)
@@ -192,13 +214,12 @@ def _in_scope(requirement: core_v1.ScopedResourceSelectorRequirement, source: So
     return scope == "PriorityClass" and _selects(requirement, obj.spec.priorityClassName or "")
 
 
-def _selects(requirement: core_v1.ScopedResourceSelectorRequirement, name: str) -> bool:
+def _selects(requirement: Requirement, name: str) -> bool:
     """Whether a requirement on a class takes this class ("" for none)."""
-    values = requirement.values or ()
     if requirement.operator == "In":
-        return bool(name) and name in values
+        return bool(name) and name in requirement.values
     if requirement.operator == "NotIn":
-        return name not in values
+        return name not in requirement.values
     return bool(name) == (requirement.operator == "Exists")
 
 

@@ -20,12 +20,11 @@ from tiphys.apiserver.quota_ledger import Ledger, PendingWrite
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds.core import quota_usage
 from tiphys.kinds.core.pod_amounts import Amounts
-from tiphys.kinds.core.quota_usage import CLAIMS, PODS, SERVICES, Scopes, Source
+from tiphys.kinds.core.quota_usage import CLAIMS, PODS, SERVICES, UNCOUNTED, Scopes, Source
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
 from tiphys.machinery.quantity import Quantity
 
-UNCOUNTED = frozenset({("", "events"), ("events.k8s.io", "events")})
 NOTHING = Decimal(0)
 
 

@@ -18,14 +18,15 @@ from tiphys.controllers.namespaced_resources import collections
 from tiphys.kinds import codec
 from tiphys.kinds.core import quota_usage
 from tiphys.kinds.core.pod_amounts import Amounts, gather
-from tiphys.kinds.core.quota_usage import CLAIMS, PODS, SERVICES, Source
-from tiphys.kinds.types import apiextensions_v1, apps_v1, batch_v1, core_v1
+from tiphys.kinds.core.quota_usage import CLAIMS, DEVICE_CLAIMS, PODS, SERVICES, UNCOUNTED, Source
+from tiphys.kinds.types import apiextensions_v1, apps_v1, batch_v1, core_v1, resource_v1
 
 RECOUNT_SECONDS = 5.0
 WATCHED: dict[Source, type[Any]] = {
     PODS: core_v1.Pod,
     SERVICES: core_v1.Service,
     CLAIMS: core_v1.PersistentVolumeClaim,
+    DEVICE_CLAIMS: resource_v1.ResourceClaim,
     ("", "configmaps"): core_v1.ConfigMap,
     ("", "secrets"): core_v1.Secret,
     ("", "replicationcontrollers"): core_v1.ReplicationController,
@@ -48,7 +49,7 @@ def reconcile(view: View, key: ObjectKey, now: float) -> list[Action]:
     for source in sorted(quota_usage.sources(quota)):
         if source in WATCHED:
             known.update(_used(view, quota, source, now))
-        else:
+        elif source not in UNCOUNTED:
             unwatched.add(source)
     served = [c for c in collections(view) if (c.group, c.resource) in unwatched] if unwatched else []
     if not served:

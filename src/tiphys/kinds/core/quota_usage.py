@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from tiphys.kinds.core.persistent_volume_claim import storage_class_of
-from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, pod_amounts, side_of
+from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, gather, largest, pod_amounts, side_of
 from tiphys.kinds.core.qos import BEST_EFFORT, qos_class
 from tiphys.kinds.core.resource_validation import is_extended, is_huge_page
-from tiphys.kinds.types import core_v1
+from tiphys.kinds.resource_api.device_validation import ALLOCATED_LIMIT
+from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.quantity import Quantity
 
@@ -23,13 +24,17 @@ Source = tuple[str, str]  # group and plural
 PODS: Source = ("", "pods")
 SERVICES: Source = ("", "services")
 CLAIMS: Source = ("", "persistentvolumeclaims")
+DEVICE_CLAIMS: Source = ("resource.k8s.io", "resourceclaims")
+# Events come and go in numbers and by themselves.
+UNCOUNTED = frozenset({("", "events"), ("events.k8s.io", "events")})
 # Objects that had a name of their own in quotas before `count/` came.
 BY_OWN_NAME = frozenset({"configmaps", "replicationcontrollers", "resourcequotas", "secrets"})
 OF_CLASS = ".storageclass.storage.k8s.io/"
+DEVICES_OF_CLASS = ".deviceclass.resource.k8s.io/devices"
 COUNT = "count/"
 ONE = Decimal(1)
-# What uses more than its number, so that it matters what an object says; only these can be in a scope.
-MEASURED = frozenset({PODS, SERVICES, CLAIMS})
+# What uses more than its number, so that it matters what an object says. Nothing else can be in a scope.
+MEASURED = frozenset({PODS, SERVICES, CLAIMS, DEVICE_CLAIMS})
 # What every container has to state when a quota limits it.
 STATED = ("cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory")
 _BYTES = ("memory", "storage", "ephemeral-storage")
@@ -53,6 +58,8 @@ def source_of(name: str) -> Source:
         return SERVICES
     if name in ("persistentvolumeclaims", "requests.storage") or OF_CLASS in name:
         return CLAIMS
+    if name.endswith(DEVICES_OF_CLASS):
+        return DEVICE_CLAIMS
     return PODS
 
 
@@ -70,6 +77,8 @@ def usage(source: Source, obj: Any, now: float) -> Amounts:
         used.update(_service_usage(obj))
     elif source == CLAIMS:
         used.update(_claim_usage(obj))
+    elif source == DEVICE_CLAIMS:
+        used.update(_device_usage(obj))
     elif source[0] == "" and source[1] in BY_OWN_NAME:
         used[source[1]] = ONE
     return used
@@ -130,7 +139,7 @@ def unstated(pod: core_v1.Pod, names: Iterable[str]) -> str:
     return f"must specify {'; '.join(words)}" if words else ""
 
 
-# -- services and claims
+# -- services and claims of volumes and devices
 
 
 def _service_usage(service: core_v1.Service) -> Amounts:
@@ -163,6 +172,18 @@ def _claim_usage(claim: core_v1.PersistentVolumeClaim) -> Amounts:
     if name:
         used |= {f"{name}{OF_CLASS}{of}": amount for of, amount in used.items()}
     return used
+
+
+def _device_usage(claim: resource_v1.ResourceClaim) -> Amounts:
+    """Devices by class; where a request has alternatives, the most that any may bring of each class."""
+    total: Amounts = {}
+    for request in (claim.spec.devices.requests if claim.spec.devices is not None else None) or ():
+        most: Amounts = {}
+        for asked in (*(request.firstAvailable or ()), *((request.exactly,) if request.exactly is not None else ())):
+            count = Decimal(ALLOCATED_LIMIT if asked.allocationMode == "All" else asked.count or 0)
+            most = largest(most, {f"{asked.deviceClassName}{DEVICES_OF_CLASS}": count})
+        gather(total, most)
+    return total
 
 
 # -- scopes
@@ -200,8 +221,7 @@ def _in_scope(requirement: Requirement, source: Source, obj: Any) -> bool:
     scope = requirement.scope
     if source == CLAIMS:
         return scope == "VolumeAttributesClass" and any(
-            _selects(requirement, name)
-            for name in {obj.spec.volumeAttributesClassName or "", obj.status.currentVolumeAttributesClassName or ""}
+            _selects(requirement, name) for name in _attributes_classes(obj) or ("",)
         )
     if source != PODS:
         return False
@@ -221,6 +241,15 @@ def _selects(requirement: Requirement, name: str) -> bool:
     if requirement.operator == "NotIn":
         return name not in requirement.values
     return bool(name) == (requirement.operator == "Exists")
+
+
+def _attributes_classes(claim: core_v1.PersistentVolumeClaim) -> set[str]:
+    """What a claim asks for, has, and is being changed to."""
+    change = claim.status.modifyVolumeStatus
+    wanted = change.targetVolumeAttributesClassName if change is not None else None
+    return {
+        n for n in (claim.spec.volumeAttributesClassName, claim.status.currentVolumeAttributesClassName, wanted) if n
+    }
 
 
 def _affinity_terms(pod: core_v1.Pod) -> Iterable[core_v1.PodAffinityTerm]:

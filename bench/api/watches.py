@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ import uvloop
 
 from bench.api.custom import served
 from bench.api.objects import Plain, config_map, note
-from bench.api.server import TOKEN, Server, create_all
+from bench.api.server import TOKEN, Server, compact, create_all
 from bench.figures import show
 
 WATCHERS, CREATES = 1000, 200
@@ -59,7 +58,7 @@ async def _fan_out(server: Server, path: str, make: Callable[[str], Plain]) -> f
             *(loop.create_connection(lambda: _Watcher(request), "127.0.0.1", server.port, ssl=server.tls) for _ in some)
         )
     await _until(server, lambda: _Watcher.begun == WATCHERS)
-    bodies = [json.dumps(make(f"w-{n}")).encode() for n in range(CREATES)]
+    bodies = [compact(make(f"w-{n}")).encode() for n in range(CREATES)]
     began = time.monotonic()
     creating = asyncio.create_task(create_all(server, path, bodies))
     await _until(server, lambda: _Watcher.count >= WATCHERS * CREATES)

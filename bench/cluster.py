@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from bench.figures import show
+from bench.processes import processor_seconds, resident_mebibytes
 from tiphys.launch.cluster import CONTROL_PLANE, Layout, agent_unit
 from tiphys.launch.io.admin import AdminClient
 from tiphys.linux.io import processes
@@ -21,7 +22,6 @@ from tiphys.runtime.images import SAMPLE_IMAGE
 
 RUNS = int(os.environ.get("RUNS", "3"))
 IDLE_SECONDS = 30.0
-TICKS = os.sysconf("SC_CLK_TCK")
 PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 
@@ -68,18 +68,6 @@ class BenchCluster:
         if process.wait():
             raise SystemExit("".join(said))
         return api, node
-
-
-def resident_mebibytes(pid: int) -> float:
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def processor_seconds(pid: int) -> float:
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def watch_until(client: AdminClient, path: str, done: Callable[[dict[str, object]], bool]) -> float:

@@ -292,7 +292,9 @@ class ApiServer:
             check = standard.escalation
             hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)
             hooks[rbac, "rolebindings"] = hooks[rbac, "clusterrolebindings"] = BindingEscalation(check)
-        return HookTable(hooks, (QuotaCharges(self.caches),))
+        charges = QuotaCharges(self.caches)
+        self.caches.subscribe(core_v1.ResourceQuota, charges.observe)
+        return HookTable(hooks, (charges,))
 
     def _virtual(self, standard: StandardAuthorizer | None) -> Mapping[tuple[str, str], VirtualCreate]:
         """The resources that answer and store nothing."""

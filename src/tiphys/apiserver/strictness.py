@@ -1,13 +1,14 @@
 """Which fields of a body mean nothing to its type (unknown) or stand there twice (duplicate).
 
 The usual body has neither, and that is found out fast: it decodes into a twin of the Struct that refuses unknown
-fields, and is as long as its own compact form. Only otherwise is it walked through field by field.
+fields, and is as long as its own compact form or has as many keys. Only otherwise is it walked through field by field.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Hashable
@@ -20,6 +21,8 @@ from tiphys.kinds.unstructured import Unstructured
 
 _encode_plain = msgspec.json.Encoder().encode
 _decode_plain = msgspec.json.Decoder().decode
+# Every string of a JSON text, with the colon after it when it is a key.
+_strings = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?').findall
 
 
 @functools.cache
@@ -74,11 +77,18 @@ def findings(data: bytes, wanted: type[Any]) -> list[str]:
 def repeated(data: bytes) -> list[str] | None:
     """`duplicate field "spec.y"` for what stands twice in a JSON text; None when it is no JSON."""
     try:
-        if len(_encode_plain(_decode_plain(data))) == len(data.rstrip()):
+        compact = _encode_plain(_decode_plain(data))
+        if len(compact) == len(data.rstrip()) or _keys(compact) == _keys(data):
             return []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return duplicate_fields(data)
+
+
+def _keys(data: bytes) -> int:
+    """How many keys stand in a JSON text."""
+    found = _strings(data)
+    return len(found) - found.count(b"")
 
 
 def unknown_fields(plain: Any, wanted: type[Any]) -> list[str]:

@@ -113,8 +113,12 @@ def decode_answer(request: ApiRequest, data: bytes) -> Any:
             for item in found.items or ():
                 _let_go_of(item)
             meta = found.metadata
-            version, token = meta.resourceVersion or "", meta.continue_ or ""
-            return ListResult(items=found.items or [], resource_version=version, continue_token=token)
+            return ListResult(
+                items=found.items or [],
+                resource_version=meta.resourceVersion or "",
+                continue_token=meta.continue_ or "",
+                remaining=meta.remainingItemCount or 0,
+            )
         head = codec.decode(data, TypeMeta)
         return codec.decode(data, struct_of(head.apiVersion, head.kind) or dict[str, Any])
     except msgspec.MsgspecError as error:

@@ -56,11 +56,13 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListResult:
-    """The items of a list call and the resourceVersion to watch from."""
+    """The items of a list call and the resourceVersion to watch from. `remaining` is how many are left after a page
+    (0 as well when the server does not say, as with selectors)."""
 
     items: Sequence[Any]
     resource_version: str
     continue_token: str = ""
+    remaining: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,32 +16,14 @@ from typing import Any
 from tiphys.client.interface import ApiRequest, ObjectKey, Verb
 from tiphys.controllers.actions import Action, Answer, Ask, RequeueAfter, Update, UpdateStatus
 from tiphys.controllers.controller import Controller, View, Watch, own_key
-from tiphys.kinds import codec, registry
+from tiphys.controllers.namespaced_resources import Collection, collections
+from tiphys.kinds import codec
 from tiphys.kinds.types import apiextensions_v1, core_v1, meta_v1
 from tiphys.machinery import timestamps
 
 FINALIZER = "kubernetes"
 # When to look again for what has finalizers of others, or pods that end slowly (their removal is also watched).
 LOOK_AGAIN_SECONDS = 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """A namespaced resource whose objects can be listed and deleted."""
-
-    group: str
-    version: str
-    resource: str
-    deletes_collections: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.resource}.{self.group}"
-
-    def request(self, verb: Verb, namespace: str, name: str = "", body: Any = None) -> ApiRequest:
-        return ApiRequest(
-            verb=verb, group=self.group, version=self.version, resource=self.resource, namespace=namespace, name=name,
-            body=body,
-        )  # fmt: skip
 
 
 PODS = Collection("", "v1", "pods")
@@ -54,23 +36,6 @@ class _Step:
     name: str
     collections: tuple[Collection, ...]
     failures: tuple[str, ...] = ()
-
-
-def collections(view: View) -> tuple[Collection, ...]:
-    """Every namespaced resource with objects of its own: built-in ones, and custom ones that are established."""
-    found: dict[str, Collection] = {}
-    for resource in registry.all_resources():
-        if resource.namespaced and {"list", "delete"} <= set(resource.verbs) and resource.storage not in found:
-            collects = "deletecollection" in resource.verbs
-            found[resource.storage] = Collection(resource.group, resource.version, resource.plural, collects)
-    for definition in view.list(apiextensions_v1.CustomResourceDefinition):
-        spec = definition.spec
-        version = next((v.name for v in spec.versions if v.served and v.storage), None) or next(
-            (v.name for v in spec.versions if v.served), None
-        )
-        if spec.scope == "Namespaced" and version is not None:
-            found[f"{spec.group}/{spec.names.plural}"] = Collection(spec.group, version, spec.names.plural)
-    return tuple(found.values())
 
 
 def reconcile(view: View, key: ObjectKey, now: float) -> list[Action]:

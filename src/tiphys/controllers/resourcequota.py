@@ -1,7 +1,8 @@
 """ResourceQuotas: their status says what they allow and what is used.
 
 Only tells: what may be written is decided by the API server at each write. Kinds that most quotas count are watched;
-others are asked for when a quota counts them, again after RECOUNT_SECONDS. Specified in "Resource Quotas".
+others, custom ones among them, are asked for when a quota counts them, again after RECOUNT_SECONDS and when a
+definition changes. Specified in "Resource Quotas".
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tiphys.client.interface import ApiRequest, ObjectKey
+from tiphys.client.interface import ObjectKey
 from tiphys.controllers.actions import Action, Answer, Ask, RequeueAfter, UpdateStatus
 from tiphys.controllers.controller import Controller, View, Watch, own_key
-from tiphys.kinds import codec, registry
+from tiphys.controllers.namespaced_resources import collections
+from tiphys.kinds import codec
 from tiphys.kinds.core import quota_usage
 from tiphys.kinds.core.pod_amounts import Amounts, gather
-from tiphys.kinds.core.quota_usage import CLAIMS, PODS, SERVICES, Source
-from tiphys.kinds.resource import Resource
-from tiphys.kinds.types import apps_v1, batch_v1, core_v1
+from tiphys.kinds.core.quota_usage import CLAIMS, DEVICE_CLAIMS, PODS, SERVICES, UNCOUNTED, Source
+from tiphys.kinds.types import apiextensions_v1, apps_v1, batch_v1, core_v1, resource_v1
 
 RECOUNT_SECONDS = 5.0
 WATCHED: dict[Source, type[Any]] = {
     PODS: core_v1.Pod,
     SERVICES: core_v1.Service,
     CLAIMS: core_v1.PersistentVolumeClaim,
+    DEVICE_CLAIMS: resource_v1.ResourceClaim,
     ("", "configmaps"): core_v1.ConfigMap,
     ("", "secrets"): core_v1.Secret,
     ("", "replicationcontrollers"): core_v1.ReplicationController,
@@ -42,19 +44,18 @@ def reconcile(view: View, key: ObjectKey, now: float) -> list[Action]:
     quota = view.get(core_v1.ResourceQuota, key.namespace, key.name)
     if quota is None or quota.metadata.deletionTimestamp is not None:
         return []
-    known, unknown = {}, []
+    known: Amounts = {}
+    unwatched: set[Source] = set()
     for source in sorted(quota_usage.sources(quota)):
         if source in WATCHED:
             known.update(_used(view, quota, source, now))
-        else:
-            unknown.append(source)
-    resources = {source: found for source in unknown if (found := _resource(source)) is not None}
-    if not resources:
+        elif source not in UNCOUNTED:
+            unwatched.add(source)
+    served = [c for c in collections(view) if (c.group, c.resource) in unwatched] if unwatched else []
+    if not served:
         return [*_settled(quota, known), *_later(view, quota, now)]
-    requests = tuple(
-        ApiRequest(verb="list", group=r.group, version=r.version, resource=r.plural, namespace=key.namespace)
-        for r in resources.values()
-    )
+    # One object is enough: the answer says how many more there are.
+    requests = tuple(collection.request("list", key.namespace, limit="1") for collection in served)
     return [RequeueAfter(seconds=RECOUNT_SECONDS), Ask(requests=requests, memo=known)]
 
 
@@ -64,22 +65,22 @@ def answered(view: View, key: ObjectKey, now: float, answers: Sequence[Answer], 
     if quota is None:
         return []
     used: Amounts = dict(memo)
-    scoped = bool(quota.spec.scopes or quota.spec.scopeSelector)
+    scoped = bool(quota_usage.scopes_of(quota.spec))
     for answer in answers:
         name = quota_usage.count_name((answer.request.group, answer.request.resource))
-        if answer.error is not None:
-            before = (quota.status.used or {}).get(name)
-            used[name] = before.amount if before is not None else Decimal(0)
-        else:
-            used[name] = Decimal(0 if scoped else len(answer.result.items))
+        if answer.error is None:
+            used[name] = Decimal(0 if scoped else len(answer.result.items) + answer.result.remaining)
+        elif answer.error.code != 404 and name in (quota.status.used or {}):
+            used[name] = (quota.status.used or {})[name].amount
     return _settled(quota, used)
 
 
 def _used(view: View, quota: core_v1.ResourceQuota, source: Source, now: float) -> Amounts:
     """What the objects of a watched kind use that the quota is about, by the quota's names."""
     total: Amounts = {}
+    scopes = quota_usage.scopes_of(quota.spec)
     for obj in view.list(WATCHED[source], quota.metadata.namespace or ""):
-        if quota_usage.matches(quota.spec, source, obj):
+        if quota_usage.in_scopes(scopes, source, obj):
             gather(total, quota_usage.usage(source, obj, now))
     return {
         name: total.get(name, Decimal(0)) for name in quota.spec.hard or () if quota_usage.source_of(name) == source
@@ -87,9 +88,10 @@ def _used(view: View, quota: core_v1.ResourceQuota, source: Source, now: float) 
 
 
 def _settled(quota: core_v1.ResourceQuota, used: Amounts) -> list[Action]:
-    """Write the status where it is not as it should be."""
+    """Write the status where it is not as it should be. What nobody knows (yet), such as the resource of a definition
+    that is not there, is not said to be used."""
     hard = dict(quota.spec.hard or {})
-    texts = {name: quota_usage.text_of(name, used.get(name, Decimal(0))) for name in hard}
+    texts = {name: quota_usage.text_of(name, used[name]) for name in hard if name in used}
     status = core_v1.ResourceQuotaStatus(hard=hard or None, used=texts or None)
     if (quota.status.hard or {}) == hard and (quota.status.used or {}) == texts:
         return []
@@ -108,14 +110,6 @@ def _later(view: View, quota: core_v1.ResourceQuota, now: float) -> list[Action]
         if (end := quota_usage.end_of_counting(pod)) is not None and end >= now
     ]
     return [RequeueAfter(seconds=min(ends) - now + 1.0)] if ends else []
-
-
-def _resource(source: Source) -> Resource | None:
-    group, plural = source
-    for resource in registry.all_resources():
-        if resource.namespaced and (resource.group, resource.plural) == (group, plural) and "list" in resource.verbs:
-            return resource
-    return None
 
 
 def _counting(source: Source) -> Any:
@@ -143,6 +137,15 @@ def _matters(source: Source, old: Any, new: Any) -> bool:
     return source in (SERVICES, CLAIMS)
 
 
+def _counting_custom(view: View, old: Any, new: Any) -> Iterable[ObjectKey]:
+    """Key function: the quotas that count a resource whose definition comes, goes or changes."""
+    definition = new if new is not None else old
+    source = (definition.spec.group, definition.spec.names.plural)
+    for quota in view.list(core_v1.ResourceQuota):
+        if source in quota_usage.sources(quota):
+            yield ObjectKey(quota.metadata.namespace or "", quota.metadata.name or "")
+
+
 CONTROLLER = Controller(
     name="resourcequota",
     identity="system:serviceaccount:kube-system:resourcequota-controller",
@@ -151,6 +154,7 @@ CONTROLLER = Controller(
     answered=answered,
     watches=(
         Watch(kind=core_v1.ResourceQuota, keys=own_key),
+        Watch(kind=apiextensions_v1.CustomResourceDefinition, keys=_counting_custom),
         *(Watch(kind=kind, keys=_counting(source)) for source, kind in WATCHED.items()),
     ),
 )

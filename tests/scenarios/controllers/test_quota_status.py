@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.kinds.types import core_v1, meta_v1, networking_v1
+import pytest
+from whole_server import whole_server
+
+from tiphys.client.interface import ApiRequest
+from tiphys.kinds.types import apiextensions_v1, core_v1, meta_v1, networking_v1
 from tiphys.machinery import errors
 from tiphys.machinery.quantity import parse
 
@@ -77,3 +81,65 @@ async def test_a_refused_pod_shows_in_its_owner_until_it_is_no_longer_wanted(clu
     await cluster.steps(2)
     found = cluster.api.get(core_v1.ReplicationController, "default", "web")
     assert (found.status.conditions, found.status.replicas) == (None, 2)
+
+
+def notes(served: bool = True) -> apiextensions_v1.CustomResourceDefinition:
+    properties = {"spec": apiextensions_v1.JSONSchemaProps(type="object")}
+    schema = apiextensions_v1.JSONSchemaProps(type="object", properties=properties)
+    version = apiextensions_v1.CustomResourceDefinitionVersion(
+        name="v1",
+        served=served,
+        storage=True,
+        schema=apiextensions_v1.CustomResourceValidation(openAPIV3Schema=schema),
+    )
+    names = apiextensions_v1.CustomResourceDefinitionNames(plural="notes", kind="Note")
+    spec = apiextensions_v1.CustomResourceDefinitionSpec(
+        group="example.com", scope="Namespaced", names=names, versions=[version]
+    )
+    meta = meta_v1.ObjectMeta(name="notes.example.com")
+    return apiextensions_v1.CustomResourceDefinition(metadata=meta, spec=spec)
+
+
+async def test_custom_resources_are_counted_while_they_are_defined() -> None:
+    async with whole_server("resourcequota", "namespace") as whole:
+
+        async def counted() -> dict[str, str]:
+            await whole.later(6.0)
+            found = await whole.client.get(core_v1.ResourceQuota, "team", "q")
+            return dict(found.status.used or {})
+
+        async def note(verb: Any, name: str) -> None:
+            body = {"apiVersion": "example.com/v1", "kind": "Note", "metadata": {"name": name}}
+            where = {"group": "example.com", "version": "v1", "resource": "notes", "namespace": "team"}
+            what = {"body": body} if verb == "create" else {"name": name}
+            await whole.client.transport.call(ApiRequest(verb=verb, **where, **what))
+
+        limit = quota(count__notes_example_com="2", configmaps="5")
+        limit.metadata.namespace = "team"
+        await whole.client.create(limit)
+        assert await counted() == {"configmaps": "0"}
+        await whole.client.create(notes())
+        assert await counted() == {"configmaps": "0", "count/notes.example.com": "0"}
+        await note("create", "a")
+        await note("create", "b")
+        assert (await counted())["count/notes.example.com"] == "2"
+        detail = (
+            "exceeded quota: q, requested: count/notes.example.com=1, used: count/notes.example.com=2,"
+            " limited: count/notes.example.com=2"
+        )
+        with pytest.raises(errors.ApiError) as caught:
+            await note("create", "c")
+        assert caught.value.message == f'notes.example.com "c" is forbidden: {detail}'
+        await note("delete", "a")
+        assert (await counted())["count/notes.example.com"] == "1"
+        await note("create", "c")
+        request = ApiRequest(
+            verb="delete", group="apiextensions.k8s.io", version="v1", resource="customresourcedefinitions",
+            name="notes.example.com",
+        )  # fmt: skip
+        await whole.client.transport.call(request)
+        assert await counted() == {"configmaps": "0"}
+        await whole.client.create(notes())
+        assert await counted() == {"configmaps": "0", "count/notes.example.com": "0"}
+        await note("create", "d")
+        assert (await counted())["count/notes.example.com"] == "1"

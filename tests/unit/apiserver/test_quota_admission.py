@@ -9,7 +9,7 @@ import pytest
 from api_world import World
 
 from tiphys.kinds import codec
-from tiphys.kinds.types import apps_v1, core_v1, meta_v1
+from tiphys.kinds.types import apps_v1, core_v1, meta_v1, resource_v1
 from tiphys.machinery.errors import ApiError
 from tiphys.machinery.quantity import parse
 
@@ -27,6 +27,21 @@ def pod(name: str, requests: dict[str, str] | None = None, **spec: Any) -> core_
     container = core_v1.Container(name="c", image="i", resources=resources)
     meta = meta_v1.ObjectMeta(name=name, namespace="default")
     return core_v1.Pod(metadata=meta, spec=core_v1.PodSpec(containers=[container], **spec))
+
+
+def claim(name: str, size: str = "1Gi", **spec: Any) -> core_v1.PersistentVolumeClaim:
+    resources = core_v1.VolumeResourceRequirements(requests={"storage": parse(size)})
+    meta = meta_v1.ObjectMeta(name=name, namespace="default")
+    asked = core_v1.PersistentVolumeClaimSpec(accessModes=["ReadWriteOnce"], resources=resources, **spec)
+    return core_v1.PersistentVolumeClaim(metadata=meta, spec=asked)
+
+
+def only(scope: str, operator: str = "Exists", *values: str) -> core_v1.ScopeSelector:
+    """A selector of one requirement."""
+    requirement = core_v1.ScopedResourceSelectorRequirement(
+        scopeName=scope, operator=operator, values=list(values) or None
+    )
+    return core_v1.ScopeSelector(matchExpressions=[requirement])
 
 
 async def refusal(world: World, obj: Any) -> str:
@@ -98,14 +113,10 @@ async def test_scopes_choose_pods(world: World) -> None:
 
 
 async def test_priority_classes_choose_pods(world: World) -> None:
-    def selector(operator: str, *values: str) -> core_v1.ScopeSelector:
-        requirement = core_v1.ScopedResourceSelectorRequirement(
-            scopeName="PriorityClass", operator=operator, values=list(values) or None
-        )
-        return core_v1.ScopeSelector(matchExpressions=[requirement])
-
-    await world.client.create(quota({"pods": "0"}, "system", scopeSelector=selector("In", "system-node-critical")))
-    await world.client.create(quota({"pods": "1"}, "others", scopeSelector=selector("DoesNotExist")))
+    await world.client.create(
+        quota({"pods": "0"}, "system", scopeSelector=only("PriorityClass", "In", "system-node-critical"))
+    )
+    await world.client.create(quota({"pods": "1"}, "others", scopeSelector=only("PriorityClass", "DoesNotExist")))
     critical = pod("critical", priorityClassName="system-node-critical")
     assert "exceeded quota: system" in await refusal(world, critical)
     await world.client.create(pod("plain"))
@@ -130,16 +141,9 @@ async def test_claims_are_charged_by_size_and_class(world: World) -> None:
     gold = "gold.storageclass.storage.k8s.io/"
     await world.client.create(quota({"requests.storage": "10Gi", gold + "requests.storage": "2Gi"}))
 
-    def claim(name: str, size: str, storage_class: str) -> core_v1.PersistentVolumeClaim:
-        resources = core_v1.VolumeResourceRequirements(requests={"storage": parse(size)})
-        spec = core_v1.PersistentVolumeClaimSpec(
-            accessModes=["ReadWriteOnce"], resources=resources, storageClassName=storage_class
-        )
-        return core_v1.PersistentVolumeClaim(metadata=meta_v1.ObjectMeta(name=name, namespace="default"), spec=spec)
-
-    await world.client.create(claim("a", "8Gi", "iron"))
-    await world.client.create(claim("b", "1Gi", "gold"))
-    message = await refusal(world, claim("c", "1536Mi", "gold"))
+    await world.client.create(claim("a", "8Gi", storageClassName="iron"))
+    await world.client.create(claim("b", "1Gi", storageClassName="gold"))
+    message = await refusal(world, claim("c", "1536Mi", storageClassName="gold"))
     assert message.endswith(
         f"exceeded quota: q, requested: {gold}requests.storage=1536Mi,requests.storage=1536Mi,"
         f" used: {gold}requests.storage=1Gi,requests.storage=9Gi,"
@@ -178,3 +182,103 @@ async def test_any_resource_is_counted_and_dry_runs_are_not(world: World) -> Non
         answer = await world.http("POST", "/apis/apps/v1/namespaces/default/deployments?dryRun=All", body)
         assert answer.code == 201
     await world.client.create(deployment("d"))
+
+
+async def test_a_quota_counts_from_when_it_comes_by_its_latest_limits_until_it_goes(world: World) -> None:
+    await world.client.create(pod("a"))
+    made = await world.client.create(quota({"pods": "1"}))
+    message = await refusal(world, pod("b"))
+    assert message.endswith("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1")
+    wider = codec.copy(made)
+    wider.spec.hard = {"pods": parse("2")}
+    await world.client.update(wider)
+    await world.client.create(pod("b"))
+    await refusal(world, pod("c"))
+    await world.client.delete(core_v1.ResourceQuota, "default", "q")
+    await world.client.create(pod("c"))
+    await world.client.create(quota({"pods": "3"}))
+    assert "used: pods=3" in await refusal(world, pod("d"))
+
+
+async def test_every_quota_has_its_say(world: World) -> None:
+    await world.client.create(quota({"pods": "5"}, "wide"))
+    await world.client.create(quota({"pods": "0"}, "narrow"))
+    assert "exceeded quota: narrow" in await refusal(world, pod("a"))
+
+
+async def test_extended_resources_are_limited_by_what_is_requested(world: World) -> None:
+    await world.client.create(quota({"requests.example.com/gpu": "2"}))
+
+    def asking(name: str, count: str) -> core_v1.Pod:
+        found = pod(name, {"example.com/gpu": count})
+        assert found.spec.containers[0].resources is not None
+        found.spec.containers[0].resources.limits = {"example.com/gpu": parse(count)}
+        return found
+
+    await world.client.create(asking("a", "1"))
+    assert (await refusal(world, asking("b", "2"))).endswith(
+        "exceeded quota: q, requested: requests.example.com/gpu=2, used: requests.example.com/gpu=1,"
+        " limited: requests.example.com/gpu=2"
+    )
+    await world.client.create(pod("plain"))
+
+
+async def test_affinity_to_pods_of_other_namespaces_can_be_forbidden(world: World) -> None:
+    await world.client.create(quota({"pods": "0"}, scopeSelector=only("CrossNamespacePodAffinity")))
+
+    def near(**where: Any) -> core_v1.Affinity:
+        term = core_v1.PodAffinityTerm(
+            topologyKey="zone", labelSelector=meta_v1.LabelSelector(matchLabels={"a": "b"}), **where
+        )
+        weighted = core_v1.WeightedPodAffinityTerm(weight=1, podAffinityTerm=term)
+        return core_v1.Affinity(
+            podAntiAffinity=core_v1.PodAntiAffinity(preferredDuringSchedulingIgnoredDuringExecution=[weighted])
+        )
+
+    await world.client.create(pod("here", affinity=near()))
+    assert "exceeded quota" in await refusal(world, pod("there", affinity=near(namespaces=["other"])))
+    everywhere = near(namespaceSelector=meta_v1.LabelSelector())
+    assert "exceeded quota" in await refusal(world, pod("everywhere", affinity=everywhere))
+
+
+async def test_attributes_classes_choose_claims(world: World) -> None:
+    await world.client.create(
+        quota({"requests.storage": "1Gi"}, "gold", scopeSelector=only("VolumeAttributesClass", "In", "gold"))
+    )
+    await world.client.create(
+        quota({"persistentvolumeclaims": "1"}, "none", scopeSelector=only("VolumeAttributesClass", "DoesNotExist"))
+    )
+    await world.client.create(claim("a", volumeAttributesClassName="gold"))
+    assert "exceeded quota: gold" in await refusal(world, claim("b", volumeAttributesClassName="gold"))
+    await world.client.create(claim("c", volumeAttributesClassName="iron"))
+    await world.client.create(claim("d"))
+    assert "exceeded quota: none" in await refusal(world, claim("e"))
+
+
+async def test_devices_are_limited_by_class_at_their_most(world: World) -> None:
+    name = "fast.deviceclass.resource.k8s.io/devices"
+    await world.client.create(quota({name: "4", "count/resourceclaims.resource.k8s.io": "9"}))
+
+    def devices(name: str, *requests: resource_v1.DeviceRequest) -> resource_v1.ResourceClaim:
+        spec = resource_v1.ResourceClaimSpec(devices=resource_v1.DeviceClaim(requests=list(requests)))
+        return resource_v1.ResourceClaim(metadata=meta_v1.ObjectMeta(name=name, namespace="default"), spec=spec)
+
+    exactly = resource_v1.DeviceRequest(
+        name="one", exactly=resource_v1.ExactDeviceRequest(deviceClassName="fast", count=1)
+    )
+    either = resource_v1.DeviceRequest(
+        name="either",
+        firstAvailable=[
+            resource_v1.DeviceSubRequest(name="many", deviceClassName="fast", count=3),
+            resource_v1.DeviceSubRequest(name="few", deviceClassName="fast", count=2),
+            resource_v1.DeviceSubRequest(name="slow", deviceClassName="slow", count=9),
+        ],
+    )
+    every = resource_v1.DeviceRequest(
+        name="all", exactly=resource_v1.ExactDeviceRequest(deviceClassName="fast", allocationMode="All")
+    )
+    assert f"requested: {name}=32" in await refusal(world, devices("a", every))
+    await world.client.create(devices("a", exactly, either))
+    assert (await refusal(world, devices("b", exactly))).endswith(
+        f"exceeded quota: q, requested: {name}=1, used: {name}=4, limited: {name}=4"
+    )

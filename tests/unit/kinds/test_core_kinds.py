@@ -20,6 +20,7 @@ from documents import (
 )
 
 from tiphys.kinds import codec
+from tiphys.kinds.core import resource_quota
 from tiphys.kinds.core import service as services
 
 META = {"name": "a", "namespace": "default"}
@@ -255,6 +256,29 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec.hard": {"storage": "1"}},
         [("spec.hard[storage]", "Invalid", 'Invalid value: "storage": must be a standard resource for quota')],
     ),
+    (
+        "quota whose scope is not about what it limits",
+        QUOTA,
+        {"spec.scopes": ["NotTerminating"], "spec.hard": {"pods": "1", "services": "1", "count/jobs.batch": "1"}},
+        [("spec.scopes", "Invalid", 'Invalid value: ["NotTerminating"]: unsupported scope applied to resource')],
+    ),
+    (
+        "quota of idle pods that limits what they do not use",
+        QUOTA,
+        {"spec.scopes": ["BestEffort"], "spec.hard": {"pods": "1", "cpu": "1"}},
+        [("spec.scopes", "Invalid", 'Invalid value: ["BestEffort"]: unsupported scope applied to resource')],
+    ),
+    (
+        "quota of claims by their attributes",
+        QUOTA,
+        {
+            "spec.scopeSelector": {
+                "matchExpressions": [{"scopeName": "VolumeAttributesClass", "operator": "In", "values": ["gold"]}]
+            },
+            "spec.hard": {"requests.storage": "1Gi", "gold.storageclass.storage.k8s.io/requests.storage": "1Gi"},
+        },
+        [],
+    ),
 ]
 
 
@@ -450,6 +474,14 @@ def test_limits_follow_from_limits() -> None:
             "default": {"cpu": "2"},
             "defaultRequest": {"cpu": "2", "memory": "1Mi"},
         }
+    ]
+
+
+def test_a_quota_tells_only_of_what_it_could_limit() -> None:
+    quota = stored(QUOTA, {"hard": {"pods": "3"}, "used": {"pods": "-1", "storage": "1"}})
+    assert [found.field for found in resource_quota.validate_status_update(quota, quota)] == [
+        "status.used[pods]",
+        "status.used[storage]",
     ]
 
 

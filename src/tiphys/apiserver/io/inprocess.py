@@ -165,6 +165,7 @@ class InProcessTransport:
                     items=[payloads.object(entry) for entry in entries],
                     resource_version=str(head.revision),
                     continue_token=head.continue_token,
+                    remaining=head.remaining or 0,
                 )
             if call.verb == "get" and "resourceVersion" in call.query:
                 await self._reads.named_revision(call)

@@ -6,15 +6,17 @@ usage is what it adds to those names. Scopes narrow a quota to some pods (or cla
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from tiphys.kinds.core.persistent_volume_claim import storage_class_of
-from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, pod_amounts, side_of
+from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, gather, largest, pod_amounts, side_of
 from tiphys.kinds.core.qos import BEST_EFFORT, qos_class
 from tiphys.kinds.core.resource_validation import is_extended, is_huge_page
-from tiphys.kinds.types import core_v1
+from tiphys.kinds.resource_api.device_validation import ALLOCATED_LIMIT
+from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.quantity import Quantity
 
@@ -22,11 +24,17 @@ Source = tuple[str, str]  # group and plural
 PODS: Source = ("", "pods")
 SERVICES: Source = ("", "services")
 CLAIMS: Source = ("", "persistentvolumeclaims")
+DEVICE_CLAIMS: Source = ("resource.k8s.io", "resourceclaims")
+# Events come and go in numbers and by themselves.
+UNCOUNTED = frozenset({("", "events"), ("events.k8s.io", "events")})
 # Objects that had a name of their own in quotas before `count/` came.
 BY_OWN_NAME = frozenset({"configmaps", "replicationcontrollers", "resourcequotas", "secrets"})
 OF_CLASS = ".storageclass.storage.k8s.io/"
+DEVICES_OF_CLASS = ".deviceclass.resource.k8s.io/devices"
 COUNT = "count/"
 ONE = Decimal(1)
+# What uses more than its number, so that it matters what an object says. Nothing else can be in a scope.
+MEASURED = frozenset({PODS, SERVICES, CLAIMS, DEVICE_CLAIMS})
 # What every container has to state when a quota limits it.
 STATED = ("cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory")
 _BYTES = ("memory", "storage", "ephemeral-storage")
@@ -38,6 +46,7 @@ def count_name(source: Source) -> str:
     return f"{COUNT}{plural}.{group}" if group else COUNT + plural
 
 
+@functools.lru_cache(maxsize=4096)
 def source_of(name: str) -> Source:
     """The resource whose objects use what a quota calls `name`."""
     if name.startswith(COUNT):
@@ -49,6 +58,8 @@ def source_of(name: str) -> Source:
         return SERVICES
     if name in ("persistentvolumeclaims", "requests.storage") or OF_CLASS in name:
         return CLAIMS
+    if name.endswith(DEVICES_OF_CLASS):
+        return DEVICE_CLAIMS
     return PODS
 
 
@@ -66,6 +77,8 @@ def usage(source: Source, obj: Any, now: float) -> Amounts:
         used.update(_service_usage(obj))
     elif source == CLAIMS:
         used.update(_claim_usage(obj))
+    elif source == DEVICE_CLAIMS:
+        used.update(_device_usage(obj))
     elif source[0] == "" and source[1] in BY_OWN_NAME:
         used[source[1]] = ONE
     return used
@@ -126,7 +139,7 @@ def unstated(pod: core_v1.Pod, names: Iterable[str]) -> str:
     return f"must specify {'; '.join(words)}" if words else ""
 
 
-# -- services and claims
+# -- services and claims of volumes and devices
 
 
 def _service_usage(service: core_v1.Service) -> Amounts:
@@ -161,25 +174,54 @@ def _claim_usage(claim: core_v1.PersistentVolumeClaim) -> Amounts:
     return used
 
 
+def _device_usage(claim: resource_v1.ResourceClaim) -> Amounts:
+    """Devices by class; where a request has alternatives, the most that any may bring of each class."""
+    total: Amounts = {}
+    for request in (claim.spec.devices.requests if claim.spec.devices is not None else None) or ():
+        most: Amounts = {}
+        for asked in (*(request.firstAvailable or ()), *((request.exactly,) if request.exactly is not None else ())):
+            count = Decimal(ALLOCATED_LIMIT if asked.allocationMode == "All" else asked.count or 0)
+            most = largest(most, {f"{asked.deviceClassName}{DEVICES_OF_CLASS}": count})
+        gather(total, most)
+    return total
+
+
 # -- scopes
 
 
-def matches(spec: core_v1.ResourceQuotaSpec, source: Source, obj: Any) -> bool:
-    """Whether the quota's scopes let this object in."""
-    requirements = [
-        core_v1.ScopedResourceSelectorRequirement(scopeName=scope, operator="Exists") for scope in spec.scopes or ()
-    ]
-    if spec.scopeSelector is not None:
-        requirements += spec.scopeSelector.matchExpressions or []
-    return all(_in_scope(requirement, source, obj) for requirement in requirements)
+class Requirement(NamedTuple):
+    """One condition on what a quota is about; `values` are names of classes."""
+
+    scope: str
+    operator: str = "Exists"
+    values: tuple[str, ...] = ()
 
 
-def _in_scope(requirement: core_v1.ScopedResourceSelectorRequirement, source: Source, obj: Any) -> bool:
-    scope = requirement.scopeName
+Scopes: TypeAlias = tuple[Requirement, ...]
+
+
+def scopes_of(spec: core_v1.ResourceQuotaSpec) -> Scopes:
+    """All conditions of a quota, which an object has to meet together; none for a quota about everything."""
+    selector = spec.scopeSelector
+    return (
+        *(Requirement(scope) for scope in spec.scopes or ()),
+        *(
+            Requirement(expression.scopeName, expression.operator, tuple(expression.values or ()))
+            for expression in (selector.matchExpressions if selector is not None else None) or ()
+        ),
+    )
+
+
+def in_scopes(scopes: Scopes, source: Source, obj: Any) -> bool:
+    """Whether a quota with these scopes is about this object."""
+    return all(_in_scope(requirement, source, obj) for requirement in scopes)
+
+
+def _in_scope(requirement: Requirement, source: Source, obj: Any) -> bool:
+    scope = requirement.scope
     if source == CLAIMS:
         return scope == "VolumeAttributesClass" and any(
-            _selects(requirement, name)
-            for name in {obj.spec.volumeAttributesClassName or "", obj.status.currentVolumeAttributesClassName or ""}
+            _selects(requirement, name) for name in _attributes_classes(obj) or ("",)
         )
     if source != PODS:
         return False
@@ -192,14 +234,22 @@ def _in_scope(requirement: core_v1.ScopedResourceSelectorRequirement, source: So
     return scope == "PriorityClass" and _selects(requirement, obj.spec.priorityClassName or "")
 
 
-def _selects(requirement: core_v1.ScopedResourceSelectorRequirement, name: str) -> bool:
+def _selects(requirement: Requirement, name: str) -> bool:
     """Whether a requirement on a class takes this class ("" for none)."""
-    values = requirement.values or ()
     if requirement.operator == "In":
-        return bool(name) and name in values
+        return bool(name) and name in requirement.values
     if requirement.operator == "NotIn":
-        return name not in values
+        return name not in requirement.values
     return bool(name) == (requirement.operator == "Exists")
+
+
+def _attributes_classes(claim: core_v1.PersistentVolumeClaim) -> set[str]:
+    """What a claim asks for, has, and is being changed to."""
+    change = claim.status.modifyVolumeStatus
+    wanted = change.targetVolumeAttributesClassName if change is not None else None
+    return {
+        n for n in (claim.spec.volumeAttributesClassName, claim.status.currentVolumeAttributesClassName, wanted) if n
+    }
 
 
 def _affinity_terms(pod: core_v1.Pod) -> Iterable[core_v1.PodAffinityTerm]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from collections.abc import Mapping
+
+from tiphys.kinds import cells, codec
 from tiphys.kinds.core.resource_validation import (
     COMPUTE_QUOTAS,
     CONTAINER_RESOURCES,
@@ -19,6 +21,7 @@ from tiphys.machinery.field_errors import FieldError, Path, invalid, not_support
 from tiphys.machinery.quantity import Quantity
 
 SPEC = Path("spec")
+UNSUPPORTED = "unsupported scope applied to resource"
 SCOPES = (
     "BestEffort",
     "CrossNamespacePodAffinity",
@@ -29,24 +32,39 @@ SCOPES = (
     "VolumeAttributesClass",
 )
 QUOTA_RESOURCES = CONTAINER_RESOURCES | COUNTED_OBJECTS | COMPUTE_QUOTAS | {"requests.storage"}
+# What may be limited under a scope, of the names that need no domain.
+_OF_PODS = {"pods", "cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"}
+SCOPED_RESOURCES = {
+    **dict.fromkeys(SCOPES, _OF_PODS),
+    "BestEffort": {"pods"},
+    "VolumeAttributesClass": {"persistentvolumeclaims", "requests.storage"},
+}
 
 
 def quota_resource_name(name: str) -> list[str]:
     """Messages on the name of something that a quota counts."""
     found = list(resource_name(name))
-    plain = "/" not in name
-    if plain and name not in QUOTA_RESOURCES and not is_huge_page(name.removeprefix("requests.")):
+    if "/" not in name and not _is_standard(name):
         found.append("must be a standard resource for quota")
     return found
 
 
+def _is_standard(name: str) -> bool:
+    return name in QUOTA_RESOURCES or is_huge_page(name.removeprefix("requests."))
+
+
 def validate(quota: ResourceQuota) -> list[FieldError]:
+    found = _hard_findings(quota.spec.hard, SPEC.child("hard"))
+    found += _scope_findings(quota.spec)
+    return found
+
+
+def _hard_findings(amounts: Mapping[str, Quantity] | None, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    for name, amount in (quota.spec.hard or {}).items():
-        at = SPEC.child("hard").key(name)
+    for name, amount in (amounts or {}).items():
+        at = path.key(name)
         found += [invalid(at, name, text) for text in quota_resource_name(name)]
         found += _amount_findings(name, amount, at)
-    found += _scope_findings(quota.spec)
     return found
 
 
@@ -66,18 +84,21 @@ def _scope_findings(spec: ResourceQuotaSpec) -> list[FieldError]:
     for scope in scopes:
         if scope not in SCOPES:
             found.append(invalid(path, scopes, "unsupported scope"))
+        found += [invalid(path, scopes, UNSUPPORTED)] * _unsupported(spec, scope)
     for pair in (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")):
         if set(pair) <= set(scopes):
             found.append(invalid(path, scopes, "conflicting scopes"))
-    if "BestEffort" in scopes:
-        for name in spec.hard or ():
-            if name != "pods":
-                found.append(invalid(path, scopes, "unsupported scope applied to resource"))
-                break
     at = SPEC.child("scopeSelector", "matchExpressions")
     for requirement in (spec.scopeSelector.matchExpressions if spec.scopeSelector else None) or ():
+        found += [invalid(at, codec.plain(spec.scopeSelector), UNSUPPORTED)] * _unsupported(spec, requirement.scopeName)
         found += _selector_findings(requirement, at)
     return found
+
+
+def _unsupported(spec: ResourceQuotaSpec, scope: str) -> int:
+    """How many of the limited resources cannot be limited under a scope."""
+    allowed = SCOPED_RESOURCES.get(scope)
+    return 0 if allowed is None else sum(_is_standard(name) and name not in allowed for name in spec.hard or ())
 
 
 def _selector_findings(requirement: ScopedResourceSelectorRequirement, path: Path) -> list[FieldError]:
@@ -111,11 +132,9 @@ def validate_update(new: ResourceQuota, old: ResourceQuota) -> list[FieldError]:
 
 
 def validate_status_update(new: ResourceQuota, old: ResourceQuota) -> list[FieldError]:
-    found: list[FieldError] = []
-    for field in ("hard", "used"):
-        for name, amount in (getattr(new.status, field) or {}).items():
-            found += _amount_findings(name, amount, Path("status").child(field).key(name))
-    return found
+    status = Path("status")
+    hard = _hard_findings(new.status.hard, status.child("hard"))
+    return hard + _hard_findings(new.status.used, status.child("used"))
 
 
 def amounts_text(quota: ResourceQuota, side: str) -> str:

@@ -30,6 +30,8 @@ from tiphys.machinery.field_errors import (
 
 REQUESTS_LIMIT, CONSTRAINTS_LIMIT, CONFIGURATIONS_LIMIT, SELECTORS_LIMIT, ALTERNATIVES_LIMIT = 32, 32, 32, 32, 8
 MODES = ("All", "ExactCount")
+# No claim is ever given more devices than this.
+ALLOCATED_LIMIT = 32
 
 
 def default_request(request: ExactDeviceRequest | DeviceSubRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -375,6 +376,14 @@ async def test_scale(world: World) -> None:
     )
     assert (patched.code, patched.body["spec"]) == (200, {})
     assert (await world.http("GET", f"{DEPLOYMENTS}/d")).body["spec"]["replicas"] == 0
+
+
+async def test_scales_that_name_no_revision_take_what_is_there(world: World) -> None:
+    await world.http("POST", DEPLOYMENTS, deployment("d", 3))
+    scales = [{"metadata": {"name": "d"}, "spec": {"replicas": replicas}} for replicas in (4, 5, 6, 7)]
+    answers = await asyncio.gather(*(world.http("PUT", f"{DEPLOYMENTS}/d/scale", scale) for scale in scales))
+    assert [answer.code for answer in answers] == [200] * 4
+    assert sorted(answer.body["spec"]["replicas"] for answer in answers) == [4, 5, 6, 7]
 
 
 async def test_eviction_asks_the_budget(world: World) -> None:

@@ -57,7 +57,7 @@ def of(obj: Any, scaling: Scaling[Any] = USUAL) -> autoscaling_v1.Scale:
 
 
 def scaled(context: WriteContext, obj: Any, scale: autoscaling_v1.Scale) -> Any:
-    """The object with the replica count of a Scale. ApiError 400, 409 or 422."""
+    """The object with the replica count of a Scale and the revision that it names, if any. ApiError 400, 409, 422."""
     meta = scale.metadata
     if meta.name and meta.name != context.name:
         raise errors.bad_request(
@@ -70,9 +70,8 @@ def scaled(context: WriteContext, obj: Any, scale: autoscaling_v1.Scale) -> Any:
     if meta.uid and meta.uid != obj.metadata.uid:
         detail = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {obj.metadata.uid}"
         raise context.conflict(detail)
-    version = meta.resourceVersion or obj.metadata.resourceVersion
     counted = scaling_of(context.resource).with_replicas(obj, replicas)
-    return counted.__replace__(metadata=msgspec.structs.replace(obj.metadata, resourceVersion=version))
+    return counted.__replace__(metadata=msgspec.structs.replace(obj.metadata, resourceVersion=meta.resourceVersion))
 
 
 def change(

@@ -6,16 +6,33 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from tiphys.apiserver.admission.certificate_subject import CertificateSubjectRestriction
+from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
+from tiphys.apiserver.admission.runtime_class import RuntimeClasses
 from tiphys.apiserver.admission.service_account import MOUNT_PATH, ServiceAccounts
+from tiphys.apiserver.admission.storage import PersistentVolumeClaimResize
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.kinds import registry
-from tiphys.kinds.types import authentication_v1, core_v1, meta_v1, scheduling_v1
+from tiphys.kinds.types import (
+    authentication_v1,
+    certificates_v1,
+    core_v1,
+    meta_v1,
+    networking_v1,
+    node_v1,
+    scheduling_v1,
+    storage_v1,
+)
+from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.errors import ApiError
 
 T = TypeVar("T")
@@ -103,6 +120,122 @@ def test_priorities_come_from_their_class() -> None:
     with pytest.raises(ApiError, match="Only one default can exist"):
         second = priority_class("second", 1, True)
         Priority().admit(asked("CREATE", "scheduling.k8s.io", "priorityclasses"), second, None, classes)
+
+
+def runtime_class(**more: Any) -> node_v1.RuntimeClass:
+    return node_v1.RuntimeClass(metadata=meta("sandboxed", None), handler="sandbox", **more)
+
+
+def test_a_runtime_class_says_what_its_pods_cost_and_where_they_go() -> None:
+    extra = core_v1.Toleration(key="sandbox", operator="Exists")
+    cost = {"cpu": quantity.parse("250m")}
+    classes = Objects(
+        runtime_class(
+            overhead=node_v1.Overhead(podFixed=cost),
+            scheduling=node_v1.Scheduling(nodeSelector={"kind": "big"}, tolerations=[extra]),
+        )
+    )
+    found = pod(runtimeClassName="sandboxed", nodeSelector={"zone": "a"})
+    RuntimeClasses().admit(asked("CREATE", "", "pods"), found, None, classes)
+    assert (found.spec.overhead, found.spec.nodeSelector) == (cost, {"zone": "a", "kind": "big"})
+    assert found.spec.tolerations == [extra]
+    plain = pod()
+    RuntimeClasses().admit(asked("CREATE", "", "pods"), plain, None, classes)
+    assert plain == pod()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"runtimeClassName": "none"}, 'pod rejected: RuntimeClass "none" not found'),
+        (
+            {"overhead": {"cpu": quantity.parse("1")}},
+            "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
+        ),
+        (
+            {"runtimeClassName": "sandboxed", "overhead": {"cpu": quantity.parse("1")}},
+            "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+        ),
+        (
+            {"runtimeClassName": "sandboxed", "nodeSelector": {"kind": "small"}},
+            "conflict: runtimeClass.scheduling.nodeSelector[kind] = big; pod.spec.nodeSelector[kind] = small",
+        ),
+    ],
+)
+def test_pods_that_contradict_their_runtime_class(spec: dict[str, Any], message: str) -> None:
+    cost = node_v1.Overhead(podFixed={"cpu": quantity.parse("2")})
+    classes = Objects(runtime_class(overhead=cost, scheduling=node_v1.Scheduling(nodeSelector={"kind": "big"})))
+    with pytest.raises(ApiError) as refused:
+        RuntimeClasses().admit(asked("CREATE", "", "pods"), pod(**spec), None, classes)
+    assert refused.value.message == f'pods "p" is forbidden: {message}'
+
+
+def ingress_class(name: str, default: bool, since: str) -> networking_v1.IngressClass:
+    found = networking_v1.IngressClass(metadata=meta(name, None))
+    found.metadata.annotations = {"ingressclass.kubernetes.io/is-default-class": "true" if default else "false"}
+    found.metadata.creationTimestamp = timestamps.parse_time(since)
+    return found
+
+
+def test_an_ingress_gets_the_youngest_default_class() -> None:
+    classes = Objects(
+        ingress_class("old", True, "2026-01-01T00:00:00Z"),
+        ingress_class("new", True, "2026-02-01T00:00:00Z"),
+        ingress_class("newest", False, "2026-03-01T00:00:00Z"),
+    )
+    request = asked("CREATE", "networking.k8s.io", "ingresses")
+    plain, named, annotated = (networking_v1.Ingress(metadata=meta(name)) for name in ("a", "b", "c"))
+    named.spec.ingressClassName = "old"
+    annotated.metadata.annotations = {"kubernetes.io/ingress.class": "old"}
+    for found in (plain, named, annotated):
+        DefaultIngressClass().admit(request, found, None, classes)
+    assert [found.spec.ingressClassName for found in (plain, named, annotated)] == ["new", "old", None]
+
+
+def claim(size: str, storage_class: str | None = "fast") -> core_v1.PersistentVolumeClaim:
+    resources = core_v1.VolumeResourceRequirements(requests={"storage": quantity.parse(size)})
+    spec = core_v1.PersistentVolumeClaimSpec(storageClassName=storage_class, resources=resources)
+    return core_v1.PersistentVolumeClaim(metadata=meta("data"), spec=spec)
+
+
+def test_claims_grow_where_their_class_lets_them() -> None:
+    request = asked("UPDATE", "", "persistentvolumeclaims")
+    fast = storage_v1.StorageClass(metadata=meta("fast", None), provisioner="p", allowVolumeExpansion=True)
+    fixed = storage_v1.StorageClass(metadata=meta("fixed", None), provisioner="p")
+    classes = Objects(fast, fixed)
+    PersistentVolumeClaimResize().admit(request, claim("2Gi"), claim("1Gi"), classes)
+    PersistentVolumeClaimResize().admit(request, claim("1Gi", "fixed"), claim("1024Mi", "fixed"), classes)
+    for storage_class in ("fixed", "gone", None):
+        with pytest.raises(ApiError, match="only dynamically provisioned pvc can be resized"):
+            PersistentVolumeClaimResize().admit(
+                request, claim("2Gi", storage_class), claim("1Gi", storage_class), classes
+            )
+
+
+def signing_request(signer: str, organization: str) -> certificates_v1.CertificateSigningRequest:
+    key = ec.derive_private_key(7, ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.ORGANIZATION_NAME, organization)])
+    signed = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    found = certificates_v1.CertificateSigningRequest(metadata=meta("mine", None))
+    found.spec.request = signed.public_bytes(serialization.Encoding.PEM)
+    found.spec.signerName = signer
+    return found
+
+
+def test_nobody_asks_to_be_a_master() -> None:
+    plugin, request = (
+        CertificateSubjectRestriction(),
+        asked("CREATE", "certificates.k8s.io", "certificatesigningrequests"),
+    )
+    signer = "kubernetes.io/kube-apiserver-client"
+    plugin.admit(request, signing_request(signer, "others"), None, Objects())
+    plugin.admit(request, signing_request("example.com/own", "system:masters"), None, Objects())
+    with pytest.raises(ApiError) as refused:
+        plugin.admit(request, signing_request(signer, "system:masters"), None, Objects())
+    assert refused.value.message == (
+        'certificatesigningrequests.certificates.k8s.io "mine" is forbidden: use of'
+        " kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"
+    )
 
 
 def test_pods_run_as_an_account_with_its_token() -> None:

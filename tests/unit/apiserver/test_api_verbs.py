@@ -179,12 +179,27 @@ async def test_an_update_that_changes_nothing_writes_nothing(world: World) -> No
     assert (answer.code, answer.body, world.store.revision) == (200, created, before)
 
 
+async def test_owners_can_be_set_through_the_status(world: World) -> None:
+    claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    made = (await world.http("POST", claims, {"metadata": {"name": "a"}, "spec": spec})).body
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "1"}
+    changed = {**made, "metadata": {**made["metadata"], "ownerReferences": [owner]}}
+    answer = await world.http("PUT", f"{claims}/a/status", changed)
+    assert (answer.code, answer.body["metadata"]["ownerReferences"]) == (200, [owner])
+
+
 async def test_updates_of_other_objects_are_refused(world: World) -> None:
     await world.http("POST", MAPS, config_map("a"))
     wrong_name = await world.http("PUT", f"{MAPS}/a", config_map("b"))
     assert (wrong_name.code, wrong_name.body["message"]) == (
         400,
         "the name of the object (b) does not match the name on the URL (a)",
+    )
+    nameless = await world.http("PUT", f"{MAPS}/a", {"data": {}})
+    assert (nameless.code, nameless.body["message"]) == (
+        400,
+        "the name of the object (a based on URL) was undeterminable: name must be provided",
     )
     other = config_map("a")
     other["metadata"]["uid"] = "not-it"

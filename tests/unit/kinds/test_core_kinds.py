@@ -207,7 +207,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec": {}},
         [
             ("spec.accessModes", "Required", "Required value: at least 1 access mode is required"),
-            ("spec.resources.requests[storage]", "Required", "Required value"),
+            ("spec.resources[storage]", "Required", "Required value"),
         ],
     ),
     (

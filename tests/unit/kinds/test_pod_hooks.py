@@ -253,6 +253,12 @@ def test_negative_grace_becomes_one() -> None:
     assert pod.spec.terminationGracePeriodSeconds == 1
 
 
+def test_a_request_of_nothing_is_not_guaranteed() -> None:
+    limits = {"cpu": "1", "memory": "1Gi"}
+    asked = {"limits": limits, "requests": {"cpu": "0"}}
+    assert created(changed(POD, {"spec.containers.0.resources": asked})).status.qosClass == "Burstable"
+
+
 def test_status_writes_keep_spec_and_class() -> None:
     old = stored(POD)
     new = decoded(changed(POD, {"spec.containers.0.image": "other", "status": {"phase": "Running", "qosClass": "x"}}))
@@ -273,6 +279,35 @@ def test_what_ended_for_good_does_not_begin_again() -> None:
             "Forbidden",
             "Forbidden: may not be transitioned to non-terminated state",
         )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"podIP": "10.0.0.1"}, ("10.0.0.1", ["10.0.0.1"])),
+        ({"podIPs": [{"ip": "10.0.0.2"}]}, ("10.0.0.2", ["10.0.0.2"])),
+        ({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.2"}, {"ip": "fd00::2"}]}, ("10.0.0.1", ["10.0.0.1"])),
+        (
+            {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
+            ("10.0.0.1", ["10.0.0.1", "fd00::1"]),
+        ),
+        ({}, (None, [])),
+    ],
+)
+def test_the_address_and_the_addresses_agree(given: dict[str, Any], kept: tuple[str | None, list[str]]) -> None:
+    new = stored(POD, given)
+    pods.STRATEGY.prepare_for_status_update(new, stored(POD))
+    assert (new.status.podIP, [address.ip for address in new.status.podIPs or ()]) == kept
+
+
+def test_names_in_status() -> None:
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "a b", "status": "True"}]
+    new = stored(POD, {"conditions": conditions, "nominatedNodeName": "Node"})
+    found = told(pods.STRATEGY.validate_status_update(new, stored(POD)))
+    assert [(field, reason) for field, reason, _ in found] == [
+        ("metadata.conditions[1].Type", "Invalid"),
+        ("status.nominatedNodeName", "Invalid"),
     ]
 
 

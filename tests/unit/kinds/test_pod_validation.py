@@ -30,8 +30,15 @@ LABEL = (
     " an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
     " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
+    " end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 C = "spec.containers.0"
 C0 = "spec.containers[0]"
+# A volume that is not well formed cannot be mounted.
+NO_MOUNT = (f"{C0}.volumeMounts[0].name", "NotFound", 'Not found: "data"')
 
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     ("no containers", {"spec.containers": []}, [("spec.containers", "Required", "Required value")]),
@@ -156,7 +163,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         "secret key without name and key",
         {f"{C}.env.0": {"name": "A", "valueFrom": {"secretKeyRef": {"key": ""}}}},
         [
-            (f"{C0}.env[0].valueFrom.secretKeyRef.name", "Required", "Required value"),
+            (f"{C0}.env[0].valueFrom.secretKeyRef.name", "Invalid", f'Invalid value: "": {SUBDOMAIN}'),
             (f"{C0}.env[0].valueFrom.secretKeyRef.key", "Required", "Required value"),
         ],
     ),
@@ -251,7 +258,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     (
         "sub path outside",
         {f"{C}.volumeMounts.0.subPath": "../x"},
-        [(f"{C0}.volumeMounts[0].subPath", "Invalid", "Invalid value: \"../x\": must not contain '..'")],
+        [(f"{C0}.volumeMounts.subPath", "Invalid", "Invalid value: \"../x\": must not contain '..'")],
     ),
     (
         "propagation needs privileges",
@@ -376,7 +383,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     (
         "two sources",
         {"spec.volumes.0.hostPath": {"path": "/a"}},
-        [("spec.volumes[0].hostPath", "Forbidden", "Forbidden: may not specify more than 1 volume type")],
+        [("spec.volumes[0].hostPath", "Forbidden", "Forbidden: may not specify more than 1 volume type"), NO_MOUNT],
     ),
     (
         "host path type",
@@ -387,7 +394,8 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
                 "NotSupported",
                 'Unsupported value: "Dir": supported values: "", "BlockDevice", "CharDevice", "Directory",'
                 ' "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
-            )
+            ),
+            NO_MOUNT,
         ],
     ),
     (
@@ -400,6 +408,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
                 "Invalid",
                 "Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive",
             ),
+            NO_MOUNT,
         ],
     ),
     (
@@ -410,7 +419,8 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
                 "spec.volumes[0].configMap.items[0].path",
                 "Invalid",
                 'Invalid value: "/abs": must be a relative path',
-            )
+            ),
+            NO_MOUNT,
         ],
     ),
     (
@@ -427,11 +437,8 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
             }
         },
         [
-            (
-                "spec.volumes[0].projected.sources[1].secret",
-                "Invalid",
-                'Invalid value: "p": conflicting duplicate paths with s',
-            )
+            ("spec.volumes[0].projected", "Invalid", 'Invalid value: "s": conflicting duplicate paths'),
+            NO_MOUNT,
         ],
     ),
     (
@@ -447,7 +454,8 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
                 "spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds",
                 "Invalid",
                 "Invalid value: 60: may not specify a duration less than 10 minutes",
-            )
+            ),
+            NO_MOUNT,
         ],
     ),
     (
@@ -467,7 +475,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     (
         "claim without name",
         {"spec.volumes.0": {"name": "data", "persistentVolumeClaim": {"claimName": ""}}},
-        [("spec.volumes[0].persistentVolumeClaim.claimName", "Required", "Required value")],
+        [("spec.volumes[0].persistentVolumeClaim.claimName", "Required", "Required value"), NO_MOUNT],
     ),
     (
         "restart policy",
@@ -476,7 +484,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
             (
                 "spec.restartPolicy",
                 "NotSupported",
-                'Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"',
+                'Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"',
             )
         ],
     ),

@@ -136,7 +136,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         "claims of a stateful set",
         STATEFUL_SET,
         {"spec.volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]},
-        [("spec.volumeClaimTemplates[0].spec.resources.requests[storage]", "Required", "Required value")],
+        [("spec.volumeClaimTemplates[0].spec.resources[storage]", "Required", "Required value")],
     ),
     ("daemon set", DAEMON_SET, {}, []),
     (

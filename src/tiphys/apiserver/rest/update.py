@@ -33,8 +33,10 @@ def check_identity(context: WriteContext, new: Any, old: Any) -> None:
     """The body is about the object of the URL, and about its current revision. ApiError 400 or 409."""
     meta = new.metadata
     if not meta.name:
-        meta.name = context.name
-    elif meta.name != context.name:
+        raise errors.bad_request(
+            f"the name of the object ({context.name} based on URL) was undeterminable: name must be provided"
+        )
+    if meta.name != context.name:
         raise errors.bad_request(
             f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
         )
@@ -106,7 +108,6 @@ def prepare_status(context: WriteContext, new: Any, old: Any) -> None:
     strategy.default(new)  # before it shares parts with the old object, which must not change
     for field in _content_fields(cast(Hashable, type(new))):
         setattr(new, field, getattr(old, field))
-    new.metadata.ownerReferences = old.metadata.ownerReferences
     strategy.prepare_for_status_update(new, old)
 
 

@@ -32,7 +32,7 @@ AnyContainer = Container | EphemeralContainer
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
-MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
+MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
 RESTART_RULES_LIMIT = 20
 EXIT_CODES_LIMIT = 255

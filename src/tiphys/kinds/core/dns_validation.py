@@ -10,7 +10,7 @@ from tiphys.kinds.value_findings import ip_address
 from tiphys.machinery import names
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
-POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 NAMESERVERS_LIMIT = 3
 SEARCHES_LIMIT = 32
 SEARCHES_LIMIT_CHARACTERS = 2048

@@ -5,7 +5,7 @@ Downward API files share the references to fields and resources of the pod with 
 
 from __future__ import annotations
 
-from tiphys.kinds.object_meta import label_key_findings
+from tiphys.kinds.object_meta import label_key_findings, subdomain_name
 from tiphys.kinds.types.core_v1 import (
     ConfigMapKeySelector,
     EnvFromSource,
@@ -85,9 +85,8 @@ def _value_from_findings(variable: EnvVar, source: EnvVarSource, path: Path) -> 
 
 
 def _key_findings(selector: ConfigMapKeySelector | SecretKeySelector, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    if not selector.name:
-        found.append(required(path.child("name")))
+    name = selector.name or ""
+    found = [invalid(path.child("name"), name, text) for text in subdomain_name(name)]
     if not selector.key:
         found.append(required(path.child("key")))
     else:
@@ -116,10 +115,11 @@ def validate_env_from(sources: list[EnvFromSource], path: Path) -> list[FieldErr
         at = path.index(position)
         if source.prefix:
             found += [invalid(at.child("prefix"), source.prefix, text) for text in environment_name(source.prefix)]
-        if source.configMapRef is not None and not source.configMapRef.name:
-            found.append(required(at.child("configMapRef", "name")))
-        if source.secretRef is not None and not source.secretRef.name:
-            found.append(required(at.child("secretRef", "name")))
+        for field, reference in (("configMapRef", source.configMapRef), ("secretRef", source.secretRef)):
+            if reference is not None and not reference.name:
+                found.append(required(at.child(field, "name")))
+            elif reference is not None and reference.name:
+                found += [invalid(at.child(field, "name"), reference.name, t) for t in subdomain_name(reference.name)]
         if source.configMapRef is None and source.secretRef is None:
             found.append(invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif source.configMapRef is not None and source.secretRef is not None:

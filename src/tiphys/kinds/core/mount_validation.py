@@ -35,7 +35,7 @@ def validate_mounts(
             detail = "must not already exist as a path in volumeDevices"
             found.append(invalid(path.index(position).child("mountPath"), mount.mountPath, detail))
         if mount.subPath or mount.subPathExpr:
-            found += _sub_path_findings(mount, path, position)
+            found += _sub_path_findings(mount, path)
         if mount.mountPropagation is not None:
             found += _propagation_findings(mount.mountPropagation, container, path.child("mountPropagation"))
         if mount.recursiveReadOnly is not None:
@@ -43,13 +43,14 @@ def validate_mounts(
     return found
 
 
-def _sub_path_findings(mount: VolumeMount, path: Path, position: int) -> list[FieldError]:
+def _sub_path_findings(mount: VolumeMount, path: Path) -> list[FieldError]:
+    """`path` is the list's, which is all that clients are told."""
     found: list[FieldError] = []
     if mount.subPath:
         texts = local_descending_path(mount.subPath)
-        found += [invalid(path.index(position).child("subPath"), mount.subPath, text) for text in texts]
+        found += [invalid(path.child("subPath"), mount.subPath, text) for text in texts]
     if mount.subPathExpr:
-        at = path.index(position).child("subPathExpr")
+        at = path.child("subPathExpr")
         if mount.subPath:
             found.append(invalid(at, mount.subPathExpr, "subPathExpr and subPath are mutually exclusive"))
         found += [invalid(at, mount.subPathExpr, text) for text in local_descending_path(mount.subPathExpr)]

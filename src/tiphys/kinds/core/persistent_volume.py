@@ -23,11 +23,13 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, 
 
 SPEC = Path("spec")
 POLICIES = ("Delete", "Recycle", "Retain")
-SOURCES = tuple(
-    name
-    for name in PersistentVolumeSpec.__struct_fields__
-    if name in OTHER_SOURCES or name in ("hostPath", "local", "csi")
+# In the order in which they are looked at: of several sources, the first is the volume's.
+_ORDER = (
+    "hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephfs iscsi cinder fc"
+    " flexVolume azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos"
+    " csi"
 )
+SOURCES = tuple(_ORDER.split())
 
 
 def storage_class_of(volume: PersistentVolume) -> str:
@@ -65,11 +67,12 @@ def validate(volume: PersistentVolume) -> list[FieldError]:
 
 def validate_volume_spec(spec: PersistentVolumeSpec, path: Path, name: str) -> list[FieldError]:
     """The spec of a volume, also where a VolumeAttachment holds one."""
-    found = validate_access_modes(spec.accessModes, path.child("accessModes"))
+    modes = path.child("accessModes")
+    found = validate_access_modes(spec.accessModes, modes) if spec.accessModes else [required(modes)]
     storage = (spec.capacity or {}).get("storage")
     if not spec.capacity:
         found.append(required(path.child("capacity")))
-    elif storage is None or len(spec.capacity) > 1:
+    if storage is None or len(spec.capacity or ()) > 1:
         found.append(not_supported(path.child("capacity"), spec.capacity, ("storage",)))
     if storage is not None and storage.amount <= 0:
         found.append(invalid(path.child("capacity").key("storage"), str(storage), "must be greater than zero"))
@@ -121,7 +124,7 @@ def _local_findings(source: LocalVolumeSource, spec: PersistentVolumeSpec, path:
     if not source.path:
         found.append(required(at))
     found += [invalid(at, source.path, text) for text in backsteps(source.path)]
-    if spec.nodeAffinity is None or spec.nodeAffinity.required is None:
+    if spec.nodeAffinity is None:
         found.append(required(path.child("nodeAffinity"), "Local volume requires node affinity"))
     return found
 
@@ -134,9 +137,10 @@ def validate_update(new: PersistentVolume, old: PersistentVolume) -> list[FieldE
             detail = "spec.persistentvolumesource is immutable after creation"
             found.append(forbidden(SPEC.child("persistentvolumesource"), detail))
             break
-    found += immutable(new.spec.volumeMode, old.spec.volumeMode, SPEC.child("volumeMode"))
+    # Clients know these two paths as they are, without `spec`.
+    found += immutable(new.spec.volumeMode, old.spec.volumeMode, Path("volumeMode"))
     if old.spec.nodeAffinity is not None:
-        found += immutable(new.spec.nodeAffinity, old.spec.nodeAffinity, SPEC.child("nodeAffinity"))
+        found += immutable(new.spec.nodeAffinity, old.spec.nodeAffinity, Path("nodeAffinity"))
     return found
 
 

@@ -13,9 +13,10 @@ from tiphys.kinds.core.pod_update_validation import (
     validate_pod_update,
     validate_resize_update,
 )
+from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
-from tiphys.kinds.types.core_v1 import Pod, PodStatus
-from tiphys.machinery.field_errors import FieldError, Path, forbidden
+from tiphys.kinds.types.core_v1 import Pod, PodIP, PodStatus
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid
 
 SPEC = Path("spec")
 
@@ -43,6 +44,17 @@ def prepare_for_status_update(pod: Pod, old: Pod) -> None:
     pod.metadata.ownerReferences = old.metadata.ownerReferences
     if old.status.qosClass:
         pod.status = msgspec.structs.replace(pod.status, qosClass=old.status.qosClass)
+    pod.status = _with_one_address(pod.status)
+
+
+def _with_one_address(status: PodStatus) -> PodStatus:
+    """The one address and the first of the list agree: the list's when only it is given, otherwise the one's."""
+    first = status.podIPs[0].ip if status.podIPs else ""
+    if (status.podIP or "") == first:
+        return status
+    if not status.podIP:
+        return msgspec.structs.replace(status, podIP=first)
+    return msgspec.structs.replace(status, podIPs=[PodIP(ip=status.podIP)])
 
 
 def validate(pod: Pod) -> list[FieldError]:
@@ -54,6 +66,11 @@ def validate(pod: Pod) -> list[FieldError]:
                     at = SPEC.child("volumes").index(position).child("projected", "sources").index(place)
                     detail = "must not be specified when serviceAccountName is not set"
                     found.append(forbidden(at.child("serviceAccountToken"), detail))
+    for position, volume in enumerate(pod.spec.volumes or ()):
+        if volume.ephemeral is not None:
+            name = f"{pod.metadata.name or ''}-{volume.name}"
+            at = SPEC.child("volumes").index(position).child("name")
+            found += [invalid(at, volume.name, f'PVC name "{name}": {text}') for text in subdomain_name(name)]
     if pod.metadata.resourceVersion:  # it is there already
         return found
     return found + validate_on_create(pod)

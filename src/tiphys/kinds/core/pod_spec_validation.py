@@ -25,18 +25,19 @@ from tiphys.kinds.types.core_v1 import Container, PodSpec
 from tiphys.kinds.value_findings import LARGEST_INT32, in_range
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
-RESTART_POLICIES = ("Always", "Never", "OnFailure")
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 POD_RESOURCES = ("cpu", "memory")
 
 
 def validate_pod_spec(spec: PodSpec, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    if spec.volumes:
-        found += validate_volumes(spec.volumes, path.child("volumes"))
+    wrong_volumes, volumes = validate_volumes(spec.volumes or [], path.child("volumes"))
+    found += wrong_volumes
     if spec.resourceClaims:
         found += _resource_claim_findings(spec, path.child("resourceClaims"))
     around = Surroundings(
-        volumes={volume.name: volume for volume in spec.volumes or ()},
+        volumes=volumes,
         claim_names=frozenset(claim.name for claim in spec.resourceClaims or ()),
         restart_policy=spec.restartPolicy or "",
         grace_seconds=spec.terminationGracePeriodSeconds,
@@ -86,9 +87,8 @@ def _validate_placement(spec: PodSpec, path: Path, found: list[FieldError]) -> N
         found += validate_tolerations(spec.tolerations, path.child("tolerations"))
     if spec.nodeName:
         found += [invalid(path.child("nodeName"), spec.nodeName, text) for text in subdomain_name(spec.nodeName)]
-    if spec.preemptionPolicy is not None and spec.preemptionPolicy not in ("Never", "PreemptLowerPriority"):
-        choices = ("Never", "PreemptLowerPriority")
-        found.append(_choice(path.child("preemptionPolicy"), spec.preemptionPolicy, choices))
+    if spec.preemptionPolicy is not None and spec.preemptionPolicy not in PREEMPTION_POLICIES:
+        found.append(_choice(path.child("preemptionPolicy"), spec.preemptionPolicy, PREEMPTION_POLICIES))
     if spec.overhead:
         for name, amount in spec.overhead.items():
             at = path.child("overhead").key(name)
@@ -120,9 +120,6 @@ def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> No
     seconds = spec.activeDeadlineSeconds
     if seconds is not None and not 1 <= seconds <= LARGEST_INT32:
         found.append(invalid(path.child("activeDeadlineSeconds"), seconds, in_range(1, LARGEST_INT32)))
-    for position, secret in enumerate(spec.imagePullSecrets or ()):
-        if not secret.name:
-            found.append(required(path.child("imagePullSecrets").index(position).child("name")))
     if spec.hostAliases:
         found += validate_host_aliases(spec.hostAliases, path.child("hostAliases"))
     if spec.os is not None:

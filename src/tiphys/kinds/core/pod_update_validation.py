@@ -13,6 +13,7 @@ import msgspec
 from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
 from tiphys.kinds.core.qos import spec_qos_class
 from tiphys.kinds.equality import same
+from tiphys.kinds.object_meta import label_key_findings, subdomain_name
 from tiphys.kinds.types.core_v1 import (
     Affinity,
     Container,
@@ -20,12 +21,13 @@ from tiphys.kinds.types.core_v1 import (
     NodeAffinity,
     NodeSelectorTerm,
     Pod,
+    PodCondition,
     PodSpec,
     ResourceRequirements,
     Toleration,
 )
 from tiphys.kinds.value_findings import LARGEST_INT32, address_family, in_range
-from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid
+from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid
 
 SPEC = Path("spec")
 CHANGEABLE = (
@@ -33,6 +35,7 @@ CHANGEABLE = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+SYSTEM_CONDITIONS = frozenset(["PodScheduled", "Ready", "Initialized"])
 RESIZABLE = ("cpu", "memory")
 
 
@@ -43,8 +46,7 @@ def validate_pod_update(new: Pod, old: Pod) -> list[FieldError]:
     for field in ("containers", "initContainers"):
         news, olds = getattr(new.spec, field) or [], getattr(old.spec, field) or []
         if len(news) != len(olds):
-            word = "containers" if field == "containers" else "init containers"
-            return [forbidden(SPEC.child(field), f"pod updates may not add or remove {word}")]
+            return [forbidden(SPEC.child(field), "pod updates may not add or remove containers")]
     found = _deadline_findings(new.spec, old.spec)
     found += _toleration_findings(new.spec.tolerations or (), old.spec.tolerations or ())
     found += _gate_findings(new.spec, old.spec)
@@ -199,14 +201,25 @@ def validate_pod_status_update(new: Pod, old: Pod) -> list[FieldError]:
     path = Path("status")
     if new.spec.nodeName != old.spec.nodeName:
         found.append(forbidden(SPEC.child("nodeName"), "may not be changed directly"))
-    if new.status.nominatedNodeName is not None and " " in new.status.nominatedNodeName:
-        at = path.child("nominatedNodeName")
-        found.append(invalid(at, new.status.nominatedNodeName, "must be the name of a node"))
+    found += _condition_findings(new.status.conditions or (), Path("metadata").child("conditions"))
+    node = new.status.nominatedNodeName
+    if node:
+        found += [invalid(path.child("nominatedNodeName"), node, text) for text in subdomain_name(node)]
     if old.spec.restartPolicy != "Always":
         at = path.child("containerStatuses")
         found += _restart_findings(new.status.containerStatuses, old.status.containerStatuses, old, at)
     for field in ("podIPs", "hostIPs"):
         found += _address_findings([entry.ip for entry in getattr(new.status, field) or ()], path.child(field))
+    return found
+
+
+def _condition_findings(conditions: Sequence[PodCondition], path: Path) -> list[FieldError]:
+    """Conditions of somebody's own have qualified names. Clients know the path as it is, misplaced."""
+    found: list[FieldError] = []
+    for position, condition in enumerate(conditions):
+        if condition.type not in SYSTEM_CONDITIONS:
+            at = path.index(position).child("Type")
+            found += [invalid(at, condition.type, text) for text in label_key_findings(condition.type)]
     return found
 
 
@@ -235,6 +248,9 @@ def _address_findings(addresses: list[str], path: Path) -> list[FieldError]:
         if not address_family(address):
             detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
             found.append(invalid(path.index(position), address, detail))
+    for position, address in enumerate(addresses):
+        if address in addresses[:position]:
+            found.append(duplicate(path.index(position), {"ip": address}))
     families = [address_family(address) for address in addresses if address_family(address)]
     if len(families) > len(set(families)):
         found.append(invalid(path, addresses, "may specify no more than one IP for each IP family"))

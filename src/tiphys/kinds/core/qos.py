@@ -29,7 +29,9 @@ def qos_class_of(requirements: Iterable[ResourceRequirements | None]) -> str:
         limits = _counted(requirement.limits) if requirement else {}
         if requests or limits:
             best_effort = False
-        if len(limits) != len(_COUNTED) or any(requests.get(n, limits[n]).amount != limits[n].amount for n in limits):
+        asked = (requirement.requests if requirement else None) or {}
+        # A limit without a request is the request too; a request of nothing is not.
+        if len(limits) != len(_COUNTED) or any(asked.get(n, limits[n]).amount != limits[n].amount for n in limits):
             guaranteed = False
         if not guaranteed and not best_effort:
             return BURSTABLE

@@ -176,9 +176,9 @@ def validate_storage_request(resources: VolumeResourceRequirements | None, path:
     requests = (resources.requests if resources else None) or {}
     storage = requests.get("storage")
     if storage is None:
-        return [required(path.child("requests").key("storage"))]
+        return [required(path.key("storage"))]
     found: list[FieldError] = []
     if storage.amount <= 0:
-        found.append(invalid(path.child("requests").key("storage"), str(storage), "must be greater than zero"))
+        found.append(invalid(path.key("storage"), str(storage), "must be greater than zero"))
     limits = (resources.limits if resources else None) or {}
     return found + requests_within_limits(requests, limits, path)

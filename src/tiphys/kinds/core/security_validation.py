@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.types.core_v1 import (
     AppArmorProfile,
     PodSecurityContext,
@@ -29,6 +30,12 @@ PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
 APP_ARMOR_PATH_LIMIT_BYTES = 4095
 _SYSCTL_PATTERN = r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
 _SYSCTL = re.compile(_SYSCTL_PATTERN)
+WINDOWS_DOMAIN_LIMIT, WINDOWS_USER_LIMIT = 256, 104
+_NETBIOS_DOMAIN = re.compile(r'(?!\.)[^\\/:*?"<>|]{1,15}')
+_DNS_DOMAIN = re.compile(
+    r"([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.?"
+)
+_WINDOWS_USER_MARKS = frozenset('"/\\:;|=,+*?<>@[]')
 _IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "fs.mqueue.")
 
 
@@ -111,8 +118,41 @@ def _windows_findings(options: WindowsSecurityContextOptions, path: Path) -> lis
         elif len(options.gmsaCredentialSpec) > 64 * 1024:
             detail = "gmsaCredentialSpec size must be under 64 KiB"
             found.append(invalid(path.child("gmsaCredentialSpec"), options.gmsaCredentialSpec, detail))
-    if options.runAsUserName is not None and not options.runAsUserName:
-        found.append(invalid(path.child("runAsUserName"), "", "runAsUserName cannot be an empty string"))
+    name = options.gmsaCredentialSpecName
+    if name is not None:
+        found += [invalid(path.child("gmsaCredentialSpecName"), name, text) for text in subdomain_name(name)]
+    if options.runAsUserName is not None:
+        texts = _windows_user_findings(options.runAsUserName)
+        found += [invalid(path.child("runAsUserName"), options.runAsUserName, text) for text in texts]
+    return found
+
+
+def _windows_user_findings(text: str) -> list[str]:
+    """What is wrong with `USER` or `DOMAIN\\USER`, as Windows names its accounts."""
+    if not text:
+        return ["runAsUserName cannot be an empty string"]
+    if any(ord(mark) < 32 or ord(mark) == 127 for mark in text):
+        return ["runAsUserName cannot contain control characters"]
+    parts = text.split("\\")
+    if len(parts) > 2:
+        return ["runAsUserName cannot contain more than one backslash"]
+    user = parts[-1]
+    found: list[str] = []
+    if len(parts) == 2:
+        domain = parts[0]
+        if len(domain) >= WINDOWS_DOMAIN_LIMIT:
+            found.append(f"runAsUserName's Domain length must be under {WINDOWS_DOMAIN_LIMIT} characters")
+        if not (_NETBIOS_DOMAIN.fullmatch(domain) or _DNS_DOMAIN.fullmatch(domain)):
+            found.append("runAsUserName's Domain doesn't match the NetBios nor the DNS format")
+    if not user:
+        return [*found, "runAsUserName's User cannot be empty"]
+    if len(user) > WINDOWS_USER_LIMIT:
+        found.append(f"runAsUserName's User length must not be longer than {WINDOWS_USER_LIMIT} characters")
+    if not user.strip(". "):
+        found.append("runAsUserName's User cannot contain only periods or spaces")
+    if any(mark in _WINDOWS_USER_MARKS for mark in user):
+        marks = '"/\\:;|=,+*?<>@[]'
+        found.append(f"runAsUserName's User cannot contain the following characters: {marks}")
     return found
 
 

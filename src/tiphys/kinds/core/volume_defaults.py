@@ -19,7 +19,13 @@ from tiphys.kinds.types.core_v1 import (
 
 DEFAULT_FILE_MODE = 0o644
 TOKEN_SECONDS = 60 * 60
-SOURCES = tuple(name for name in Volume.__struct_fields__ if name != "name")
+# In the order in which they are looked at: of several sources, the first is the volume's.
+_ORDER = (
+    "emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs flocker"
+    " persistentVolumeClaim rbd cinder cephfs quobyte downwardAPI fc flexVolume configMap azureFile vsphereVolume"
+    " photonPersistentDisk portworxVolume azureDisk storageos projected scaleIO csi ephemeral image"
+)
+SOURCES = tuple(_ORDER.split())
 
 
 def default_volume(volume: Volume) -> None:

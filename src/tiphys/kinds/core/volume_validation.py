@@ -11,7 +11,7 @@ from typing import Any
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
 from tiphys.kinds.core.volume_defaults import SOURCES
-from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, file_mode_findings
+from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, file_mode_findings, iscsi_name_findings
 from tiphys.kinds.object_meta import label_name, subdomain_name, validate_annotations, validate_labels
 from tiphys.kinds.types.core_v1 import (
     ConfigMapVolumeSource,
@@ -42,20 +42,25 @@ HOST_PATH_TYPES = (
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
-def validate_volumes(volumes: list[Volume], path: Path) -> list[FieldError]:
+def validate_volumes(volumes: list[Volume], path: Path) -> tuple[list[FieldError], dict[str, Volume]]:
+    """The findings, and by their names the volumes that are well formed: what containers can mount."""
     found: list[FieldError] = []
-    names: set[str] = set()
+    named: dict[str, Volume] = {}
     for position, volume in enumerate(volumes):
         at = path.index(position)
-        found += _source_findings(volume, at)
+        wrong = _source_findings(volume, at)
         if not volume.name:
-            found.append(required(at.child("name")))
+            wrong.append(required(at.child("name")))
         elif label_name(volume.name):
-            found += [invalid(at.child("name"), volume.name, text) for text in label_name(volume.name)]
-        elif volume.name in names:
-            found.append(duplicate(at.child("name"), volume.name))
-        names.add(volume.name)
-    return found
+            wrong += [invalid(at.child("name"), volume.name, text) for text in label_name(volume.name)]
+        elif volume.name in named:
+            wrong.append(duplicate(at.child("name"), volume.name))
+        if volume.iscsi is not None:
+            wrong += iscsi_name_findings(volume.iscsi, volume.name, at.child("name"))
+        if not wrong:
+            named[volume.name] = volume
+        found += wrong
+    return found, named
 
 
 def _source_findings(volume: Volume, path: Path) -> list[FieldError]:
@@ -160,10 +165,10 @@ def _projected(source: Any, path: Path) -> list[FieldError]:
             if projected is None:
                 continue
             count += 1
-            if count > 1:
-                found.append(forbidden(at.child(name), "may not specify more than 1 volume type per source"))
             found += check(projected, at.child(name))
-            found += _conflicts(projected, taken, at.child(name))
+            found += _conflicts(projected, taken, path)
+        if count > 1:
+            found.append(forbidden(at, "may not specify more than 1 volume type"))
     return found
 
 
@@ -182,9 +187,8 @@ def _conflicts(projected: Any, taken: set[str], path: Path) -> list[FieldError]:
         if not file:
             continue
         if file in taken:
-            name = getattr(projected, "name", None)
-            detail = f"conflicting duplicate paths with {name}" if name else "conflicting duplicate paths"
-            found.append(invalid(path, file, detail))
+            # Of a ConfigMap or Secret, its name is told, not the path.
+            found.append(invalid(path, getattr(projected, "name", None) or file, "conflicting duplicate paths"))
         taken.add(file)
     return found
 
@@ -282,11 +286,12 @@ def _ephemeral(source: EphemeralVolumeSource, path: Path) -> list[FieldError]:
     at = path.child("volumeClaimTemplate")
     if template is None:
         return [required(at)]
-    found: list[FieldError] = []
-    found += validate_annotations(template.metadata.annotations or {}, at.child("metadata", "annotations"))
-    found += validate_labels(template.metadata.labels or {}, at.child("metadata", "labels"))
-    if template.metadata.name:
-        found.append(forbidden(at.child("metadata", "name"), "is not an allowed metadata field for PVC templates"))
+    metadata = template.metadata
+    found = validate_annotations(metadata.annotations or {}, at.child("metadata", "annotations"))
+    found += validate_labels(metadata.labels or {}, at.child("metadata", "labels"))
+    for field in metadata.__struct_fields__:
+        if field not in ("annotations", "labels") and getattr(metadata, field):
+            found.append(forbidden(at.child("metadata", field), "cannot be set for an ephemeral volume"))
     return found + validate_claim_spec(template.spec, at.child("spec"))
 
 

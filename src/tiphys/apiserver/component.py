@@ -49,7 +49,7 @@ from tiphys.apiserver.io.watching import BOOKMARK_SECONDS, WatchHub
 from tiphys.apiserver.io.webhooks import Webhooks
 from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.metrics import Metrics
-from tiphys.apiserver.openapi.documents import CustomResource as PublishedResource
+from tiphys.apiserver.openapi.custom import CustomResource as PublishedResource
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of

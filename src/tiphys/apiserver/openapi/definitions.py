@@ -113,7 +113,8 @@ def _markers(schema: Schema) -> Schema:
     return {f"x-kubernetes-{key}": value for key, value in schema.items() if key not in _NESTED_KEYS}
 
 
-def _reference(target: str, version: int) -> Schema:
+def reference(target: str, version: int) -> Schema:
+    """How OpenAPI 3 or 2 (`version`) names another definition."""
     return {"$ref": f"#/definitions/{target}" if version == 2 else f"#/components/schemas/{target}"}
 
 
@@ -123,8 +124,8 @@ def _property(name: str, schema: Schema, required: bool, description: str, versi
     if target is not None:
         defaulted = version == 3 and (required or name in _DEFAULTED)
         if version == 2 or not (description or defaulted or _markers(schema)):
-            return {**result, **_reference(target, version), **_markers(schema)}
-        result["allOf"] = [_reference(target, version)]
+            return {**result, **reference(target, version), **_markers(schema)}
+        result["allOf"] = [reference(target, version)]
         if defaulted:
             result["default"] = {}
         return {**result, **_markers(schema)}
@@ -139,8 +140,8 @@ def _nested(schema: Schema, version: int) -> Schema:
     target = schema.get("ref")
     if target is not None:
         if version == 2:
-            return _reference(target, version)
-        return {"allOf": [_reference(target, version)], "default": {}}
+            return reference(target, version)
+        return {"allOf": [reference(target, version)], "default": {}}
     result = _scalar(schema, version)
     for key in ("items", "additionalProperties"):
         if key in schema:

@@ -9,27 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, is_json
-from tiphys.apiserver.openapi import definitions, operations, protobuf, swagger
+from tiphys.apiserver.openapi import custom, definitions, operations, protobuf, swagger
+from tiphys.apiserver.openapi.custom import CustomResource
 from tiphys.apiserver.openapi.definitions import NO_DESCRIPTION, Schema, SchemaSource
 from tiphys.apiserver.openapi.operations import Kind
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 
-_FORM = "1"  # part of every hash: count it up when the same input gives another document
-
-
-@dataclass(frozen=True, slots=True)
-class CustomResource:
-    """A custom resource and the OpenAPI v3 schema of its objects."""
-
-    resource: Resource
-    schema: Schema
+_FORM = "2"  # part of every hash: count it up when the same input gives another document
 
 
 class OpenApiDocuments:
@@ -81,7 +73,7 @@ class OpenApiDocuments:
         return Document(JSON, self._group_document(*group_version), f'"{self._hash([group_version])}"')
 
     def _groups(self) -> list[tuple[str, str]]:
-        resources = [*self._built_in, *(custom.resource for custom in self._custom)]
+        resources = [*self._built_in, *(item.resource for item in self._custom)]
         return list(dict.fromkeys((resource.group, resource.version) for resource in resources))
 
     def _index(self) -> dict[str, Any]:
@@ -109,11 +101,11 @@ class OpenApiDocuments:
 
     def _group_document(self, group: str, version: str) -> bytes:
         source = self._load()
-        definition_of, custom = self._definition_names(source)
+        definition_of = self._definition_names(source)
         paths = self._paths(group, version, definition_of)
-        schemas = self._definitions(source, custom, _roots([paths]), 3)
+        schemas = self._definitions(source, _roots([paths]), 3)
         kinds = {name for kind, name in definition_of.items() if kind[:2] == (group, version)}
-        schemas.update(self._definitions(source, custom, kinds, 3))
+        schemas.update(self._definitions(source, kinds, 3))
         return msgspec.json.encode(
             {
                 "openapi": "3.0.0",
@@ -128,11 +120,11 @@ class OpenApiDocuments:
 
     def _swagger(self) -> dict[str, Any]:
         source = self._load()
-        definition_of, custom = self._definition_names(source)
+        definition_of = self._definition_names(source)
         paths: dict[str, Any] = {}
         for group, version in self._groups():
             paths.update(self._paths(group, version, definition_of))
-        found = self._definitions(source, custom, _roots([paths]) | set(definition_of.values()), 2)
+        found = self._definitions(source, _roots([paths]) | set(definition_of.values()), 2)
         return {
             "swagger": "2.0",
             "info": {"title": "Kubernetes", "version": self._git_version},
@@ -142,19 +134,14 @@ class OpenApiDocuments:
             "security": [{"BearerToken": []}],
         }
 
-    def _definition_names(self, source: SchemaSource) -> tuple[dict[Kind, str], dict[str, Schema]]:
-        """The definition of every kind, and the schemas of the custom ones by definition."""
+    def _definition_names(self, source: SchemaSource) -> dict[Kind, str]:
+        """The definition of every kind."""
         names = source.by_kind()
-        custom: dict[str, Schema] = {}
         for item in self._custom:
             resource = item.resource
-            prefix = ".".join(reversed(resource.group.split(".")))
-            name = f"{prefix}.{resource.version}.{resource.kind}"
-            names[resource.group, resource.version, resource.kind] = name
-            custom[name] = _custom_schema(resource, item.schema)
-            names[resource.group, resource.version, resource.list_kind] = f"{name}List"
-            custom[f"{name}List"] = _custom_list(resource, name)
-        return names, custom
+            names[resource.group, resource.version, resource.kind] = item.definition_name
+            names[resource.group, resource.version, resource.list_kind] = f"{item.definition_name}List"
+        return names
 
     def _paths(self, group: str, version: str, definition_of: Mapping[Kind, str]) -> dict[str, Any]:
         resources = [r for r in self._built_in if (r.group, r.version) == (group, version)]
@@ -164,17 +151,20 @@ class OpenApiDocuments:
             paths.update(operations.Builder(group, version, definition_of, strategic=False).paths(own))
         return paths
 
-    def _definitions(
-        self, source: SchemaSource, custom: Mapping[str, Schema], roots: set[str], version: int
-    ) -> dict[str, Schema]:
-        wanted = roots | {_OBJECT_META, _LIST_META} if custom else roots
+    def _definitions(self, source: SchemaSource, roots: set[str], version: int) -> dict[str, Schema]:
+        own: dict[str, Schema] = {}
+        for item in self._custom:
+            name = item.definition_name
+            if name in roots:
+                own[name] = custom.object_schema(item, source, version)
+            if f"{name}List" in roots:
+                own[f"{name}List"] = custom.list_schema(item, source, version)
+        wanted = roots | {custom.OBJECT_META, custom.LIST_META} if own else roots
         found = {
             name: definitions.definition(source.compact[name], source.descriptions.get(name, NO_DESCRIPTION), version)
             for name in definitions.closure(source.compact, wanted)
         }
-        for name in sorted(roots & set(custom)):
-            found[name] = _plain_v2(custom[name]) if version == 2 else custom[name]
-        return found
+        return found | own
 
 
 _BEARER = {
@@ -183,8 +173,6 @@ _BEARER = {
     "name": "authorization",
     "description": "Bearer Token authentication",
 }
-_OBJECT_META = f"{operations.META}.ObjectMeta"
-_LIST_META = f"{operations.META}.ListMeta"
 
 
 def _media_type(path: str, accept: str) -> str:
@@ -220,47 +208,3 @@ def _roots(values: Iterable[Any]) -> set[str]:
         elif isinstance(value, list):
             waiting += value
     return found
-
-
-def _kind_marker(resource: Resource, kind: str) -> list[dict[str, str]]:
-    return [{"group": resource.group, "version": resource.version, "kind": kind}]
-
-
-def _custom_schema(resource: Resource, schema: Schema) -> Schema:
-    properties = {
-        **schema.get("properties", {}),
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_OBJECT_META}"}]},
-    }
-    marker = {"x-kubernetes-group-version-kind": _kind_marker(resource, resource.kind)}
-    return {**schema, "type": "object", "properties": properties, **marker}
-
-
-def _custom_list(resource: Resource, name: str) -> Schema:
-    return {
-        "type": "object",
-        "required": ["items"],
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_LIST_META}"}]},
-            "items": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}},
-        },
-        "x-kubernetes-group-version-kind": _kind_marker(resource, resource.list_kind),
-    }
-
-
-_NOT_IN_V2 = ("oneOf", "anyOf", "allOf", "not", "nullable", "default", "x-kubernetes-validations")
-
-
-def _plain_v2(schema: Any) -> Any:
-    """A custom schema with what version 2 cannot say left out."""
-    if isinstance(schema, list):
-        return [_plain_v2(item) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    target = schema.get("$ref") or next((part["$ref"] for part in schema.get("allOf", ()) if "$ref" in part), None)
-    if target:
-        return {"$ref": target.replace("#/components/schemas/", "#/definitions/")}
-    return {key: _plain_v2(value) for key, value in schema.items() if key not in _NOT_IN_V2}

@@ -7,6 +7,7 @@ that may not be null count as left out. `fieldValidation` decides what unknown a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -38,6 +39,12 @@ class _Loader(yaml.CSafeLoader):
         self.repeated: list[str] = []
 
 
+# Sets, ordered maps and dates are nothing that JSON has.
+_Loader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.CSafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "binary", "str", "seq")
+}
 _Loader.yaml_implicit_resolvers = {
     mark: [(tag, pattern) for tag, pattern in found if tag.rsplit(":", 1)[1] in ("null", "merge")]
     for mark, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
@@ -52,12 +59,17 @@ _Loader.add_implicit_resolver(
 )
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
+    re.compile(
+        r"^(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
     list("-+.0123456789"),
 )
 
 
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    if not isinstance(node, yaml.MappingNode):
+        raise ValueError(f"what is called a map in line {node.start_mark.line + 1} is none")
     seen: set[str] = set()
     for key_node, _ in node.value:
         if isinstance(key_node, yaml.ScalarNode):
@@ -69,6 +81,8 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:null":
+            raise ValueError(f"invalid map key in line {key_node.start_mark.line + 1}")
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, bool):
             key = "true" if key else "false"
@@ -78,12 +92,27 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     return found
 
 
+def _float(loader: Any, node: Any) -> float | str:
+    """JSON has no infinity and no NaN: what is only too large stays the text that it is."""
+    found: float = loader.construct_yaml_float(node)
+    if math.isfinite(found):
+        return found
+    if "." in node.value.lower().strip("+-")[:1]:
+        raise ValueError(f"json: unsupported value: {node.value}")
+    return str(node.value)
+
+
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
+
+
+# `!!bool x` and `!!int ""` make their constructors fail in their own ways.
+_UNREADABLE_YAML = (yaml.YAMLError, ValueError, KeyError, IndexError)
 
 
 def media_type(content_type: str) -> str:
     """Without parameters; nothing given means JSON."""
-    return content_type.split(";", 1)[0].strip().lower() or JSON
+    return content_type.split(";", 1)[0].strip().lower() if content_type.strip() else JSON
 
 
 def read_yaml(data: bytes) -> Any:
@@ -97,7 +126,7 @@ def yaml_and_repeated(data: bytes) -> tuple[Any, list[str]]:
         yaml_bounds.check(data)
         loader = _Loader(data)
         return loader.get_single_data(), loader.repeated
-    except (yaml.YAMLError, ValueError, UnicodeDecodeError, RecursionError) as error:
+    except (*_UNREADABLE_YAML, RecursionError) as error:
         raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
 
 

@@ -7,11 +7,13 @@ concepts", "Resource URIs" and "Determine the request verb".
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
@@ -57,6 +59,12 @@ def _parts(path: str) -> tuple[str, str, list[str]] | None:
     if len(pieces) > 3 and pieces[0] == "apis":
         return pieces[1], pieces[2], pieces[3:]
     return None
+
+
+def malformed_escape(path: str) -> str:
+    """The first `%` in a path that encodes no byte, and what follows it; "" when there is none."""
+    found = _MALFORMED_ESCAPE.search(path) if "%" in path else None
+    return found[0] if found is not None else ""
 
 
 @functools.lru_cache(maxsize=8192)

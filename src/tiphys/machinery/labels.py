@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tiphys.machinery import names
+
 _TOKEN = re.compile(r"\s*(?:(?P<op>==|!=|=|!|<|>|\(|\)|,)|(?P<word>[^\s=!<>(),]+))")
 
 
@@ -113,6 +115,15 @@ def parse(text: str) -> Selector:
     return Selector(tuple(_Parser(text).requirements()))
 
 
+def _check(requirement: Requirement) -> None:
+    """ValueError when no object could ever have such a label."""
+    findings = [(requirement.key, found) for found in names.qualified_name(requirement.key)]
+    if requirement.operator in ("In", "NotIn"):
+        findings += [(value, found) for value in requirement.values for found in names.label_value(value)]
+    for text, found in findings:
+        raise ValueError(f'<nil>: Invalid value: "{text}": {found}')
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -155,6 +166,11 @@ class _Parser:
         return text
 
     def requirement(self) -> Requirement:
+        found = self.unchecked()
+        _check(found)
+        return found
+
+    def unchecked(self) -> Requirement:
         if self.peek() == ("op", "!"):
             self.take()
             return Requirement(self.key(), "DoesNotExist")

@@ -25,8 +25,8 @@ class Site:
 
     async def handle(self, request: HttpRequest, connection: HttpConnection) -> None:
         self.seen.append((request.method, f"{request.path}?{request.query}", request.body))
-        if request.path == "":
-            connection.respond(request, int(request.body), b"refused")
+        if request.refusal is not None:
+            connection.respond(request, request.refusal.code, b"refused")
         elif request.path == "/slow":
             await self.release.wait()
             connection.respond(request, 200, b"slow")
@@ -98,7 +98,9 @@ async def test_requests_come_in_any_pieces(site: Site) -> None:
 
 async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"GET /slow HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nPOST /c HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi")
+    wire.send(
+        b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\nPOST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
+    )
     await asyncio.sleep(0)
     site.release.set()
     assert [(await wire.answer())[2] for _ in range(3)] == [b"slow", b"/b", b"/c"]
@@ -108,7 +110,7 @@ async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
 
 async def test_more_pipelined_requests_than_are_read_at_once(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"GET /slow HTTP/1.1\r\n\r\n" + b"GET /x HTTP/1.1\r\n\r\n" * 200)
+    wire.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n" + b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n" * 200)
     await asyncio.sleep(0)
     site.release.set()
     answers = [(await wire.answer())[2] for _ in range(201)]
@@ -118,7 +120,7 @@ async def test_more_pipelined_requests_than_are_read_at_once(site: Site) -> None
 
 async def test_chunked_bodies(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    wire.send(b"POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     await wire.answer()
     assert site.seen == [("POST", "/c?", b"abcde")]
     wire.close()
@@ -126,22 +128,23 @@ async def test_chunked_bodies(site: Site) -> None:
 
 async def test_a_client_that_asks_first_is_told_to_go_on(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"PUT /c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-    assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-    wire.send(b"ok")
-    assert (await wire.answer())[0] == 200
+    for method in (b"PUT", b"DELETE"):
+        wire.send(b"%b /c HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n" % method)
+        assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send(b"ok")
+        assert (await wire.answer())[0] == 200
     wire.close()
 
 
 async def test_bodies_have_a_limit(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"POST /c HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (BODY_BYTES_LIMIT + 1))
+    wire.send(b"POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (BODY_BYTES_LIMIT + 1))
     code, headers, _ = await wire.answer()
     assert (code, headers["connection"]) == (413, "close")
     await site.clock.advance(SWEEP_SECONDS)
     assert await wire.ended()
     wire = await Wire.to(site)
-    wire.send(b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    wire.send(b"POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
     for _ in range(4):
         wire.send(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
     assert (await wire.answer())[0] == 413
@@ -150,30 +153,38 @@ async def test_bodies_have_a_limit(site: Site) -> None:
 
 async def test_headers_have_a_limit(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n")
+    wire.send(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 70_000 + b"\r\n\r\n")
     assert (await wire.answer())[0] == 431
     wire.close()
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "wanted"),
     [
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 2\r\n\r\nhi", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nExpect: a miracle\r\nContent-Length: 2\r\n\r\nhi", 417),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     ],
 )
-async def test_what_is_no_request_ends_the_connection(site: Site, data: bytes) -> None:
+async def test_what_is_no_request_ends_the_connection(site: Site, data: bytes, wanted: int) -> None:
     wire = await Wire.to(site)
     wire.send(data)
     code, headers, _ = await wire.answer()
-    assert (code, headers["connection"]) == (400, "close")
+    assert (code, headers["connection"], site.seen[0][0]) == (wanted, "close", "GET")
     await site.clock.advance(SWEEP_SECONDS)
     assert await wire.ended()
 
 
 async def test_old_and_closing_clients_get_a_closed_connection(site: Site) -> None:
-    for head in (b"GET /a HTTP/1.0\r\n\r\n", b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n"):
+    old = b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    for head in (b"GET /a HTTP/1.0\r\n\r\n", old, b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"):
         wire = await Wire.to(site)
         wire.send(head)
         assert (await wire.answer())[2] == b"/a"
@@ -182,7 +193,7 @@ async def test_old_and_closing_clients_get_a_closed_connection(site: Site) -> No
 
 async def test_head_has_no_body(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"HEAD /abc HTTP/1.1\r\n\r\nGET /d HTTP/1.1\r\n\r\n")
+    wire.send(b"HEAD /abc HTTP/1.1\r\nHost: h\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n")
     head = await wire.reader.readuntil(b"\r\n\r\n")
     assert b"Content-Length: 4\r\n" in head
     assert (await wire.answer())[2] == b"/d"
@@ -191,7 +202,7 @@ async def test_head_has_no_body(site: Site) -> None:
 
 async def test_streams_end_and_the_connection_goes_on(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(b"GET /stream HTTP/1.1\r\n\r\nGET /d HTTP/1.1\r\n\r\n")
+    wire.send(b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n")
     assert b"chunked" in await wire.reader.readuntil(b"\r\n\r\n")
     assert await wire.reader.readuntil(b"0\r\n\r\n") == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
     assert (await wire.answer())[2] == b"/d"
@@ -200,11 +211,11 @@ async def test_streams_end_and_the_connection_goes_on(site: Site) -> None:
 
 async def test_a_fault_ends_only_its_connection(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     wire = await Wire.to(site)
-    wire.send(b"GET /fault HTTP/1.1\r\n\r\n")
+    wire.send(b"GET /fault HTTP/1.1\r\nHost: h\r\n\r\n")
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await wire.answer()
     other = await Wire.to(site)
-    other.send(b"GET /a HTTP/1.1\r\n\r\n")
+    other.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
     assert (await other.answer())[0] == 200
     assert "a fault" in caplog.text
     other.close()
@@ -213,7 +224,7 @@ async def test_a_fault_ends_only_its_connection(site: Site, caplog: pytest.LogCa
 async def test_idle_and_half_sent_connections_are_closed(site: Site) -> None:
     idle, half, busy = [await Wire.to(site) for _ in range(3)]
     half.send(b"GET /a HTTP")
-    busy.send(b"GET /slow HTTP/1.1\r\n\r\n")
+    busy.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
     while not site.seen:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await site.clock.advance(IDLE_SECONDS + 10)
@@ -227,7 +238,7 @@ async def test_idle_and_half_sent_connections_are_closed(site: Site) -> None:
 async def test_a_stop_lets_requests_finish(site: Site) -> None:
     wire = await Wire.to(site)
     idle = await Wire.to(site)
-    wire.send(b"GET /slow HTTP/1.1\r\n\r\n")
+    wire.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
     while not site.seen:  # noqa: ASYNC110
         await asyncio.sleep(0)
     stopping = asyncio.create_task(site.server.stop(5.0))

@@ -99,8 +99,10 @@ async def test_an_upgraded_connection_is_a_pipe(world: World, kubelet: Kubelet) 
 async def test_a_refused_upgrade_leaves_no_pipe(world: World, kubelet: Kubelet) -> None:
     kubelet.answer = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
     reader, writer = await asyncio.open_connection("127.0.0.1", world.server.ports[0])
-    upgrade = f"GET {POD}/exec?command=sh&stdout=1 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    writer.write(upgrade.encode() + b"GET /pods HTTP/1.1\r\n\r\n")
+    upgrade = (
+        f"GET {POD}/exec?command=sh&stdout=1 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
+    writer.write(upgrade.encode() + b"GET /pods HTTP/1.1\r\nHost: h\r\n\r\n")
     text = await asyncio.wait_for(reader.read(), 5)
     assert text.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert text.endswith(b"Connection: close\r\nContent-Length: 2\r\n\r\nno")

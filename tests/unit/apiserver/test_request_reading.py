@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tiphys.apiserver import negotiation
+from tiphys.apiserver.encoding import json_values, media_type, read_yaml
 from tiphys.apiserver.negotiation import Accepted
-from tiphys.apiserver.request import RequestInfo, is_long_running, parse_path, parse_query
+from tiphys.apiserver.request import RequestInfo, is_long_running, malformed_escape, parse_path, parse_query
 from tiphys.machinery.errors import ApiError
 
 
@@ -116,3 +117,35 @@ def test_what_cannot_be_served(header: str, stream: bool, offered: str) -> None:
         negotiation.negotiate(header, stream)
     assert caught.value.code == 406
     assert caught.value.message == f"only the following media types are accepted: {offered}"
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/a%20b", ""), ("/%zz", "%zz"), ("/a%", "%"), ("/%4", "%4"), ("/%4gx", "%4g"), ("/%%20", "%%2")],
+)
+def test_escapes_that_encode_nothing(path: str, found: str) -> None:
+    assert malformed_escape(path) == found
+
+
+def test_media_types() -> None:
+    assert [media_type(text) for text in ("", " ", "Text/Plain; charset=x", ";;;")] == [
+        "application/json", "application/json", "text/plain", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["? [a, b]\n: c", "{a: b}: c", "~: a", "!!map [a]", "!!map abc", "!!bool x", '!!int ""', "a: .nan", "a: -.inf",
+     "!!set {a, b}", "!!omap [a: b]", "!!timestamp x", "!!python/none", "!!float x", "<<: 5", "a: &a [*a]"],
+)  # fmt: skip
+def test_yaml_that_json_cannot_say(text: str) -> None:
+    with pytest.raises(ApiError, match="^error converting YAML to JSON: ") as refused:
+        read_yaml(text.encode())
+    assert refused.value.code == 400
+
+
+def test_yaml_as_json() -> None:
+    text = b"{1: a, true: b, 1.5: c, d: 1e999, e: 0o7, f: !!str 1, g: 010, h: 1e3, i: !!binary aGk=}"
+    assert json_values(read_yaml(text)) == {
+        "1": "a", "true": "b", "1.5": "c", "d": "1e999", "e": "0o7", "f": "1", "g": 8, "h": 1000.0, "i": "aGk=",
+    }  # fmt: skip

@@ -28,6 +28,14 @@ def test_texts_are_parsed(text: str, requirements: tuple[Requirement, ...]) -> N
     assert parse(str(found)) == found
 
 
+@pytest.mark.parametrize(
+    "text", ["\x00", "-a=b", "a=-b", "a=" + "b" * 64, "a in (b,$)", "!\ufffd", "/a", "a/b/c", "A.b/C"]
+)
+def test_labels_that_nothing_can_have_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="^<nil>: Invalid value: "):
+        parse(text)
+
+
 @pytest.mark.parametrize("text", ["=", "a in x", "a in (x", "a b", "a=b,", "!", "a>x", ",a", "a in (x))"])
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"found|unable|must be an integer"):

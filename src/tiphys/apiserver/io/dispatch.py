@@ -80,7 +80,9 @@ class Dispatch:
         """Whether the verb is served there. ApiError 404 or 405."""
         resource, verb = call.resource, call.verb
         verbs = resource.subresources[call.subresource].verbs if call.subresource else resource.verbs
-        if verb not in verbs or (verb == "create" and call.name and not call.subresource):
+        named = bool(call.name)
+        misplaced = (verb == "create" and named and not call.subresource) or (verb in ("update", "patch") and not named)
+        if verb not in verbs or misplaced:
             raise errors.method_not_allowed()
         if resource.namespaced and not call.namespace and verb not in ("list", "watch"):
             if verb in ("create", "deletecollection"):

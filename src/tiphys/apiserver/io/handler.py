@@ -27,8 +27,9 @@ from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.discovery.document import document_caching
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.forms import encode_other
+from tiphys.apiserver.framing import Refusal
 from tiphys.apiserver.io.dispatch import Dispatch
-from tiphys.apiserver.io.http import HttpConnection, HttpRequest
+from tiphys.apiserver.io.http import BODY_BYTES_LIMIT, HttpConnection, HttpRequest
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.streams import WatchStream
 from tiphys.apiserver.io.tunnel import Proxies
@@ -36,7 +37,7 @@ from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.permissions import attributes_of
 from tiphys.apiserver.protobuf_form import encoded_other, form_of
-from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_path, parse_query
+from tiphys.apiserver.request import RequestInfo, flag, is_long_running, malformed_escape, parse_path, parse_query
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.apiserver.warning_headers import warning_headers
@@ -101,8 +102,10 @@ class ApiHandler:
         info = RequestInfo(verb=request.method.lower(), path=request.path)
         code, counted = 0, 0
         try:
-            if not request.path:
-                raise _unreadable(int(request.body))
+            if request.refusal is not None:
+                raise _unreadable(request.refusal)
+            if found := malformed_escape(request.path):
+                raise errors.bad_request(f'invalid URL escape "{found}"')
             query = parse_query(request.query)
             named = _named(query) if "fieldSelector" in query else ""
             info = parse_path(request.method, request.path, flag(query, "watch"), named)
@@ -222,7 +225,10 @@ class ApiHandler:
             body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
         )
         self._dispatch.check(call)
-        if self._proxies.serves(call):
+        proxied = self._proxies.serves(call)
+        if not request.takes_chunks and (proxied or info.verb == "watch"):
+            raise errors.bad_request("an answer of unknown length needs HTTP/1.1")
+        if proxied:
             await self._proxies.serve(call, info, request, connection)
             return 101 if request.upgrade else 200
         accepted = negotiation.negotiate(headers.get("accept", ""), info.verb == "watch")
@@ -331,7 +337,7 @@ class ApiHandler:
         extra = b""
         if error.retry_after_seconds:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
-        accepted = negotiation.negotiate_error(request.headers.get("accept", "")) if request.path else negotiation.PLAIN
+        accepted = negotiation.negotiate_error(request.headers.get("accept", ""))
         body = encode_other(error.status()) + b"\n"
         if accepted.protobuf:
             body = encoded_other(body)
@@ -382,12 +388,14 @@ def _named(query: Mapping[str, str]) -> str:
         return ""
 
 
-def _unreadable(code: int) -> ApiError:
-    if code == 413:
-        return errors.too_large(3 * 1024 * 1024)
-    if code == 431:
+def _unreadable(refusal: Refusal) -> ApiError:
+    if refusal.code == 413:
+        return errors.too_large(BODY_BYTES_LIMIT)
+    if refusal.code == 431:
         return ApiError(431, "RequestHeaderFieldsTooLarge", "the request's headers are too large")
-    return errors.bad_request("the request cannot be read as HTTP/1.1")
+    if refusal.code == 417:
+        return ApiError(417, "ExpectationFailed", refusal.message)
+    return errors.bad_request(refusal.message)
 
 
 def deprecated(resource: Resource) -> bytes:

@@ -19,6 +19,8 @@ from typing import Any
 
 import httptools
 
+from tiphys.apiserver.framing import Refusal, refusal, waits_to_be_told
+
 log = logging.getLogger(__name__)
 
 HEADER_BYTES_LIMIT = 64 * 1024
@@ -34,9 +36,13 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in
 
 class HttpRequest:
     """One request. `headers` has lower-case names, repeated ones joined with ", "; `all_headers` has every one as
-    sent."""
+    sent. `refusal`: it was not read to its end, and why; nothing else says anything then. `takes_chunks`: the client
+    understands answers of unknown length."""
 
-    __slots__ = ("_headers", "all_headers", "body", "keep_alive", "method", "path", "query", "started", "upgrade")
+    __slots__ = (
+        "_headers", "all_headers", "body", "keep_alive", "method", "path", "query", "refusal", "started",
+        "takes_chunks", "upgrade",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.method = ""
@@ -45,6 +51,8 @@ class HttpRequest:
         self.all_headers: list[tuple[bytes, bytes]] = []
         self.body = b""
         self.keep_alive = True
+        self.refusal: Refusal | None = None
+        self.takes_chunks = True
         self.upgrade = False
         self.started = 0.0
         self._headers: dict[str, str] | None = None
@@ -181,7 +189,7 @@ class HttpConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._leftover = data[upgrade.args[0] :]
-        except (httptools.HttpParserError, _Refusal) as error:
+        except (httptools.HttpParserError, _Refused) as error:
             self._refuse(error)
         if self._busy is None and self._queue:
             self._next()
@@ -207,7 +215,7 @@ class HttpConnection(asyncio.Protocol):
     def _count_header(self, count: int) -> None:
         self._header_bytes += count
         if self._header_bytes > HEADER_BYTES_LIMIT:
-            raise _Refusal(431)
+            raise _Refused(Refusal(431))
 
     def on_headers_complete(self) -> None:
         request = self._request
@@ -218,23 +226,22 @@ class HttpConnection(asyncio.Protocol):
         if not path.startswith("/"):
             path = "/" + path.split("://", 1)[-1].partition("/")[2] if "://" in path else path
         request.path, request.query = path, query.partition("#")[0]
-        request.keep_alive = self._parser.should_keep_alive()
+        version = self._parser.get_http_version()
+        request.takes_chunks = version != "1.0"
+        request.keep_alive = request.takes_chunks and self._parser.should_keep_alive()
         request.upgrade = self._parser.should_upgrade()
-        if request.method in ("POST", "PUT", "PATCH"):
-            self._check_body(request.headers)
-
-    def _check_body(self, headers: dict[str, str]) -> None:
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > BODY_BYTES_LIMIT:
-            raise _Refusal(413)
-        if headers.get("expect", "").lower() == "100-continue" and self._busy is None and not self._queue:
+        headers = request.headers
+        found = refusal(version, headers, request.upgrade, BODY_BYTES_LIMIT)
+        if found is not None:
+            raise _Refused(found)
+        if waits_to_be_told(headers) and self._busy is None and not self._queue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
         self._body_bytes += len(body)
         if self._body_bytes > BODY_BYTES_LIMIT:
-            raise _Refusal(413)
+            raise _Refused(Refusal(413))
 
     def on_message_complete(self) -> None:
         request = self._request
@@ -252,12 +259,11 @@ class HttpConnection(asyncio.Protocol):
         """A request that cannot be read ends the connection, after what came before it was answered."""
         self._refused = True
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, _Refusal):
+        while cause is not None and not isinstance(cause, _Refused):
             cause = cause.__context__ or cause.__cause__
         request = HttpRequest()
-        request.method, request.path = "GET", ""
-        request.keep_alive = False
-        request.body = str(cause.code if isinstance(cause, _Refusal) else 400).encode()
+        request.method, request.keep_alive = "GET", False
+        request.refusal = cause.refusal if isinstance(cause, _Refused) else Refusal(400)
         self._queue.append(request)
 
     def _pause_reading(self) -> None:
@@ -429,12 +435,12 @@ class HttpConnection(asyncio.Protocol):
         return self._task
 
 
-class _Refusal(Exception):
-    """A request that goes beyond a limit; `code` is the HTTP status."""
+class _Refused(Exception):
+    """Ends the parser's work on a connection."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(str(code))
-        self.code = code
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(why.message)
+        self.refusal = why
 
 
 def chunk(data: bytes) -> bytes:

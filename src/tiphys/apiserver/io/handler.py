@@ -40,8 +40,6 @@ from tiphys.apiserver.request import RequestInfo, flag, is_long_running, parse_p
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.apiserver.warning_headers import warning_headers
-from tiphys.kinds.crd import CustomResource
-from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 from tiphys.machinery.errors import ApiError
 
@@ -222,6 +220,9 @@ class ApiHandler:
             body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
         )
         self._dispatch.check(call)
+        if resource.warning:
+            request.warnings = warning_headers((resource.warning,))
+            self._metrics.requested_deprecated(resource, info.subresource)
         if self._proxies.serves(call):
             await self._proxies.serve(call, info, request, connection)
             return 101 if request.upgrade else 200
@@ -263,7 +264,7 @@ class ApiHandler:
         entries, head = await self._reads.list(call)
         await self._hub.ready(call.resource, entries)
         body = form.many(entries, head, self._clock.now())
-        self._send(request, connection, 200, body, accepted, call.query, deprecated(call.resource))
+        self._send(request, connection, 200, body, accepted, call.query)
         return 200
 
     async def _watch(
@@ -300,7 +301,6 @@ class ApiHandler:
             if accepted.protobuf:
                 body = encoded_other(body)
         extra = warning_headers(outcome.warnings) if outcome.warnings else b""
-        extra += deprecated(call.resource)
         self._send(request, connection, outcome.code, body, accepted, call.query, extra)
         return outcome.code
 
@@ -388,9 +388,3 @@ def _unreadable(code: int) -> ApiError:
     if code == 431:
         return ApiError(431, "RequestHeaderFieldsTooLarge", "the request's headers are too large")
     return errors.bad_request("the request cannot be read as HTTP/1.1")
-
-
-def deprecated(resource: Resource) -> bytes:
-    """The warning that clients of a deprecated version of a custom resource get with every answer."""
-    text = resource.warning if isinstance(resource, CustomResource) else ""
-    return warning_headers((text,)) if text else b""

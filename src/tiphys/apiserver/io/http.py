@@ -34,9 +34,20 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in
 
 class HttpRequest:
     """One request. `headers` has lower-case names, repeated ones joined with ", "; `all_headers` has every one as
-    sent."""
+    sent. `warnings` are header lines that every answer to it begins with."""
 
-    __slots__ = ("_headers", "all_headers", "body", "keep_alive", "method", "path", "query", "started", "upgrade")
+    __slots__ = (
+        "_headers",
+        "all_headers",
+        "body",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "started",
+        "upgrade",
+        "warnings",
+    )
 
     def __init__(self) -> None:
         self.method = ""
@@ -47,6 +58,7 @@ class HttpRequest:
         self.keep_alive = True
         self.upgrade = False
         self.started = 0.0
+        self.warnings = b""
         self._headers: dict[str, str] | None = None
 
     @property
@@ -330,6 +342,7 @@ class HttpConnection(asyncio.Protocol):
         self.responded = True
         if self.closed:
             return
+        extra = request.warnings + extra
         if self.upgraded or self._state.stopping or not request.keep_alive:
             request.keep_alive = False
             extra += b"Connection: close\r\n"
@@ -349,7 +362,7 @@ class HttpConnection(asyncio.Protocol):
         if self._state.stopping:
             request.keep_alive = False
         head = b"%sContent-Type: %s\r\nCache-Control: no-cache, private\r\n%sTransfer-Encoding: chunked\r\n\r\n"
-        self.transport.write(head % (_STATUS_LINES[code], content_type, extra))
+        self.transport.write(head % (_STATUS_LINES[code], content_type, request.warnings + extra))
 
     def write_raw(self, data: bytes) -> None:
         """Bytes that are framed already."""

@@ -10,7 +10,6 @@ import gzip
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import Any
 
 import msgspec
@@ -24,10 +23,10 @@ from tiphys.apiserver.authn.impersonation import impersonate
 from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, PeerCertificate
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
-from tiphys.apiserver.discovery.document import document_caching
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.forms import encode_other
 from tiphys.apiserver.io.dispatch import Dispatch
+from tiphys.apiserver.io.document_answers import DocumentAnswers
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.streams import WatchStream
@@ -84,7 +83,7 @@ class ApiHandler:
         self._dispatch = dispatch
         self._reads = reads
         self._hub = hub
-        self._documents = documents
+        self._documents = DocumentAnswers(documents, clock.now)
         self._proxies = proxies
         self._metrics = metrics
         self._clock = clock
@@ -204,10 +203,10 @@ class ApiHandler:
     ) -> int:
         headers = request.headers
         if not info.is_resource:
-            return self._document(request, connection, info)
+            return self._documents.answer(request, connection, info.path)
         resource = self._dispatch.resource(info)
         if resource is None:
-            return self._document(request, connection, info)
+            return self._documents.answer(request, connection, info.path)
         call = Call(
             user=user,
             resource=resource,
@@ -237,25 +236,6 @@ class ApiHandler:
         if outcome.entry is not None:
             await self._hub.ready(call.resource, (outcome.entry,))
         return self._answer(call, outcome, accepted, request, connection)
-
-    def _document(self, request: HttpRequest, connection: HttpConnection, info: RequestInfo) -> int:
-        headers = request.headers
-        found = self._documents.document(request.method, info.path, request.query, headers.get("accept", ""))
-        if found is None:
-            raise errors.path_not_found()
-        code, document = found
-        if not document.etag:
-            connection.respond(request, code, document.body, document.content_type.encode())
-            return code
-        caching = document_caching(document, request.path, request.query, headers.get("if-none-match", ""))
-        extra = b"Etag: %s\r\nVary: Accept\r\n" % document.etag.encode()
-        if caching.location:
-            extra += b"Location: %s\r\n" % caching.location.encode()
-        if caching.kept_seconds:
-            extra += b"Expires: %s\r\n" % formatdate(self._clock.now() + caching.kept_seconds, usegmt=True).encode()
-        body = document.body if caching.code == 200 else b""
-        connection.respond(request, caching.code, body, document.content_type.encode(), extra, caching.control.encode())
-        return caching.code
 
     async def _list(
         self, call: Call, accepted: negotiation.Accepted, request: HttpRequest, connection: HttpConnection

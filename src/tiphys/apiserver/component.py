@@ -361,7 +361,7 @@ class ApiServer:
         checks = {"ping": lambda: "", "watch-cache": lambda: "" if self._ready else "not started"}
         live = {"ping": lambda: ""}
         self._discovery = ResourceDiscovery(resources, self._config.server_address)
-        self._openapi = OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build))
+        self._openapi = OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build), fixed)
         return ServerDocuments(
             self._discovery,
             self._openapi,

@@ -21,7 +21,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from older_versions import older_of, with_older_declarations
+from older_versions import deprecation_of, older_of, with_older_declarations
 
 KINDS = Path(__file__).parent.parent / "src/tiphys/kinds"
 
@@ -174,6 +174,8 @@ def row_of(declaration: dict[str, Any]) -> dict[str, Any]:
     group, version, kind = declaration["resource"]
     plural = declaration["plural"]
     virtual = group in VIRTUAL_GROUPS or plural in VIRTUAL
+    deprecation = deprecation_of(group, version, kind)
+    api_version = f"{group}/{version}" if group else version
     storage = "" if virtual else SHARED_STORAGE.get((group, plural), f"{group}/{plural}" if group else plural)
     return {
         "group": group,
@@ -189,6 +191,8 @@ def row_of(declaration: dict[str, Any]) -> dict[str, Any]:
         "module": f"{TYPE_STEMS.get(group, group.split('.')[0])}_{version}",
         "strategy_module": strategy_module(group, version, kind),
         "storage": storage,
+        "warning": deprecation.warning(api_version, kind) if deprecation is not None else "",
+        "removed_release": deprecation.removed if deprecation is not None else "",
     }
 
 

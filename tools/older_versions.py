@@ -30,12 +30,15 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class OlderVersion:
-    """`package` is the name that the definitions of all versions begin with."""
+    """`package` is the name that the definitions of all versions begin with; `deprecated` and `removed` are the
+    releases in which Kubernetes said so and did so."""
 
     group: str
     package: str
     version: str
     newer: str
+    deprecated: str
+    removed: str
     differences: Mapping[str, Difference]
 
 
@@ -45,6 +48,8 @@ OLDER_VERSIONS = (
         package="io.k8s.api.discovery",
         version="v1beta1",
         newer="v1",
+        deprecated="1.21",
+        removed="1.25",
         differences={
             "Endpoint": Difference(
                 renamed={"deprecatedTopology": "topology"},
@@ -64,6 +69,8 @@ OLDER_VERSIONS = (
         package="io.k8s.api.policy",
         version="v1beta1",
         newer="v1",
+        deprecated="1.21",
+        removed="1.25",
         differences={
             "PodDisruptionBudgetSpec": Difference(
                 unmarked={"selector": "patch-strategy"},
@@ -149,3 +156,32 @@ def with_older_declarations(declarations: list[dict[str, Any]]) -> list[dict[str
                     }
                 )
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deprecation:
+    """Since which release, until which one ("" for no plan), and apiVersion and kind to use in its place."""
+
+    since: str
+    removed: str = ""
+    instead: str = ""
+
+    def warning(self, api_version: str, kind: str) -> str:
+        """What clients are told with every answer."""
+        text = f"{api_version} {kind} is deprecated in v{self.since}+"
+        text += f", unavailable in v{self.removed}+" if self.removed else ""
+        return text + (f"; use {self.instead}" if self.instead else "")
+
+
+_DEPRECATED = {
+    ("", "v1", "ComponentStatus"): Deprecation(since="1.19"),
+    ("", "v1", "Endpoints"): Deprecation(since="1.33", instead="discovery.k8s.io/v1 EndpointSlice"),
+}
+
+
+def deprecation_of(group: str, version: str, kind: str) -> Deprecation | None:
+    for older in OLDER_VERSIONS:
+        if (older.group, older.version) == (group, version):
+            instead = f"{group}/{older.newer} {kind}"
+            return Deprecation(since=older.deprecated, removed=older.removed, instead=instead)
+    return _DEPRECATED.get((group, version, kind))

@@ -55,7 +55,7 @@ from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
 from tiphys.apiserver.quota import QuotaCharges
 from tiphys.apiserver.rest.call import Call
-from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
+from tiphys.apiserver.write_hooks import BindingEscalation, CertificateRequester, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
 from tiphys.kinds.crd import CustomResource
@@ -279,7 +279,9 @@ class ApiServer:
 
     def _hooks(self, standard: StandardAuthorizer | None) -> HookTable:
         rbac = "rbac.authorization.k8s.io"
-        hooks: dict[tuple[str, str], WriteHook] = {}
+        hooks: dict[tuple[str, str], WriteHook] = {
+            ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequester()
+        }
         if self._config.service_cidrs:
             allocator = ServiceAllocator(
                 self._config.service_cidrs,
@@ -361,7 +363,7 @@ class ApiServer:
         checks = {"ping": lambda: "", "watch-cache": lambda: "" if self._ready else "not started"}
         live = {"ping": lambda: ""}
         self._discovery = ResourceDiscovery(resources, self._config.server_address)
-        self._openapi = OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build))
+        self._openapi = OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build), fixed)
         return ServerDocuments(
             self._discovery,
             self._openapi,

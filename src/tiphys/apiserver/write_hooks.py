@@ -1,5 +1,5 @@
-"""The write hook of Services (addresses and ports) and those of roles and bindings (nobody grants what they have
-not)."""
+"""The write hooks of Services (addresses and ports), of roles and bindings (nobody grants what they have not) and of
+requests for certificates (who asks)."""
 
 from __future__ import annotations
 
@@ -56,4 +56,16 @@ class BindingEscalation:
 
     def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
         self._check.check_binding(context.user, old, new)
+        return None
+
+
+class CertificateRequester:
+    """Who asks for a certificate is who sends the request, whatever it says: approvers rely on it."""
+
+    def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
+        if old is None:
+            user = context.user
+            new.spec.username, new.spec.uid = user.name, user.uid or None
+            new.spec.groups = list(user.groups) or None
+            new.spec.extra = {key: list(words) for key, words in user.extra.items()} or None
         return None

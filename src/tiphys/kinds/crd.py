@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tiphys.kinds import cells, codec, custom_apply_schema
+from tiphys.kinds.object_meta import STANDARD_FINALIZERS
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.kinds.strategy import Column, Scaling, Strategy
 from tiphys.kinds.types.apiextensions_v1 import (
@@ -27,10 +28,11 @@ from tiphys.kinds.types.apiextensions_v1 import (
 from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import json_path, timestamps
 from tiphys.machinery.duration import age
-from tiphys.machinery.field_errors import FieldError
+from tiphys.machinery.field_errors import FieldError, shown
 from tiphys.machinery.schema.places import Place
 from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
 from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
+from tiphys.machinery.versions import version_rank
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
@@ -38,6 +40,11 @@ PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/apply-patch+yaml",
+)
+
+UNQUALIFIED_FINALIZER = (
+    "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer"
+    " writers"
 )
 
 
@@ -49,7 +56,6 @@ class CustomResource(Resource):
     hooks: Strategy[Unstructured]
     schema: Schema
     list_name: str
-    warning: str = ""
     definition: CustomResourceDefinition
     # Every version of the resource, by its name.
     versions: Mapping[str, CustomResource]
@@ -174,13 +180,17 @@ def _resource(
 
 
 def deprecation(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion) -> str:
-    """What clients of a deprecated version are warned of; "" when it is not."""
+    """What clients of a deprecated version are warned of; "" when it is not. The newest version of the same or greater
+    stability is recommended, if there is one."""
     if not version.deprecated:
         return ""
-    return (
-        version.deprecationWarning
-        or f"{definition.spec.group}/{version.name} {definition.spec.names.kind} is deprecated"
-    )
+    if version.deprecationWarning:
+        return version.deprecationWarning
+    spec = definition.spec
+    text = f"{spec.group}/{version.name} {spec.names.kind} is deprecated"
+    served = sorted((each.name for each in spec.versions if each.served and not each.deprecated), key=version_rank)
+    better = [name for name in served if version_rank(name) < version_rank(version.name)]
+    return f"{text}; use {spec.group}/{better[0]} {spec.names.kind}" if better else text
 
 
 def _subresources(
@@ -250,11 +260,21 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         _keep(content, new.content, "status")
         new.metadata, new.content = meta, content
 
+    def warnings(new: Unstructured, old: Unstructured | None) -> list[str]:
+        before = (old.metadata.finalizers if old is not None else None) or ()
+        added = [name for name in new.metadata.finalizers or () if name not in before]
+        return [
+            f"metadata.finalizers: {shown(name)}: {UNQUALIFIED_FINALIZER}"
+            for name in added
+            if "/" not in name and name not in STANDARD_FINALIZERS
+        ]
+
     def validate_changed(new: Unstructured, old: Unstructured) -> list[FieldError]:
         found = compiled.findings(new)
         return _not_there_before(found, compiled.findings(old)) if found else found
 
     return Strategy(
+        warnings=warnings,
         default=default,
         prepare_for_create=prepare_for_create,
         prepare_for_update=prepare_for_update,
@@ -266,6 +286,7 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         fields=_fields([field.jsonPath for field in version.selectableFields or ()]),
         has_generation=False,
         has_status=False,
+        qualified_finalizers=False,
         scaling=_scaling(scale) if scale is not None else None,
     )
 

@@ -35,7 +35,9 @@ class Resource:
     `module` is the module of `kinds.types` that holds the Struct; `strategy_module` the module with `STRATEGY` ("" for
     none of its own). `storage` is the "group/plural" (or "plural") under which its objects are stored: versions of the
     same objects share it; it is "" for resources that are answered but never stored. `home` is the resource in whose
-    version the objects of a custom one are stored (None: see `registry.storage_resource`).
+    version the objects of a custom one are stored (None: see `registry.storage_resource`). `warning` is what clients
+    are told with every answer about a deprecated one ("" for others), `removed_release` the release of Kubernetes that
+    serves it no more.
     """
 
     group: str
@@ -52,6 +54,8 @@ class Resource:
     strategy_module: str = ""
     storage: str = ""
     home: Resource | None = None
+    warning: str = ""
+    removed_release: str = ""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Resource):

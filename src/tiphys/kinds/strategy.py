@@ -69,9 +69,10 @@ class Strategy(Generic[T]):
     `has_status`: there is a /status subresource, so spec writes keep the stored status and status writes change nothing
     but status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
     grace period of a delete (0: remove at once). `scaling`: where /scale finds its numbers (None: spec.replicas and the
-    like). `deletion_finalizers` are added when a deletion begins. `validate_changed(new, old)` takes the place of
-    `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`: messages on a
-    bad metadata.name.
+    like). `deletion_finalizers` are added when a deletion begins; `qualified_finalizers`: finalizers other than the
+    standard ones need a domain. `validate_changed(new, old)` takes the place of `validate` on updates, for kinds that
+    tolerate what was wrong before. `name_findings(name, prefix)`: messages on a bad metadata.name. `warnings(new,
+    old)`: advice on a valid object that was created (`old` None) or changed; not asked for at subresources.
     """
 
     default: Callable[[T], None] = nothing
@@ -81,7 +82,7 @@ class Strategy(Generic[T]):
     validate: Callable[[T], list[FieldError]] = no_findings
     validate_update: Callable[[T, T], list[FieldError]] = no_findings
     validate_status_update: Callable[[T, T], list[FieldError]] = no_findings
-    warnings: Callable[[T], list[str]] = no_words
+    warnings: Callable[[T, T | None], list[str]] = no_words
     name_findings: Callable[[str, bool], list[str]] | None = None
     columns: Sequence[Column[T]] | None = None
     fields: Callable[[T], Mapping[str, str]] = no_fields
@@ -92,6 +93,7 @@ class Strategy(Generic[T]):
     default_propagation: str = "Background"
     scaling: Scaling[T] | None = None
     deletion_finalizers: tuple[str, ...] = ()
+    qualified_finalizers: bool = True
     validate_changed: Callable[[T, T], list[FieldError]] | None = None
     subresource_validators: Mapping[str, Callable[[T, T], list[FieldError]]] = field(default_factory=dict)
 

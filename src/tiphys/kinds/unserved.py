@@ -6,7 +6,6 @@ A kind leaves this list when its controller or its part of the API server exists
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 WEBHOOKS = "this server does not call admission webhooks yet: the configuration is stored, but has no effect"
 POLICIES = "this server does not evaluate admission policies yet: the object is stored, but has no effect"
@@ -15,6 +14,6 @@ NETWORK_POLICIES = "this cluster's network does not enforce NetworkPolicies: the
 AUTOSCALING = "no controller of this cluster scales by metrics yet: the object is stored, but has no effect"
 
 
-def warned(text: str) -> Callable[[Any], list[str]]:
+def warned(text: str) -> Callable[..., list[str]]:
     """A strategy's `warnings` hook."""
-    return lambda _: [text]
+    return lambda *_: [text]

@@ -82,7 +82,8 @@ class Site:
         async with self.session.request(
             method, self.base + path, data=data, headers=sent, skip_auto_headers=["Content-Type"]
         ) as response:
-            return Answer(response.status, dict(response.headers), await response.read())
+            received = {name: ", ".join(response.headers.getall(name)) for name in response.headers}
+            return Answer(response.status, received, await response.read())
 
     @contextlib.asynccontextmanager
     async def watch(self, path: str) -> AsyncIterator[asyncio.StreamReader]:

@@ -45,7 +45,8 @@ class Http:
         async with self.session.request(
             method, self.base + path, data=data, headers=headers, skip_auto_headers=["Content-Type"]
         ) as response:
-            return Answer(response.status, dict(response.headers), await response.text())
+            received = {name: ", ".join(response.headers.getall(name)) for name in response.headers}
+            return Answer(response.status, received, await response.text())
 
 
 @dataclass

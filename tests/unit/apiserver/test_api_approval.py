@@ -38,3 +38,13 @@ async def test_the_status_of_a_request_approves_nothing(world: World) -> None:
     answer = await world.http("PUT", f"{REQUESTS}/mine/status", {**made, "status": {"conditions": [approved]}})
     assert answer.code == 200
     assert answer.body["status"].get("conditions") is None
+
+
+async def test_who_asks_is_who_sends(world: World) -> None:
+    forged = request()
+    forged["spec"] |= {"username": "system:node:n", "groups": ["system:nodes"], "uid": "1", "extra": {"a": ["b"]}}
+    made = (await world.http("POST", REQUESTS, forged)).body
+    asker = {key: made["spec"].get(key) for key in ("username", "groups", "uid", "extra")}
+    assert asker == {"username": "system:anonymous", "groups": ["system:unauthenticated"], "uid": None, "extra": None}
+    changed = {**made, "spec": forged["spec"]}
+    assert (await world.http("PUT", f"{REQUESTS}/mine", changed)).body["spec"] == made["spec"]

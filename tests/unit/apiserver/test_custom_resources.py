@@ -310,7 +310,14 @@ async def test_versions_without_conversion(world: World) -> None:
     shown = await world.http("GET", f"{v2}/w")
     assert (shown.body["apiVersion"], shown.body["spec"]) == ("example.com/v2", {"color": "red", "replicas": 1})
     warned = await world.http("GET", f"{WIDGETS}/w")
-    assert warned.headers["Warning"] == '299 - "example.com/v1 Widget is deprecated"'
+    assert warned.headers["Warning"] == '299 - "example.com/v1 Widget is deprecated; use example.com/v2 Widget"'
+    assert "Warning" not in (await world.http("GET", f"{v2}/w")).headers
+    loose = await world.http("PATCH", f"{v2}/w", {"metadata": {"finalizers": ["mine", "orphan"]}}, media=MERGE)
+    assert loose.code == 200, loose.text
+    assert loose.headers["Warning"].startswith(
+        r'299 - "metadata.finalizers: \"mine\": prefer a domain-qualified finalizer name'
+    )
+    await world.http("PATCH", f"{v2}/w", {"metadata": {"finalizers": None}}, media=MERGE)
     flipped = [{**old, "storage": False}, {**new, "storage": True}]
     await world.http("PATCH", f"{CRDS}/widgets.example.com", {"spec": {"versions": flipped}}, media=MERGE)
     for path, api_version in ((WIDGETS, "example.com/v1"), (v2, "example.com/v2")):

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from api_world import World
+from api_world import Answer, World
 
 from tiphys.kinds import protobuf, protobuf_encoding
 
@@ -155,3 +155,64 @@ async def test_the_older_version_is_described(world: World) -> None:
     assert "policy/v1 selects all pods" in selector["description"]
     assert "x-kubernetes-patch-strategy" not in selector
     assert "like" not in str(schemas["io.k8s.api.policy.v1beta1.PodDisruptionBudget"].keys())
+
+
+def warnings_of(answer: Answer) -> str:
+    return answer.headers.get("Warning", "")
+
+
+async def test_clients_are_told_what_is_deprecated(world: World) -> None:
+    old = (
+        '299 - "policy/v1beta1 PodDisruptionBudget is deprecated in v1.21+, unavailable in v1.25+;'
+        ' use policy/v1 PodDisruptionBudget"'
+    )
+    path = f"{OLD_BUDGETS}/b"
+    body = budget("v1beta1", minAvailable=1)
+    for method, where, sent in (
+        ("POST", OLD_BUDGETS, body),
+        ("GET", OLD_BUDGETS, None),
+        ("GET", path, None),
+        ("GET", f"{path}/status", None),
+        ("GET", f"{OLD_BUDGETS}?watch=1&timeoutSeconds=0&resourceVersion=99999999", None),
+        ("POST", OLD_BUDGETS, {**body, "spec": {"minAvailable": -1}}),
+        ("DELETE", path, None),
+        ("GET", path, None),
+    ):
+        assert warnings_of(await world.http(method, where, sent)) == old, (method, where)
+    assert warnings_of(await world.http("GET", BUDGETS)) == ""
+    told = warnings_of(await world.http("GET", "/api/v1/endpoints"))
+    assert told == '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    told = warnings_of(await world.http("GET", "/api/v1/componentstatuses"))
+    assert told == '299 - "v1 ComponentStatus is deprecated in v1.19+"'
+
+
+async def test_what_was_asked_for_is_counted(world: World) -> None:
+    name = "apiserver_requested_deprecated_apis"
+    assert name not in (await world.http("GET", "/metrics")).text
+    for path in (f"{OLD_BUDGETS}/b/status", OLD_BUDGETS, OLD_BUDGETS, "/api/v1/endpoints", BUDGETS):
+        await world.http("GET", path)
+    lines = [line for line in (await world.http("GET", "/metrics")).text.splitlines() if line.startswith(name)]
+    budgets = 'group="policy",version="v1beta1",resource="poddisruptionbudgets"'
+    assert lines == [
+        f'{name}{{group="",version="v1",resource="endpoints",subresource="",removed_release=""}} 1',
+        f'{name}{{{budgets},subresource="",removed_release="1.25"}} 1',
+        f'{name}{{{budgets},subresource="status",removed_release="1.25"}} 1',
+    ]
+
+
+async def test_a_status_is_written_without_advice(world: World) -> None:
+    spec = {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}}
+    path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    told = warnings_of(await world.http("POST", path, {"metadata": {"name": "h"}, "spec": spec}))
+    assert "no controller of this cluster scales by metrics yet" in told
+    written = await world.http("PATCH", f"{path}/h/status", {"status": {"desiredReplicas": 2}}, media=MERGE)
+    assert (written.code, warnings_of(written)) == (200, "")
+
+
+async def test_advice_goes_to_the_writer_of_a_pod(world: World) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    pod["spec"]["nodeSelector"] = {"beta.kubernetes.io/os": "linux"}  # type: ignore[assignment]
+    told = warnings_of(await world.http("POST", PODS, pod))
+    assert told.startswith('299 - "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14')
+    labelled = await world.http("PATCH", f"{PODS}/p", {"metadata": {"labels": {"a": "b"}}}, media=MERGE)
+    assert (labelled.code, warnings_of(labelled)) == (200, "")

@@ -231,6 +231,26 @@ async def test_documents_are_not_sent_again(api: Api) -> None:
         assert (code, again["Etag"], body) == (304, headers["Etag"], b"")
 
 
+async def test_openapi_is_compressed_and_dated(api: Api) -> None:
+    for path in ("/openapi/v2", "/openapi/v3/api/v1"):
+        _, plain_headers, plain = await api("GET", path)
+        _, headers, packed = await api("GET", path, Accept_Encoding="gzip")
+        assert gzip.decompress(packed) == plain
+        assert headers["Content-Encoding"] == "gzip"
+        since = headers["Last-Modified"]
+        assert since == plain_headers["Last-Modified"]
+        for moment, code in ((since, 304), ("Tue, 14 Nov 2023 22:13:19 GMT", 200), ("nonsense", 200)):
+            assert (await api("GET", path, If_Modified_Since=moment))[0] == code
+        assert (await api("GET", path, If_Modified_Since=since, If_None_Match='"other"'))[0] == 200
+
+
+async def test_aggregated_discovery_may_be_kept_by_all(api: Api) -> None:
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    _, headers, _ = await api("GET", "/apis", Accept=accept)
+    assert (headers["Cache-Control"], headers["Vary"]) == ("public", "Accept")
+    assert (await api("GET", "/apis", Accept=accept, If_None_Match=headers["Etag"]))[0] == 304
+
+
 async def test_addresses_with_a_hash_are_kept_for_ever(api: Api) -> None:
     _, _, index = await api("GET", "/openapi/v3")
     address = msgspec.json.decode(index)["paths"]["apis/apps/v1"]["serverRelativeURL"]

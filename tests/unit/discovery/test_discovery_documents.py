@@ -9,11 +9,12 @@ import yaml
 
 from tiphys.apiserver.discovery.document import accepted_types, json_document
 from tiphys.apiserver.discovery.health import HealthAnswer, HealthChecks
-from tiphys.apiserver.discovery.resources import ResourceDiscovery, storage_version_hash, version_rank
+from tiphys.apiserver.discovery.resources import ResourceDiscovery, storage_version_hash
 from tiphys.apiserver.discovery.version import BuildInfo, version_document
 from tiphys.kinds import protobuf, registry
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery.errors import ApiError
+from tiphys.machinery.versions import version_rank
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 DEPLOYMENTS = Resource(

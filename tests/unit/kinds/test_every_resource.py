@@ -88,7 +88,7 @@ def _check_hooks(resource: Resource, thing: Any) -> None:
     fields = strategy.fields(thing)
     assert set(fields) == set(strategy.fields(resource.type()))
     assert all(isinstance(value, str) for value in fields.values())
-    assert all(isinstance(word, str) for word in strategy.warnings(thing))
+    assert all(isinstance(word, str) for word in strategy.warnings(thing, None))
 
 
 @each
@@ -108,6 +108,7 @@ def _check_updates(resource: Resource, old: Any, other: Any) -> None:
     strategy.default(other)
     strategy.prepare_for_update(other, old)
     strategy.validate_update(other, old)
+    assert all(isinstance(word, str) for word in strategy.warnings(other, old))
     if strategy.has_status and resource.strategy_module:
         status = codec.copy(other)
         strategy.prepare_for_status_update(status, old)

@@ -390,20 +390,3 @@ def test_selectable_fields() -> None:
         "status.podIP": "10.0.0.9",
         "status.nominatedNodeName": "",
     }
-
-
-def test_warnings_of_a_hidden_variable() -> None:
-    pod = created(changed(POD, {f"{C}.env.1": {"name": "A", "value": "c"}}))
-    assert pods.warnings(pod) == [
-        'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply'
-    ]
-
-
-def test_warnings_of_a_rule_without_effect() -> None:
-    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
-    container = {"name": "c", "image": "i", "restartPolicyRules": [{**rule, "action": "Restart"}, rule]}
-    pod = codec.convert({"spec": {"containers": [container]}}, Pod)
-    assert pods.warnings(pod) == [
-        "spec.containers[0].restartPolicyRules[1]: this server's kubelets do not restart all containers yet: "
-        "the rule has no effect"
-    ]

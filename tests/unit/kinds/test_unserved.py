@@ -20,4 +20,4 @@ def test_a_warning_comes_with_every_write(key: tuple[str, str]) -> None:
     found = [r for r in registry.all_resources() if (r.group, r.plural) == key]
     assert found
     for resource in found:
-        assert resource.strategy.warnings(resource.type()) == [UNSERVED[key]]
+        assert resource.strategy.warnings(resource.type(), None) == [UNSERVED[key]]

@@ -17,12 +17,13 @@ from tiphys.kinds import registry
 from tiphys.kinds.resource import Resource
 from tiphys.machinery.errors import ApiError
 
+OTHERS = ("/version", "/openid/v1/jwks", "/.well-known/openid-configuration")
 POD = "io.k8s.api.core.v1.Pod"
 
 
 @functools.cache
 def documents() -> OpenApiDocuments:
-    return OpenApiDocuments(registry.all_resources(), load_schemas, schemas_identity(), "v1.37.0")
+    return OpenApiDocuments(registry.all_resources(), load_schemas, schemas_identity(), "v1.37.0", OTHERS)
 
 
 @functools.cache
@@ -59,9 +60,14 @@ def group_paths() -> list[str]:
     ]
 
 
+def own_paths() -> list[str]:
+    groups = [f"/apis/{group}" for group, _ in registry.group_versions() if group]
+    return [f"/openapi/v3{path}" for path in ("/api", "/apis", *groups, *OTHERS)]
+
+
 def test_the_index_names_a_document_for_each_group_version() -> None:
     index = content("/openapi/v3")["paths"]
-    assert sorted(f"/openapi/v3/{path}" for path in index) == sorted(group_paths())
+    assert sorted(f"/openapi/v3/{path}" for path in index) == sorted(group_paths() + own_paths())
     for path, entry in index.items():
         url, _, digest = entry["serverRelativeURL"].partition("?hash=")
         assert url == f"/openapi/v3/{path}"
@@ -69,7 +75,7 @@ def test_the_index_names_a_document_for_each_group_version() -> None:
         assert document is not None and document.etag == f'"{digest}"'
 
 
-@pytest.mark.parametrize("path", group_paths())
+@pytest.mark.parametrize("path", group_paths() + own_paths())
 def test_every_reference_leads_somewhere(path: str) -> None:
     document = content(path)
     schemas = document["components"]["schemas"]
@@ -141,6 +147,19 @@ def test_schemas_carry_the_markers_of_patches() -> None:
         "x-kubernetes-patch-merge-key": "name",
         "x-kubernetes-patch-strategy": "merge",
     }
+
+
+def test_what_the_server_says_of_itself() -> None:
+    document = content("/openapi/v3/apis/rbac.authorization.k8s.io")
+    operation = document["paths"]["/apis/rbac.authorization.k8s.io/"]["get"]
+    assert (operation["operationId"], operation["tags"]) == ("getRbacAuthorizationAPIGroup", ["rbacAuthorization"])
+    assert "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery" in document["components"]["schemas"]
+    paths = content("/openapi/v2")["paths"]
+    assert {"/api/", "/apis/", "/apis/apps/", "/version/", "/openid/v1/jwks/"} <= set(paths)
+    response = paths["/version/"]["get"]["responses"]["200"]
+    assert response["schema"] == {"$ref": "#/definitions/io.k8s.apimachinery.pkg.version.Info"}
+    bare = OpenApiDocuments(registry.all_resources(), load_schemas, "", "v1.37.0")
+    assert bare.document("/openapi/v3/version", "") is None
 
 
 def test_version_two_is_one_document() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -29,6 +30,7 @@ class Document:
 KEPT_SECONDS = 365 * 24 * 3600
 REVALIDATED = "no-cache, private"
 HASHED_PATHS = "/openapi/v3/"
+AGGREGATED = ";as="
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,31 @@ class Caching:
     location: str = ""
 
 
-def document_caching(document: Document, path: str, raw_query: str, if_none_match: str) -> Caching:
+def document_caching(
+    document: Document, path: str, raw_query: str, headers: Mapping[str, str], since: int | None = None
+) -> Caching:
     """An address with the hash of its content (`?hash=`, from the index of OpenAPI version 3) can be kept for ever; one
-    with an old hash leads to the present one."""
-    control, kept_seconds = REVALIDATED, 0
+    with an old hash leads to the present one. `since`: when the document became what it is, in seconds since the epoch,
+    where that is told; `headers` are the request's."""
+    control, kept_seconds = "public" if AGGREGATED in document.content_type else REVALIDATED, 0
     wanted = parse_qs(raw_query).get("hash", [""])[0] if path.startswith(HASHED_PATHS) else ""
     if wanted:
         current = document.etag.strip('"')
         if wanted != current:
             return Caching(301, location=f"{path}?hash={current}")
         control, kept_seconds = "public, immutable", KEPT_SECONDS
-    return Caching(304 if document.matches(if_none_match) else 200, control, kept_seconds)
+    return Caching(304 if _is_known(document, headers, since) else 200, control, kept_seconds)
+
+
+def _is_known(document: Document, headers: Mapping[str, str], since: int | None) -> bool:
+    """Whether the client has this document: by its tag, else by its time."""
+    tags, moment = headers.get("if-none-match", ""), headers.get("if-modified-since", "")
+    if tags or not moment or since is None:
+        return document.matches(tags)
+    try:
+        return since <= parsedate_to_datetime(moment).timestamp()
+    except ValueError:
+        return False
 
 
 def json_document(content: Any, content_type: str = JSON) -> Document:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,14 +20,12 @@ from tiphys.apiserver.negotiation import PROTOBUF
 from tiphys.kinds import protobuf_encoding, registry
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery import errors
+from tiphys.machinery.versions import version_rank
 
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
 YAML = "application/yaml"
 AGGREGATED_KIND = "APIGroupDiscoveryList"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")
-
-_KUBE_VERSION = re.compile(r"^v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?$")
-_STABILITY = {None: 2, "beta": 1, "alpha": 0}
 
 
 def _protobuf(content: Mapping[str, Any]) -> bytes:
@@ -59,16 +56,6 @@ def _wanted(path: str, accept: str) -> tuple[str, str]:
         if wanted and parameters.get("v") in versions and path in ("/api", "/apis"):
             return media_type, parameters["v"]
     raise errors.not_acceptable(f"only the following media types are accepted: {_OFFERED}")
-
-
-def version_rank(version: str) -> tuple[Any, ...]:
-    """A sort key that puts the version to prefer first: stable, beta, alpha, each from the highest down; then other
-    words."""
-    match = _KUBE_VERSION.match(version)
-    if match is None:
-        return (1, version)
-    major, stability, minor = match.groups()
-    return (0, -_STABILITY[stability], -int(major), -int(minor or 0))
 
 
 def storage_version_hash(group: str, version: str, kind: str) -> str:

@@ -10,7 +10,6 @@ import gzip
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import Any
 
 import msgspec
@@ -24,11 +23,11 @@ from tiphys.apiserver.authn.impersonation import impersonate
 from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, PeerCertificate
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
-from tiphys.apiserver.discovery.document import document_caching
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.forms import encode_other
 from tiphys.apiserver.framing import Refusal
 from tiphys.apiserver.io.dispatch import Dispatch
+from tiphys.apiserver.io.document_answers import DocumentAnswers
 from tiphys.apiserver.io.http import BODY_BYTES_LIMIT, HttpConnection, HttpRequest
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.streams import WatchStream
@@ -41,8 +40,6 @@ from tiphys.apiserver.request import RequestInfo, flag, is_long_running, malform
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.apiserver.warning_headers import warning_headers
-from tiphys.kinds.crd import CustomResource
-from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 from tiphys.machinery.errors import ApiError
 
@@ -87,7 +84,7 @@ class ApiHandler:
         self._dispatch = dispatch
         self._reads = reads
         self._hub = hub
-        self._documents = documents
+        self._documents = DocumentAnswers(documents, clock.now)
         self._proxies = proxies
         self._metrics = metrics
         self._clock = clock
@@ -209,10 +206,10 @@ class ApiHandler:
     ) -> int:
         headers = request.headers
         if not info.is_resource:
-            return self._document(request, connection, info)
+            return self._documents.answer(request, connection, info.path)
         resource = self._dispatch.resource(info)
         if resource is None:
-            return self._document(request, connection, info)
+            return self._documents.answer(request, connection, info.path)
         call = Call(
             user=user,
             resource=resource,
@@ -225,6 +222,9 @@ class ApiHandler:
             body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
         )
         self._dispatch.check(call)
+        if resource.warning:
+            request.warnings = warning_headers((resource.warning,))
+            self._metrics.requested_deprecated(resource, info.subresource)
         proxied = self._proxies.serves(call)
         if not request.takes_chunks and (proxied or info.verb == "watch"):
             raise errors.bad_request("an answer of unknown length needs HTTP/1.1")
@@ -243,25 +243,6 @@ class ApiHandler:
             await self._hub.ready(call.resource, (outcome.entry,))
         return self._answer(call, outcome, accepted, request, connection)
 
-    def _document(self, request: HttpRequest, connection: HttpConnection, info: RequestInfo) -> int:
-        headers = request.headers
-        found = self._documents.document(request.method, info.path, request.query, headers.get("accept", ""))
-        if found is None:
-            raise errors.path_not_found()
-        code, document = found
-        if not document.etag:
-            connection.respond(request, code, document.body, document.content_type.encode())
-            return code
-        caching = document_caching(document, request.path, request.query, headers.get("if-none-match", ""))
-        extra = b"Etag: %s\r\nVary: Accept\r\n" % document.etag.encode()
-        if caching.location:
-            extra += b"Location: %s\r\n" % caching.location.encode()
-        if caching.kept_seconds:
-            extra += b"Expires: %s\r\n" % formatdate(self._clock.now() + caching.kept_seconds, usegmt=True).encode()
-        body = document.body if caching.code == 200 else b""
-        connection.respond(request, caching.code, body, document.content_type.encode(), extra, caching.control.encode())
-        return caching.code
-
     async def _list(
         self, call: Call, accepted: negotiation.Accepted, request: HttpRequest, connection: HttpConnection
     ) -> int:
@@ -269,7 +250,7 @@ class ApiHandler:
         entries, head = await self._reads.list(call)
         await self._hub.ready(call.resource, entries)
         body = form.many(entries, head, self._clock.now())
-        self._send(request, connection, 200, body, accepted, call.query, deprecated(call.resource))
+        self._send(request, connection, 200, body, accepted, call.query)
         return 200
 
     async def _watch(
@@ -306,7 +287,6 @@ class ApiHandler:
             if accepted.protobuf:
                 body = encoded_other(body)
         extra = warning_headers(outcome.warnings) if outcome.warnings else b""
-        extra += deprecated(call.resource)
         self._send(request, connection, outcome.code, body, accepted, call.query, extra)
         return outcome.code
 
@@ -396,9 +376,3 @@ def _unreadable(refusal: Refusal) -> ApiError:
     if refusal.code == 417:
         return ApiError(417, "ExpectationFailed", refusal.message)
     return errors.bad_request(refusal.message)
-
-
-def deprecated(resource: Resource) -> bytes:
-    """The warning that clients of a deprecated version of a custom resource get with every answer."""
-    text = resource.warning if isinstance(resource, CustomResource) else ""
-    return warning_headers((text,)) if text else b""

@@ -150,7 +150,7 @@ class Verbs:
             create.refuse(context, obj, create.findings(context, obj))
             ended = self._hook(context, obj, None)
             try:
-                warnings += resource.strategy.warnings(obj)
+                warnings += resource.strategy.warnings(obj, None)
                 return Outcome(code=201, entry=await self._created(context, obj), warnings=tuple(warnings))
             except KeyExists:
                 if not generated or attempt + 1 == create.GENERATE_ATTEMPTS:
@@ -243,7 +243,8 @@ class Verbs:
             ended = self._hook(context, new, old)
             try:
                 written = await self._changed(context, entry, new, old)
-                warnings += call.resource.strategy.warnings(new)
+                if not context.subresource:
+                    warnings += call.resource.strategy.warnings(new, old)
                 return Outcome(entry=written, warnings=tuple(warnings))
             except KeyNotFound:
                 raise context.not_found() from None

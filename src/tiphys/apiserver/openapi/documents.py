@@ -8,7 +8,7 @@ made of, so that the index costs nothing. Custom resources bring their own schem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,21 +18,28 @@ from tiphys.apiserver.openapi import custom, definitions, operations, protobuf, 
 from tiphys.apiserver.openapi.custom import CustomResource
 from tiphys.apiserver.openapi.definitions import NO_DESCRIPTION, Schema, SchemaSource
 from tiphys.apiserver.openapi.operations import Kind
+from tiphys.apiserver.openapi.server_paths import paths_by_document
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 
-_FORM = "2"  # part of every hash: count it up when the same input gives another document
+_FORM = "3"  # part of every hash: count it up when the same input gives another document
 
 
 class OpenApiDocuments:
     """`load` reads the schemas and descriptions; it is called for each document that is built (rarely), and what it
     gives is let go again. `identity` changes whenever what `load` gives does. `git_version` is the server's
-    version."""
+    version; `others` are the paths of what it serves beside resources and groups."""
 
     def __init__(
-        self, built_in: Sequence[Resource], load: Callable[[], SchemaSource], identity: str, git_version: str
+        self,
+        built_in: Sequence[Resource],
+        load: Callable[[], SchemaSource],
+        identity: str,
+        git_version: str,
+        others: Collection[str] = (),
     ) -> None:
         self._built_in = tuple(built_in)
+        self._server = paths_by_document(dict.fromkeys(r.group for r in built_in), others)
         self._load = load
         self._identity = identity
         self._git_version = git_version
@@ -67,7 +74,10 @@ class OpenApiDocuments:
         if path == "/openapi/v3":
             body = msgspec.json.encode({"paths": dict(sorted(self._index().items()))})
             return Document(JSON, body, f'"{hashlib.sha512(body).hexdigest().upper()}"')
-        group_version = _group_version(path.removeprefix("/openapi/v3/"))
+        name = path.removeprefix("/openapi/v3/")
+        if name in self._server:
+            return Document(JSON, self._server_document(name), f'"{self._server_hash(name)}"')
+        group_version = _group_version(name)
         if group_version not in self._groups():
             return None
         return Document(JSON, self._group_document(*group_version), f'"{self._hash([group_version])}"')
@@ -81,7 +91,17 @@ class OpenApiDocuments:
         for group, version in self._groups():
             path = f"apis/{group}/{version}" if group else f"api/{version}"
             found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._hash([(group, version)])}"}
+        for name in self._server:
+            found[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={self._server_hash(name)}"}
         return found
+
+    def _server_hash(self, name: str) -> str:
+        parts = [_FORM, self._identity, self._git_version, self._server[name]]
+        return hashlib.sha512(msgspec.json.encode(parts)).hexdigest().upper()
+
+    def _server_document(self, name: str) -> bytes:
+        paths = self._server[name]
+        return self._whole_document(paths, self._definitions(self._load(), _roots([paths]), 3))
 
     def _hash(self, group_versions: Iterable[tuple[str, str]]) -> str:
         """Stands for the content of the documents of some group-versions."""
@@ -106,6 +126,9 @@ class OpenApiDocuments:
         schemas = self._definitions(source, _roots([paths]), 3)
         kinds = {name for kind, name in definition_of.items() if kind[:2] == (group, version)}
         schemas.update(self._definitions(source, kinds, 3))
+        return self._whole_document(paths, schemas)
+
+    def _whole_document(self, paths: dict[str, Any], schemas: dict[str, Schema]) -> bytes:
         return msgspec.json.encode(
             {
                 "openapi": "3.0.0",
@@ -124,6 +147,8 @@ class OpenApiDocuments:
         paths: dict[str, Any] = {}
         for group, version in self._groups():
             paths.update(self._paths(group, version, definition_of))
+        for own in self._server.values():
+            paths.update(own)
         found = self._definitions(source, _roots([paths]) | set(definition_of.values()), 2)
         return {
             "swagger": "2.0",

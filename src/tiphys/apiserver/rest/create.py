@@ -7,6 +7,7 @@ from typing import Any
 
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds.object_meta import validate_object_meta
+from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, field_errors, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
 
@@ -67,8 +68,14 @@ def counts_generations(obj: Any, strategy: Any) -> bool:
 def findings(context: WriteContext, obj: Any) -> list[FieldError]:
     """Everything that is wrong with a new object."""
     resource = context.resource
-    found = validate_object_meta(obj.metadata, resource.namespaced, resource.strategy.name_findings)
-    return found + resource.strategy.validate(obj)
+    return metadata_findings(resource, obj.metadata) + resource.strategy.validate(obj)
+
+
+def metadata_findings(resource: Resource, metadata: Any) -> list[FieldError]:
+    strategy = resource.strategy
+    return validate_object_meta(
+        metadata, resource.namespaced, strategy.name_findings, qualified_finalizers=strategy.qualified_finalizers
+    )
 
 
 def refuse(context: WriteContext, obj: Any, found: list[FieldError]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from tiphys.apiserver.rest import create
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.kinds.object_meta import validate_object_meta, validate_object_meta_update
+from tiphys.kinds.object_meta import validate_object_meta_update
 from tiphys.machinery import errors
 from tiphys.machinery.errors import MODIFIED_DETAIL
 from tiphys.machinery.field_errors import FieldError
@@ -140,8 +140,7 @@ def subresource_findings(context: WriteContext, new: Any, old: Any) -> list[Fiel
 
 
 def _meta_findings(context: WriteContext, new: Any, old: Any) -> list[FieldError]:
-    resource = context.resource
-    found = validate_object_meta(new.metadata, resource.namespaced, resource.strategy.name_findings)
+    found = create.metadata_findings(context.resource, new.metadata)
     return found + validate_object_meta_update(new.metadata, old.metadata)
 
 

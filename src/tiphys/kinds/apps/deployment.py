@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.apps.workload import SPEC, STATUS, validate_selector_and_template
-from tiphys.kinds.core.template import default_template
+from tiphys.kinds.core.template import default_template, holder_warnings
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented
 from tiphys.kinds.object_meta import immutable
@@ -95,6 +95,7 @@ STRATEGY: Strategy[Deployment] = Strategy(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    warnings=holder_warnings(lambda deployment: deployment.spec.template, SPEC.child("template")),
     columns=(
         cells.name_column(),
         cells.text("Ready", _ready),

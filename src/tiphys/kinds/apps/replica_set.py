@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.apps.workload import SPEC, validate_selector_and_template
-from tiphys.kinds.core.template import default_template
+from tiphys.kinds.core.template import default_template, holder_warnings
 from tiphys.kinds.number_findings import none_negative, not_above
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
@@ -53,6 +53,7 @@ STRATEGY: Strategy[ReplicaSet] = Strategy(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    warnings=holder_warnings(lambda replica_set: replica_set.spec.template, SPEC.child("template")),
     columns=(
         cells.name_column(),
         cells.number("Desired", lambda replica_set: replica_set.spec.replicas),

@@ -7,7 +7,8 @@ import msgspec
 from tiphys.kinds import cells
 from tiphys.kinds.apps.workload import SPEC, STATUS, validate_selector_and_template
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
-from tiphys.kinds.core.template import default_template
+from tiphys.kinds.core.template import default_template, holder_warnings
+from tiphys.kinds.core.volume_warnings import claim_warnings
 from tiphys.kinds.equality import same
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented, not_negative
@@ -133,6 +134,21 @@ def validate_status_update(new: StatefulSet, old: StatefulSet) -> list[FieldErro
     return found + not_decremented(status.collisionCount, old.status.collisionCount, STATUS.child("collisionCount"))
 
 
+_template_warnings = holder_warnings(lambda stateful_set: stateful_set.spec.template, SPEC.child("template"))
+
+
+def warnings(new: StatefulSet, old: StatefulSet | None) -> list[str]:
+    found = _template_warnings(new, old)
+    if old is not None and new.spec == old.spec:
+        return found
+    for position, claim in enumerate(new.spec.volumeClaimTemplates or ()):
+        found += claim_warnings(claim.spec, SPEC.child("volumeClaimTemplates").index(position).child("spec"))
+    if (new.spec.revisionHistoryLimit or 0) < 0:
+        at = SPEC.child("revisionHistoryLimit")
+        found.append(f"{at}: a negative value retains all historical revisions; a value >= 0 is recommended")
+    return found
+
+
 STRATEGY: Strategy[StatefulSet] = Strategy(
     default=default,
     prepare_for_create=clear_status,
@@ -141,6 +157,7 @@ STRATEGY: Strategy[StatefulSet] = Strategy(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    warnings=warnings,
     columns=(
         cells.name_column(),
         cells.text("Ready", lambda s: f"{s.status.readyReplicas or 0}/{s.spec.replicas or 0}"),

@@ -7,8 +7,9 @@ import zoneinfo
 
 from tiphys.kinds import cells
 from tiphys.kinds.batch import schedule
-from tiphys.kinds.batch.job import default_spec
+from tiphys.kinds.batch.job import default_spec, spec_warnings
 from tiphys.kinds.batch.job_validation import validate_job_spec
+from tiphys.kinds.core.template import hostname_warnings
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.object_meta import validate_annotations, validate_labels
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
@@ -19,6 +20,7 @@ from tiphys.machinery.field_errors import FieldError, Path, invalid, not_support
 
 SPEC = Path("spec")
 POLICIES = ("Allow", "Forbid", "Replace")
+DOCS = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
 NAME_LIMIT_CHARACTERS = 52  # the Jobs' names add eleven
 
 
@@ -97,7 +99,17 @@ def _last_schedule(cron_job: CronJob, now: float) -> str:
     return age(moment, now) if moment else cells.NONE
 
 
+def warnings(cron_job: CronJob, old: CronJob | None) -> list[str]:
+    if old is not None and cron_job.spec == old.spec:
+        return []
+    found = hostname_warnings(cron_job.metadata) if old is None else []
+    if "TZ" in cron_job.spec.schedule:
+        found.append(f"CRON_TZ or TZ used in {SPEC.child('schedule')} is not officially supported, see {DOCS}")
+    return found + spec_warnings(cron_job.spec.jobTemplate.spec, SPEC.child("jobTemplate", "spec"))
+
+
 STRATEGY: Strategy[CronJob] = Strategy(
+    warnings=warnings,
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,

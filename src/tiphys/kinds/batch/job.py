@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.batch.job_validation import validate_job, validate_job_status_update, validate_job_update
-from tiphys.kinds.core.template import default_template
+from tiphys.kinds.core.pod_warnings import template_warnings
+from tiphys.kinds.core.template import default_template, hostname_warnings
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.batch_v1 import Job, JobSpec, JobStatus
 from tiphys.kinds.types.meta_v1 import LabelSelector
 from tiphys.machinery import timestamps
 from tiphys.machinery.duration import human_duration
+from tiphys.machinery.field_errors import Path
 
 UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
 OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
@@ -95,7 +97,27 @@ def _duration(job: Job, now: float) -> str:
     return human_duration(end - timestamps.seconds(job.status.startTime))
 
 
+COMPLETIONS_TO_TRACK, PARALLELISM_TO_TRACK = 10**5, 10**4
+UNTRACKABLE = (
+    "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might"
+    " not be able to track completedIndexes when a big number of indexes fail"
+)
+
+
+def spec_warnings(spec: JobSpec, path: Path) -> list[str]:
+    many = (spec.completions or 0) > COMPLETIONS_TO_TRACK and (spec.parallelism or 0) > PARALLELISM_TO_TRACK
+    found = [f"{path}: {UNTRACKABLE}"] if spec.completionMode == "Indexed" and many else []
+    return found + template_warnings(spec.template, path.child("template"))
+
+
+def warnings(job: Job, old: Job | None) -> list[str]:
+    if old is None:
+        return hostname_warnings(job.metadata) + spec_warnings(job.spec, Path("spec"))
+    return spec_warnings(job.spec, Path("spec")) if job.spec != old.spec else []
+
+
 STRATEGY: Strategy[Job] = Strategy(
+    warnings=warnings,
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.special_addresses import endpoint_address_findings
 from tiphys.kinds.strategy import Strategy
@@ -68,6 +69,16 @@ def _port_findings(port: EndpointPort, name_required: bool, path: Path) -> list[
     return found
 
 
+def warnings(endpoints: Endpoints, old: Endpoints | None) -> list[str]:
+    found: list[str] = []
+    for place, subset in enumerate(endpoints.subsets or ()):
+        for field in ("addresses", "notReadyAddresses"):
+            for position, address in enumerate(getattr(subset, field) or ()):
+                at = Path("subsets").index(place).child(field).index(position).child("ip")
+                found += ip_warnings(address.ip, at)
+    return found
+
+
 def addresses_text(endpoints: Endpoints) -> str:
     """`10.1.0.4:80,10.1.0.5:80 + 2 more...`"""
     shown: list[str] = []
@@ -90,6 +101,7 @@ def addresses_text(endpoints: Endpoints) -> str:
 
 
 STRATEGY: Strategy[Endpoints] = Strategy(
+    warnings=warnings,
     default=default,
     validate=validate,
     columns=(cells.name_column(), cells.text("Endpoints", addresses_text), cells.age_column()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiphys.kinds import cells
+from tiphys.kinds.address_warnings import cidr_warnings
 from tiphys.kinds.core.resource_validation import amount_findings, resource_name
 from tiphys.kinds.core.toleration_validation import validate_taints
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
@@ -74,6 +75,17 @@ def validate_update(new: Node, old: Node) -> list[FieldError]:
     return found
 
 
+def warnings(node: Node, old: Node | None) -> list[str]:
+    found: list[str] = []
+    if node.spec.configSource is not None:
+        found.append("spec.configSource: the spec.configSource field is deprecated, and is unused by Kubernetes")
+    if node.spec.externalID:
+        found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for position, text in enumerate(node.spec.podCIDRs or ()):
+        found += cidr_warnings(text, SPEC.child("podCIDRs").index(position))
+    return found
+
+
 def status_word(node: Node) -> str:
     """`Ready`, `NotReady` or `Unknown`, and whether pods are kept away."""
     ready = next((c.status for c in node.status.conditions or () if c.type == "Ready"), "")
@@ -102,6 +114,7 @@ def _info(field: str) -> Callable[[Node], str]:
 
 
 STRATEGY: Strategy[Node] = Strategy(
+    warnings=warnings,
     default=default,
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,

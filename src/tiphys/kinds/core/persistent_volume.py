@@ -5,10 +5,12 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.core.affinity_validation import validate_node_selector
 from tiphys.kinds.core.claim_spec_validation import VOLUME_MODES, validate_access_modes
+from tiphys.kinds.core.node_labels import term_warnings
 from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, modes_text
 from tiphys.kinds.core.volume_defaults import default_azure_disk, default_iscsi, default_rbd, default_scale_io
 from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, validate_csi_volume
 from tiphys.kinds.core.volume_validation import validate_host_path
+from tiphys.kinds.core.volume_warnings import OLD_STORAGE_CLASS, source_warnings
 from tiphys.kinds.object_meta import immutable, subdomain_name
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
@@ -22,6 +24,12 @@ from tiphys.kinds.value_findings import backsteps
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
 
 SPEC = Path("spec")
+ANNOTATIONS = Path("metadata.annotations")
+DEPRECATED_ANNOTATIONS = {
+    CLASS_ANNOTATION: OLD_STORAGE_CLASS,
+    "volume.beta.kubernetes.io/mount-options": 'deprecated since v1.31; use "mountOptions" attribute instead',
+}
+RECYCLE = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
 POLICIES = ("Delete", "Recycle", "Retain")
 # In the order in which they are looked at: of several sources, the first is the volume's.
 _ORDER = (
@@ -144,12 +152,25 @@ def validate_update(new: PersistentVolume, old: PersistentVolume) -> list[FieldE
     return found
 
 
+def warnings(volume: PersistentVolume, old: PersistentVolume | None) -> list[str]:
+    spec, annotations = volume.spec, volume.metadata.annotations or {}
+    found = [f"{ANNOTATIONS.key(key)}: {text}" for key, text in DEPRECATED_ANNOTATIONS.items() if key in annotations]
+    if spec.persistentVolumeReclaimPolicy == "Recycle":
+        found.append(f"{SPEC.child('persistentVolumeReclaimPolicy')}: {RECYCLE}")
+    required = spec.nodeAffinity.required if spec.nodeAffinity is not None else None
+    terms_at = SPEC.child("nodeAffinity", "required", "nodeSelectorTerms")
+    for position, term in enumerate(required.nodeSelectorTerms if required is not None else ()):
+        found += term_warnings(term, terms_at.index(position))
+    return found + source_warnings(spec, SPEC)
+
+
 def claim_text(volume: PersistentVolume) -> str:
     claim = volume.spec.claimRef
     return f"{claim.namespace or ''}/{claim.name or ''}" if claim is not None else ""
 
 
 STRATEGY: Strategy[PersistentVolume] = Strategy(
+    warnings=warnings,
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,

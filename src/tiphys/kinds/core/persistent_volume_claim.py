@@ -8,6 +8,7 @@ from tiphys.kinds import cells
 from tiphys.kinds.core.claim_spec_validation import validate_access_modes, validate_claim_spec
 from tiphys.kinds.core.pod_update_validation import difference
 from tiphys.kinds.core.resource_validation import amount_findings, resource_name
+from tiphys.kinds.core.volume_warnings import OLD_STORAGE_CLASS, claim_warnings
 from tiphys.kinds.equality import same
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
@@ -120,6 +121,13 @@ def validate_status_update(new: PersistentVolumeClaim, old: PersistentVolumeClai
     return found
 
 
+def warnings(claim: PersistentVolumeClaim, old: PersistentVolumeClaim | None) -> list[str]:
+    found = claim_warnings(claim.spec, SPEC)
+    if CLASS_ANNOTATION in (claim.metadata.annotations or {}):
+        found.append(f"{Path('metadata.annotations').key(CLASS_ANNOTATION)}: {OLD_STORAGE_CLASS}")
+    return found
+
+
 def status_word(claim: PersistentVolumeClaim) -> str:
     return "Terminating" if claim.metadata.deletionTimestamp else claim.status.phase or ""
 
@@ -129,6 +137,7 @@ def _capacity(claim: PersistentVolumeClaim) -> str:
 
 
 STRATEGY: Strategy[PersistentVolumeClaim] = Strategy(
+    warnings=warnings,
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,

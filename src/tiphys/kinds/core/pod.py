@@ -13,6 +13,7 @@ from tiphys.kinds.core.pod_update_validation import (
     validate_pod_update,
     validate_resize_update,
 )
+from tiphys.kinds.core.pod_warnings import pod_warnings
 from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import Pod, PodIP, PodStatus
@@ -110,31 +111,9 @@ def fields(pod: Pod) -> dict[str, str]:
     }
 
 
-def warnings(pod: Pod) -> list[str]:
-    """Advice on what works but does not do what its author may think."""
-    found: list[str] = []
-    grace = pod.spec.terminationGracePeriodSeconds
-    if grace is not None and grace < 0:
-        found.append(
-            "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
-        )
-    for field in ("containers", "initContainers"):
-        for position, container in enumerate(getattr(pod.spec, field) or ()):
-            for place, rule in enumerate(container.restartPolicyRules or ()):
-                if rule.action == "RestartAllContainers":
-                    at = f"spec.{field}[{position}].restartPolicyRules[{place}]"
-                    found.append(
-                        f"{at}: this server's kubelets do not restart all containers yet: the rule has no effect"
-                    )
-            seen: set[str] = set()
-            for place, variable in enumerate(container.env or ()):
-                if variable.name in seen:
-                    found.append(
-                        f'spec.{field}[{position}].env[{place}]: hides previous definition of "{variable.name}",'
-                        " which may be dropped when using apply"
-                    )
-                seen.add(variable.name)
-    return found
+def warnings(pod: Pod, old: Pod | None) -> list[str]:
+    """Only its creator is told: those who change pods are mostly programs, and do so often."""
+    return pod_warnings(pod.spec, pod.metadata) if old is None else []
 
 
 STRATEGY: Strategy[Pod] = Strategy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tiphys.kinds import cells
+from tiphys.kinds.core.pod_warnings import template_warnings
 from tiphys.kinds.core.template import default_template, validate_template
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import PodTemplate
@@ -22,7 +23,12 @@ def validate(holder: PodTemplate) -> list[FieldError]:
     return validate_template(holder.template, Path("template"))
 
 
+def warnings(holder: PodTemplate, old: PodTemplate | None) -> list[str]:
+    return template_warnings(holder.template, Path("template")) if holder.template is not None else []
+
+
 STRATEGY: Strategy[PodTemplate] = Strategy(
+    warnings=warnings,
     default=default,
     validate=validate,
     columns=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.apps.replica_set import replica_status_findings
 from tiphys.kinds.apps.workload import SPEC, validate_matching_template
-from tiphys.kinds.core.template import default_template
+from tiphys.kinds.core.template import default_template, holder_warnings
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -51,6 +51,7 @@ STRATEGY: Strategy[ReplicationController] = Strategy(
     prepare_for_status_update=keep_spec,
     validate=validate,
     validate_status_update=validate_status_update,
+    warnings=holder_warnings(lambda controller: controller.spec.template, SPEC.child("template")),
     columns=(
         cells.name_column(),
         cells.number("Desired", lambda controller: controller.spec.replicas),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.core.service_validation import validate_service, validate_service_update
+from tiphys.kinds.core.service_warnings import service_warnings
 from tiphys.kinds.object_meta import dns1035_name
 from tiphys.kinds.spec_and_status import keep_spec
 from tiphys.kinds.strategy import Strategy
@@ -163,6 +164,7 @@ def ports_text(service: Service) -> str:
 
 
 STRATEGY: Strategy[Service] = Strategy(
+    warnings=service_warnings,
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,

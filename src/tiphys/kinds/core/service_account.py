@@ -5,8 +5,22 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import ServiceAccount
+from tiphys.machinery.field_errors import Path
+
+ENFORCED_ANNOTATION = "kubernetes.io/enforce-mountable-secrets"
+ENFORCED = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+
+
+def warnings(account: ServiceAccount, old: ServiceAccount | None) -> list[str]:
+    if ENFORCED_ANNOTATION not in (account.metadata.annotations or {}):
+        return []
+    if old is not None and ENFORCED_ANNOTATION in (old.metadata.annotations or {}):
+        return []
+    return [f"{Path('metadata.annotations').key(ENFORCED_ANNOTATION)}: {ENFORCED}"]
+
 
 STRATEGY: Strategy[ServiceAccount] = Strategy(
+    warnings=warnings,
     columns=(
         cells.name_column(),
         cells.number("Secrets", lambda account: len(account.secrets or ())),

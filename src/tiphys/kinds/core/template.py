@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from tiphys.kinds.core.pod_defaults import default_pod_template
 from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
-from tiphys.kinds.object_meta import validate_annotations, validate_labels
+from tiphys.kinds.core.pod_warnings import template_warnings
+from tiphys.kinds.object_meta import label_name, validate_annotations, validate_labels
 from tiphys.kinds.types.core_v1 import PodTemplateSpec
-from tiphys.kinds.types.meta_v1 import LabelSelector
+from tiphys.kinds.types.meta_v1 import LabelSelector, ObjectMeta
 from tiphys.machinery import labels
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported
 
 default_template = default_pod_template
+HOSTNAME_ADVICE = (
+    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is"
+    " recommended: "
+)
 MISMATCH = "`selector` does not match template `labels`"
 
 
@@ -47,6 +55,27 @@ def always_restarting(template: PodTemplateSpec, path: Path, kind: str) -> list[
         detail = f"activeDeadlineSeconds in {kind} is not Supported"
         found.append(forbidden(path.child("spec", "activeDeadlineSeconds"), detail))
     return found
+
+
+def hostname_warnings(metadata: ObjectMeta) -> list[str]:
+    """Advice on the name of what pods are named after."""
+    found = label_name(metadata.name or "")
+    return [f"{HOSTNAME_ADVICE}[{' '.join(found)}]"] if found else []
+
+
+def holder_warnings(
+    template_of: Callable[[Any], PodTemplateSpec | None], path: Path
+) -> Callable[[Any, Any], list[str]]:
+    """The `warnings` hook of a kind that keeps pods running: on a new object and whenever its spec changes."""
+
+    def warnings(new: Any, old: Any) -> list[str]:
+        if old is not None and new.spec == old.spec:
+            return []
+        template = template_of(new)
+        found = hostname_warnings(new.metadata) if old is None else []
+        return found + (template_warnings(template, path) if template is not None else [])
+
+    return warnings
 
 
 def selector_of(selector: LabelSelector | None) -> labels.Selector:

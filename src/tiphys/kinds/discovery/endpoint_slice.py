@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiphys.kinds import cells
+from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.object_meta import immutable, label_name, label_value_findings, subdomain_name, validate_labels
 from tiphys.kinds.special_addresses import endpoint_address_findings
 from tiphys.kinds.strategy import Column, Strategy
@@ -30,6 +31,8 @@ SHOWN_LIMIT = 3
 
 HOSTNAME = "kubernetes.io/hostname"
 TOPOLOGY_LIMIT = 16
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+OWN_CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
 
 
 def default(endpoint_slice: Any) -> None:
@@ -175,6 +178,19 @@ def validate_update(new: EndpointSlice, old: EndpointSlice) -> list[FieldError]:
     return immutable(new.addressType, old.addressType, Path("addressType"))
 
 
+def warnings(endpoint_slice: Any, old: Any) -> list[str]:
+    """Of a slice in any version."""
+    if endpoint_slice.addressType == "FQDN":
+        return ["spec.addressType: FQDN endpoints are deprecated"]
+    if (endpoint_slice.metadata.labels or {}).get(MANAGED_BY, "").endswith(OWN_CONTROLLERS):
+        return []  # they write addresses as they should be
+    found: list[str] = []
+    for place, endpoint in enumerate(endpoint_slice.endpoints or ()):
+        for position, address in enumerate(endpoint.addresses):
+            found += ip_warnings(address, Path("endpoints").index(place).child("addresses").index(position))
+    return found
+
+
 def _shown(words: list[str]) -> str:
     more = f" + {len(words) - SHOWN_LIMIT} more..." if len(words) > SHOWN_LIMIT else ""
     return ",".join(words[:SHOWN_LIMIT]) + more
@@ -198,6 +214,7 @@ COLUMNS: Sequence[Column[Any]] = (
     cells.age_column(),
 )
 STRATEGY: Strategy[EndpointSlice] = Strategy(
+    warnings=warnings,
     default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,

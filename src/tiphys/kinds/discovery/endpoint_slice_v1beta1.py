@@ -12,6 +12,7 @@ from tiphys.kinds.types import discovery_v1
 from tiphys.kinds.types.discovery_v1beta1 import EndpointSlice
 
 STRATEGY: Strategy[EndpointSlice] = Strategy(
+    warnings=newer.warnings,
     default=newer.default,
     prepare_for_create=newer.first_generation,
     prepare_for_update=newer.next_generation,

@@ -11,7 +11,7 @@ from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import HTTPIngressPath, Ingress, IngressBackend, IngressRule
 from tiphys.kinds.value_findings import address_family, port_name, port_number
 from tiphys.machinery import names
-from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required, shown
 
 SPEC = Path("spec")
 PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
@@ -132,6 +132,12 @@ def validate_status_update(new: Ingress, old: Ingress) -> list[FieldError]:
     return found
 
 
+def warnings(ingress: Ingress, old: Ingress | None) -> list[str]:
+    if old is None and CLASS_ANNOTATION in (ingress.metadata.annotations or {}):
+        return [f"annotation {shown(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead"]
+    return []
+
+
 def _class_name(ingress: Ingress) -> str:
     if ingress.spec.ingressClassName:
         return ingress.spec.ingressClassName
@@ -150,6 +156,7 @@ def _addresses(ingress: Ingress) -> str:
 
 
 STRATEGY: Strategy[Ingress] = Strategy(
+    warnings=warnings,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from tiphys.kinds import cells, unserved
+from tiphys.kinds.address_warnings import cidr_warnings
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.meta_v1 import LabelSelector
@@ -110,8 +111,28 @@ def _block_findings(block: IPBlock, path: Path) -> list[FieldError]:
     return found
 
 
+def warnings(policy: NetworkPolicy, old: NetworkPolicy | None) -> list[str]:
+    found = [unserved.NETWORK_POLICIES]
+    for position, rule in enumerate(policy.spec.ingress or ()):
+        found += _block_warnings(rule.from_ or [], SPEC.child("ingress").index(position).child("from"))
+    for position, outgoing in enumerate(policy.spec.egress or ()):
+        found += _block_warnings(outgoing.to or [], SPEC.child("egress").index(position).child("to"))
+    return found
+
+
+def _block_warnings(peers: list[NetworkPolicyPeer], path: Path) -> list[str]:
+    found: list[str] = []
+    for position, peer in enumerate(peers):
+        block, at = peer.ipBlock, path.index(position).child("ipBlock")
+        if block is not None:
+            found += cidr_warnings(block.cidr, at.child("cidr"))
+            for place, network in enumerate(block.except_ or ()):
+                found += cidr_warnings(network, at.child("except").index(place))
+    return found
+
+
 STRATEGY: Strategy[NetworkPolicy] = Strategy(
-    warnings=unserved.warned(unserved.NETWORK_POLICIES),
+    warnings=warnings,
     default=default,
     validate=validate,
     columns=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.core.node_labels import selector_warnings
 from tiphys.kinds.core.resource_validation import container_resource_name
 from tiphys.kinds.core.toleration_validation import validate_tolerations
 from tiphys.kinds.object_meta import immutable, label_name, validate_labels
@@ -24,7 +25,14 @@ def validate(runtime_class: RuntimeClass) -> list[FieldError]:
     return found
 
 
+def warnings(runtime_class: RuntimeClass, old: RuntimeClass | None) -> list[str]:
+    scheduling = runtime_class.scheduling
+    labels = scheduling.nodeSelector if scheduling is not None else None
+    return selector_warnings(labels or (), Path("scheduling.nodeSelector"))
+
+
 STRATEGY: Strategy[RuntimeClass] = Strategy(
+    warnings=warnings,
     validate=validate,
     validate_update=lambda new, old: immutable(new.handler, old.handler, Path("handler")),
     columns=(

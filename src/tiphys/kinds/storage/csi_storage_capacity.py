@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.core.node_labels import key_warnings, selector_warnings
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.object_meta import immutable, subdomain_name
 from tiphys.kinds.strategy import Strategy
@@ -26,7 +27,18 @@ def validate_update(new: CSIStorageCapacity, old: CSIStorageCapacity) -> list[Fi
     )
 
 
+def warnings(capacity: CSIStorageCapacity, old: CSIStorageCapacity | None) -> list[str]:
+    topology = capacity.nodeTopology
+    if topology is None:
+        return []
+    path, found = Path("nodeTopology"), selector_warnings(topology.matchLabels or (), Path("nodeTopology.matchLabels"))
+    for position, expression in enumerate(topology.matchExpressions or ()):
+        found += key_warnings(expression.key, path.child("matchExpressions").index(position).child("key"))
+    return found
+
+
 STRATEGY: Strategy[CSIStorageCapacity] = Strategy(
+    warnings=warnings,
     validate=validate,
     validate_update=validate_update,
     columns=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.core.node_labels import topology_term_warnings
 from tiphys.kinds.object_meta import IMMUTABLE, label_key_findings, label_value_findings
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.storage_v1 import StorageClass
@@ -105,12 +106,20 @@ def validate_update(new: StorageClass, old: StorageClass) -> list[FieldError]:
     return found
 
 
+def warnings(storage_class: StorageClass, old: StorageClass | None) -> list[str]:
+    found: list[str] = []
+    for position, term in enumerate(storage_class.allowedTopologies or ()):
+        found += topology_term_warnings(term, Path("allowedTopologies").index(position))
+    return found
+
+
 def _name(storage_class: StorageClass, _: float) -> str:
     name = storage_class.metadata.name or ""
     return f"{name} (default)" if is_default(storage_class) else name
 
 
 STRATEGY: Strategy[StorageClass] = Strategy(
+    warnings=warnings,
     default=default,
     validate=validate,
     validate_update=validate_update,

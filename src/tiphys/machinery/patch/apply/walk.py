@@ -9,6 +9,7 @@ compared: an apply costs as much as it changes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from operator import is_
 from typing import Any, NamedTuple
@@ -37,12 +38,21 @@ class Difference(NamedTuple):
 # -- items of lists
 
 
+@functools.lru_cache(maxsize=8192)
+def _by_name(key: str, name: str) -> str:
+    return field_set.by_keys({key: name})
+
+
 def item_element(schema: ValueSchema, item: Any) -> str | None:
     """The path element of an item; None for one that has none of its keys."""
     if schema.form is Form.ITEMS_BY_VALUE:
         return field_set.by_value(item)
     if not isinstance(item, dict):
         return None
+    if len(schema.keys) == 1:
+        name = item.get(schema.keys[0])
+        if type(name) is str:
+            return _by_name(schema.keys[0], name)
     keys = {}
     for key in schema.keys:
         value = item.get(key)
@@ -245,12 +255,13 @@ def merge(live: Any, config: Any, schema: ValueSchema) -> Any:
     for name, member in config.items():
         below = schema.field(name)
         assert below is not None, "a configuration without findings has declared fields only"
+        value = live.get(name)
         if name not in live:
             news[name] = member
-            continue
-        value = live[name]
-        merged = merge(value, member, below)
-        if merged is not value:
+        elif below.form is _LEAF:
+            if value is None or not below.same(value, member):
+                news[name] = member
+        elif (merged := merge(value, member, below)) is not value:
             news[name] = merged
     return {**live, **news} if news else live
 

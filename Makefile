@@ -18,7 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@tools/install-python.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
+# Where Python is told to write no bytecode, every process would compile all that it imports at every start.
 install: system $(INSTALLED)
+	@$(BIN)/python -m compileall -q src
 
 up: install
 	@$(SUDO) $(BIN)/tiphys --state "$(STATE)" up --detach --nodes "$(NODES)"

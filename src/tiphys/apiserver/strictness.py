@@ -25,40 +25,63 @@ _decode_plain = msgspec.json.Decoder().decode
 _strings = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?').findall
 
 
+class _ContainsItself(Exception):
+    """A type for which no twin can be made."""
+
+
 @functools.cache
 def _twin(struct: Any, above: tuple[type[Any], ...] = ()) -> Any:
-    """A Struct with the same fields that refuses unknown ones; Any where a type contains itself."""
+    """A Struct with the same fields that refuses unknown ones. _ContainsItself."""
     if struct in above:
-        return Any
-    hints = typing.get_type_hints(struct)
+        raise _ContainsItself
     fields = []
-    for field in msgspec.structs.fields(struct):
-        hint = _twin_hint(hints[field.name], (*above, struct))
-        fields.append((field.name, hint | None, msgspec.field(default=None, name=field.encode_name)))
+    for field, hint in zip(msgspec.structs.fields(struct), _hints(struct).values(), strict=True):
+        twin = _twin_hint(hint, (*above, struct))
+        fields.append((field.name, twin | None, msgspec.field(default=None, name=field.encode_name)))
     return msgspec.defstruct(struct.__name__, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
-def _is_struct(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
-
-
 def _twin_hint(hint: Any, above: tuple[type[Any], ...]) -> Any:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        inner = [part for part in typing.get_args(hint) if part is not type(None)]
-        return (_twin_hint(inner[0], above) if len(inner) == 1 else Any) or Any
-    if origin is list:
-        return list[_twin_hint(typing.get_args(hint)[0], above)]  # type: ignore[misc]
-    if origin is dict:
-        return dict[str, _twin_hint(typing.get_args(hint)[1], above)]  # type: ignore[misc]
-    if _is_struct(hint):
-        return _twin(hint, above)
-    return Any
+    shape, inner = _shape(hint)
+    if shape is list:
+        return list[_twin_hint(inner, above)]  # type: ignore[misc]
+    if shape is dict:
+        return dict[str, _twin_hint(inner, above)]  # type: ignore[misc]
+    return _twin(inner, above) if shape is msgspec.Struct else Any
 
 
 @functools.cache
-def _twin_decode(struct: Hashable) -> Callable[[bytes], Any]:
-    return msgspec.json.Decoder(_twin(struct)).decode
+def _shape(hint: Any) -> tuple[type[Any] | None, Any]:
+    """Whether a type is a Struct, a list or a map, and the Struct or what is in it; None for everything else."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        rest = [part for part in inner if part is not type(None)]
+        return _shape(rest[0]) if len(rest) == 1 else (None, None)
+    if origin in (list, dict):
+        return origin, inner[-1]
+    return (msgspec.Struct, hint) if isinstance(hint, type) and issubclass(hint, msgspec.Struct) else (None, None)
+
+
+@functools.cache
+def _hints(struct: Any) -> dict[str, Any]:
+    """The types of the fields by their names in JSON."""
+    hints = typing.get_type_hints(struct)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
+
+
+@functools.cache
+def _twin_of(struct: Hashable) -> Any:
+    """The twin of a type; None when there is none."""
+    try:
+        return _twin(struct)
+    except _ContainsItself:
+        return None
+
+
+@functools.cache
+def _twin_decode(struct: Hashable) -> Callable[[bytes], Any] | None:
+    twin = _twin_of(struct)
+    return None if twin is None else msgspec.json.Decoder(twin).decode
 
 
 def findings(data: bytes, wanted: type[Any]) -> list[str]:
@@ -67,10 +90,14 @@ def findings(data: bytes, wanted: type[Any]) -> list[str]:
     if issubclass(wanted, Unstructured):
         found = unknown_fields(_decode_plain(data), wanted)
         return found + (repeated(data) or [])
+    decode = _twin_decode(cast(Hashable, wanted))
     try:
-        _twin_decode(cast(Hashable, wanted))(data)
+        if decode is not None:
+            decode(data)
     except msgspec.ValidationError:
-        found = unknown_fields(_decode_plain(data), wanted)
+        decode = None
+    if decode is None:
+        _walk(_decode_plain(data), wanted, "", found)
     return found + (repeated(data) or [])
 
 
@@ -99,30 +126,27 @@ def unknown_fields(plain: Any, wanted: type[Any]) -> list[str]:
             _walk(plain.get("metadata"), ObjectMeta, "metadata", found)
             found += wanted.unknown_fields(plain)
         return found
+    twin = _twin_of(cast(Hashable, wanted))
+    try:
+        if twin is not None:
+            msgspec.convert(plain, twin)
+            return found
+    except msgspec.ValidationError:
+        pass  # there are some, or something else is wrong that others tell of
     _walk(plain, wanted, "", found)
     return found
 
 
-@functools.cache
-def _hints(struct: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(struct)
-    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
-
-
 def _walk(value: Any, hint: Any, path: str, found: list[str]) -> None:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        inner = [part for part in typing.get_args(hint) if part is not type(None)]
-        if len(inner) == 1:
-            _walk(value, inner[0], path, found)
-    elif origin is list and isinstance(value, list):
+    shape, inner = _shape(hint)
+    if shape is list and isinstance(value, list):
         for position, item in enumerate(value):
-            _walk(item, typing.get_args(hint)[0], f"{path}[{position}]", found)
-    elif origin is dict and isinstance(value, dict):
+            _walk(item, inner, f"{path}[{position}]", found)
+    elif shape is dict and isinstance(value, dict):
         for key, item in value.items():
-            _walk(item, typing.get_args(hint)[1], f"{path}.{key}", found)
-    elif _is_struct(hint) and isinstance(value, dict):
-        hints = _hints(hint)
+            _walk(item, inner, f"{path}.{key}", found)
+    elif shape is msgspec.Struct and isinstance(value, dict):
+        hints = _hints(inner)
         for key, item in value.items():
             where = f"{path}.{key}" if path else key
             if key in hints:

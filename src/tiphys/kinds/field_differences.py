@@ -11,7 +11,9 @@ import functools
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import compress, repeat
+from operator import is_not
 from typing import Any, Protocol
 
 import msgspec
@@ -81,8 +83,9 @@ class _Structure:
         hints = typing.get_type_hints(struct)
         fields = msgspec.structs.fields(struct)
         getter = operator.attrgetter(*(field.name for field in fields))
-        self._values: Callable[[Any], Iterable[Any]] = getter if len(fields) > 1 else lambda value: (getter(value),)
+        self._values: Callable[[Any], tuple[Any, ...]] = getter if len(fields) > 1 else lambda value: (getter(value),)
         self._elements = tuple(f"f:{field.encode_name}" for field in fields)
+        self._positions = range(len(fields))
         self._hints = tuple(hints[field.name] for field in fields)
         self._schemas = tuple(schema.field(field.encode_name) for field in fields)
         self._known: tuple[_Node, ...] | None = None
@@ -96,19 +99,19 @@ class _Structure:
 
     def everything(self, value: Any) -> FieldSet:
         result: FieldSet = {OWN: LEAF}
-        for element, node, member in zip(self._elements, self._known or self._nodes, self._values(value), strict=True):
-            if member is not None:
-                result[element] = LEAF if node is _WHOLE else node.everything(member)
+        members, nodes = self._values(value), self._known or self._nodes
+        for position in compress(self._positions, map(is_not, members, repeat(None))):
+            node = nodes[position]
+            result[self._elements[position]] = LEAF if node is _WHOLE else node.everything(members[position])
         return result if len(result) > 1 else LEAF
 
     def difference(self, old: Any, new: Any) -> Difference | None:
         changed: FieldSet = {}
         removed: FieldSet = {}
-        position = -1
-        nodes = self._known or self._nodes
-        for before, after in zip(self._values(old), self._values(new), strict=True):
-            position += 1
-            if before is after or before == after:
+        befores, afters, nodes = self._values(old), self._values(new), self._known or self._nodes
+        for position in compress(self._positions, map(is_not, befores, afters)):
+            before, after = befores[position], afters[position]
+            if before == after:
                 continue
             element, node = self._elements[position], nodes[position]
             if before is None:

@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 from documents import NOTHING, changed, create_findings
 
+from tiphys.kinds import codec
+from tiphys.kinds.core import account_volume, volume_validation
+from tiphys.kinds.types import core_v1
+from tiphys.machinery.field_errors import Path
+
 POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -719,3 +724,17 @@ def test_all_findings_at_once() -> None:
         f"{C0}.volumeMounts[0].name",
         "spec.restartPolicy",
     ]
+
+
+def test_the_volume_of_the_service_account_is_valid_as_the_rules_see_it() -> None:
+    volume = account_volume.account_volume("kube-api-access-x")
+    assert account_volume.is_account_volume(volume)
+    assert volume_validation._source_findings(volume, Path("spec.volumes[0]")) == []
+    other = codec.copy(volume)
+    other.emptyDir = core_v1.EmptyDirVolumeSource()
+    assert not account_volume.is_account_volume(other)
+    other = codec.copy(volume)
+    assert other.projected is not None and other.projected.sources is not None
+    assert account_volume.is_account_volume(other)
+    del other.projected.sources[0]
+    assert not account_volume.is_account_volume(other)

@@ -10,15 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.kinds.core.account_volume import account_volume
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
 
 DEFAULT_ACCOUNT = "default"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
-TOKEN_SECONDS = 3607
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
-ROOT_CA_CONFIG_MAP = "kube-root-ca.crt"
 
 
 class ServiceAccounts:
@@ -75,28 +74,5 @@ class ServiceAccounts:
             container.volumeMounts = mounts
             used = True
         if used and not there:
-            volumes.append(token_volume(name))
+            volumes.append(account_volume(name))
             pod.spec.volumes = volumes
-
-
-def token_volume(name: str) -> core_v1.Volume:
-    """The projected volume with token, ca.crt and namespace."""
-    token = core_v1.ServiceAccountTokenProjection(expirationSeconds=TOKEN_SECONDS, path="token")
-    authority = core_v1.ConfigMapProjection(
-        name=ROOT_CA_CONFIG_MAP, items=[core_v1.KeyToPath(key="ca.crt", path="ca.crt")]
-    )
-    reference = core_v1.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.namespace")
-    namespace = core_v1.DownwardAPIProjection(
-        items=[core_v1.DownwardAPIVolumeFile(path="namespace", fieldRef=reference)]
-    )
-    return core_v1.Volume(
-        name=name,
-        projected=core_v1.ProjectedVolumeSource(
-            defaultMode=0o644,
-            sources=[
-                core_v1.VolumeProjection(serviceAccountToken=token),
-                core_v1.VolumeProjection(configMap=authority),
-                core_v1.VolumeProjection(downwardAPI=namespace),
-            ],
-        ),
-    )

@@ -3,6 +3,9 @@
 An upgraded connection is only handed to the other side once that has answered 101: before, and after any other
 answer, it stays an ordinary connection of this server, so nobody can send a second request with the server's own
 credentials.
+
+aiohttp is imported with the first request to forward: that takes a tenth of a second, which would be a part of every
+start.
 """
 
 from __future__ import annotations
@@ -11,10 +14,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING, Any
 
 from tiphys.apiserver import html_links, proxy_targets
 from tiphys.apiserver.caches import Caches
@@ -25,6 +25,9 @@ from tiphys.apiserver.request import RequestInfo
 from tiphys.apiserver.rest.call import Call
 from tiphys.kinds.types import core_v1, discovery_v1
 from tiphys.machinery import errors
+
+if TYPE_CHECKING:
+    import aiohttp
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +171,9 @@ class Proxies:
         self, target: Target, request: HttpRequest, connection: HttpConnection, protocol: str | None = None
     ) -> None:
         """With `protocol` the client has asked for a WebSocket, and a good answer is framed for it."""
+        import aiohttp
+        from yarl import URL
+
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)

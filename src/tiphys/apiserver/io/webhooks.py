@@ -1,6 +1,7 @@
 """Calls webhooks: HTTPS to a URL, or to an endpoint of a Service, whose certificate must be for `name.namespace.svc`.
 
-One connection pool for all. Which webhook is called when, and what its answer means, is the caller's business.
+One connection pool for all. Which webhook is called when, and what its answer means, is the caller's business. aiohttp
+is imported when the first one is called: that takes a tenth of a second, which would be a part of every start.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING
 
 from tiphys.apiserver import proxy_targets
 from tiphys.apiserver.caches import Caches
 from tiphys.kinds.types import core_v1, discovery_v1
 from tiphys.machinery.errors import ApiError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 ANSWER_BYTES_LIMIT = 64 * 1024 * 1024
 
@@ -46,6 +48,8 @@ class Webhooks:
 
     async def post(self, address: WebhookAddress, body: bytes, timeout_seconds: float) -> bytes:
         """The body of a good answer. WebhookFailed."""
+        import aiohttp
+
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         try:
@@ -71,10 +75,10 @@ class Webhooks:
         except ApiError as error:
             raise WebhookFailed(error.message) from error
 
-    def _place(self, address: WebhookAddress) -> tuple[URL, str]:
+    def _place(self, address: WebhookAddress) -> tuple[str, str]:
         """(where to connect, the name that the certificate must have; "" for that of the URL)."""
         if address.url:
-            return URL(address.url), ""
+            return address.url, ""
         service = self._caches.get(core_v1.Service, address.namespace, address.name)
         if service is None:
             raise WebhookFailed(f'service "{address.name}" not found')
@@ -87,7 +91,7 @@ class Webhooks:
             target = proxy_targets.service_target(service, slices, asked, path, "", self._choose)
             host, port = target.host, target.port
         host = f"[{host}]" if ":" in host else host
-        return URL(f"https://{host}:{port}{path}"), f"{address.name}.{address.namespace}.svc"
+        return f"https://{host}:{port}{path}", f"{address.name}.{address.namespace}.svc"
 
     def _context(self, authority: bytes) -> ssl.SSLContext:
         found = self._contexts.get(authority)

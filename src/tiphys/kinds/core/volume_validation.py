@@ -5,9 +5,11 @@ Files in volumes must stay inside them: keys, paths and modes are checked here.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
+from tiphys.kinds.core.account_volume import is_account_volume
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
 from tiphys.kinds.core.volume_defaults import SOURCES
@@ -42,13 +44,16 @@ HOST_PATH_TYPES = (
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
+_sources = operator.attrgetter(*SOURCES)
+
+
 def validate_volumes(volumes: list[Volume], path: Path) -> tuple[list[FieldError], dict[str, Volume]]:
     """The findings, and by their names the volumes that are well formed: what containers can mount."""
     found: list[FieldError] = []
     named: dict[str, Volume] = {}
     for position, volume in enumerate(volumes):
         at = path.index(position)
-        wrong = _source_findings(volume, at)
+        wrong = [] if is_account_volume(volume) else _source_findings(volume, at)
         if not volume.name:
             wrong.append(required(at.child("name")))
         elif label_name(volume.name):
@@ -66,8 +71,7 @@ def validate_volumes(volumes: list[Volume], path: Path) -> tuple[list[FieldError
 def _source_findings(volume: Volume, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     count = 0
-    for name in SOURCES:
-        source = getattr(volume, name)
+    for name, source in zip(SOURCES, _sources(volume), strict=True):
         if source is None:
             continue
         if count:

@@ -118,7 +118,7 @@ def _applied(
     last = next((entry for entry in entries if entry.identity == me.identity), None)
     others = [entry for entry in entries if entry is not last]
     merged = walk.merge(live, config, schema)
-    if last is not None:
+    if last is not None and last.owned != applied:
         owned = applied
         for other in others:
             owned = field_set.union(owned, other.owned)

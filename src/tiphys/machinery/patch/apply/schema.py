@@ -77,8 +77,11 @@ LEAF: ValueSchema = _Plain(Form.LEAF)
 FREE_MAP: ValueSchema = _Plain(Form.MEMBERS)
 
 
+_DEDUCED_FORM = Form.DEDUCED
+
+
 def resolved(schema: ValueSchema, value: Any) -> ValueSchema:
     """The type with which a value is treated."""
-    if schema.form is Form.DEDUCED:
+    if schema.form is _DEDUCED_FORM:
         return FREE_MAP if isinstance(value, dict) else LEAF
     return schema

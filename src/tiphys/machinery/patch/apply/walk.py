@@ -2,11 +2,16 @@
 
 `findings` says what keeps a configuration from being applied; everything else takes values without findings. Live
 objects may hold lists in which two items have the same keys: those items are owned and replaced together.
+
+A merge shares with the live object everything that the configuration leaves as it is, and what two objects share is not
+compared: an apply costs as much as it changes.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 from tiphys.machinery.patch.apply import field_set
@@ -16,6 +21,7 @@ from tiphys.machinery.patch.values import type_name
 
 MAPS = (Form.FIELDS, Form.MEMBERS)
 LISTS = (Form.ITEMS_BY_KEY, Form.ITEMS_BY_VALUE)
+_LEAF, _FIELDS = Form.LEAF, Form.FIELDS
 
 
 class Difference(NamedTuple):
@@ -32,12 +38,21 @@ class Difference(NamedTuple):
 # -- items of lists
 
 
+@functools.lru_cache(maxsize=8192)
+def _by_name(key: str, name: str) -> str:
+    return field_set.by_keys({key: name})
+
+
 def item_element(schema: ValueSchema, item: Any) -> str | None:
     """The path element of an item; None for one that has none of its keys."""
     if schema.form is Form.ITEMS_BY_VALUE:
         return field_set.by_value(item)
     if not isinstance(item, dict):
         return None
+    if len(schema.keys) == 1:
+        name = item.get(schema.keys[0])
+        if type(name) is str:
+            return _by_name(schema.keys[0], name)
     keys = {}
     for key in schema.keys:
         value = item.get(key)
@@ -79,7 +94,7 @@ def children(schema: ValueSchema, value: Any) -> list[tuple[str, ValueSchema, An
 def findings(value: Any, schema: ValueSchema, path: str = "") -> list[str]:
     """What does not fit the types: undeclared fields, wrong shapes, items without keys or twice in a list."""
     schema = resolved(schema, value)
-    if value is None or schema.form is Form.LEAF:
+    if value is None or schema.form is _LEAF:
         return []
     if schema.form in MAPS:
         if not isinstance(value, dict):
@@ -89,7 +104,7 @@ def findings(value: Any, schema: ValueSchema, path: str = "") -> list[str]:
             below = schema.field(name)
             if below is None:
                 found.append(f"{path}.{name}: field not declared in schema")
-            else:
+            elif below.form is not _LEAF:
                 found += findings(member, below, f"{path}.{name}")
         return found
     if not isinstance(value, list):
@@ -124,15 +139,18 @@ def _item_findings(items: list[Any], schema: ValueSchema, path: str) -> list[str
 def fields_of(value: Any, schema: ValueSchema) -> FieldSet:
     """The fields that a configuration has: leaves, items, members of free maps, and structures that are empty."""
     schema = resolved(schema, value)
-    if value is None or schema.form is Form.LEAF:
+    if value is None or schema.form is _LEAF:
         return LEAF
     result: FieldSet = {}
-    marked = schema.form is not Form.FIELDS
+    marked = schema.form is not _FIELDS
     for element, below, member in children(schema, value):
+        if below.form is _LEAF:
+            result[element] = LEAF
+            continue
         node = fields_of(member, below)
         if member is None or member == {}:
             node = LEAF
-        elif not node and resolved(below, member).form is not Form.LEAF and not marked:
+        elif not node and resolved(below, member).form is not _LEAF and not marked:
             continue  # an empty list of items is nobody's
         elif marked and node:
             node = {OWN: LEAF, **node}
@@ -143,7 +161,7 @@ def fields_of(value: Any, schema: ValueSchema) -> FieldSet:
 def everything(value: Any, schema: ValueSchema) -> FieldSet:
     """The fields of something that was not there before: each level on its own too."""
     schema = resolved(schema, value)
-    if value is None or schema.form is Form.LEAF:
+    if value is None or schema.form is _LEAF:
         return LEAF
     result: FieldSet = {OWN: LEAF}
     if schema.form in LISTS:
@@ -151,23 +169,27 @@ def everything(value: Any, schema: ValueSchema) -> FieldSet:
             result[element] = everything(items[0], schema.element) if len(items) == 1 else LEAF
     else:
         for element, below, member in children(schema, value):
-            result[element] = everything(member, below)
+            result[element] = LEAF if below.form is _LEAF else everything(member, below)
     return result if len(result) > 1 else LEAF
 
 
 def compare(old: Any, new: Any, schema: ValueSchema) -> Difference:
     """How two objects differ."""
-    before, after = resolved(schema, old), resolved(schema, new)
     changed: FieldSet = {}
     removed: FieldSet = {}
+    if old is new:
+        return Difference(changed, removed)
+    before, after = resolved(schema, old), resolved(schema, new)
     if after.form in MAPS:
-        old_members = old if isinstance(old, dict) else {}
-        for element, below, member in children(after, new or {}):
-            name = element[2:]
-            _note(name in old_members, old_members.get(name), True, member, below, element, changed, removed)
-        for element, below, member in children(before, old_members) if before.form in MAPS else ():
-            if element[2:] not in (new or {}):
-                _note(True, member, False, None, below, element, changed, removed)
+        was, now = old if isinstance(old, dict) else {}, new or {}
+        for name, member in now.items():
+            below = after.field(name)
+            if below is not None:
+                _note(name in was, was.get(name), True, member, below, f"f:{name}", changed, removed)
+        for name, member in was.items() if before.form in MAPS else ():
+            below = before.field(name) if name not in now else None
+            if below is not None:
+                _note(True, member, False, None, below, f"f:{name}", changed, removed)
         return Difference(changed, removed)
     old_groups, new_groups = _grouped(after, old or ()), _grouped(after, new or ())
     for element in {**new_groups, **old_groups}:
@@ -191,8 +213,10 @@ def _note(
     if not now:
         removed[element] = everything(old, schema)
         return
+    if old is new:
+        return
     before, after = resolved(schema, old), resolved(schema, new)
-    if after.form is Form.LEAF and before.form is Form.LEAF:
+    if after.form is _LEAF and before.form is _LEAF:
         if not after.same(old, new):
             changed[element] = LEAF
     elif before.form is not after.form:
@@ -218,20 +242,28 @@ def _keep(element: str, inner: Difference, changed: FieldSet, removed: FieldSet)
 
 
 def merge(live: Any, config: Any, schema: ValueSchema) -> Any:
-    """The live value with everything that the configuration says. Shares parts with both."""
+    """The live value with everything that the configuration says; the live value itself when that is nothing new."""
     schema = resolved(schema, config)
-    if schema.form is Form.LEAF:
+    if schema.form is _LEAF:
         return live if live is not None and schema.same(live, config) else config
     if config is None or live is None or isinstance(live, dict) is not isinstance(config, dict):
         return config
-    if schema.form in MAPS:
-        merged = dict(live)
-        for name, member in config.items():
-            below = schema.field(name)
-            assert below is not None, "a configuration without findings has declared fields only"
-            merged[name] = merge(live[name], member, below) if name in live else member
-        return merged
-    return _merged_items(live, config, schema)
+    if schema.form not in MAPS:
+        merged = _merged_items(live, config, schema)
+        return live if len(merged) == len(live) and all(map(is_, merged, live)) else merged
+    news = {}
+    for name, member in config.items():
+        below = schema.field(name)
+        assert below is not None, "a configuration without findings has declared fields only"
+        value = live.get(name)
+        if name not in live:
+            news[name] = member
+        elif below.form is _LEAF:
+            if value is None or not below.same(value, member):
+                news[name] = member
+        elif (merged := merge(value, member, below)) is not value:
+            news[name] = merged
+    return {**live, **news} if news else live
 
 
 def _merged_items(live: list[Any], config: list[Any], schema: ValueSchema) -> list[Any]:

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import msgspec
 
-from tiphys.apiserver.rest import create
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds.object_meta import validate_object_meta, validate_object_meta_update
 from tiphys.machinery import errors
@@ -113,7 +112,7 @@ def prepare_status(context: WriteContext, new: Any, old: Any) -> None:
 
 def count_generation(context: WriteContext, new: Any, old: Any) -> None:
     """One more generation when anything but metadata and status changed."""
-    if not create.counts_generations(new, context.resource.strategy):
+    if not context.resource.strategy.has_generation:
         return
     if any(getattr(new, field) != getattr(old, field) for field in _content_fields(cast(Hashable, type(new)))):
         new.metadata.generation = (old.metadata.generation or 0) + 1

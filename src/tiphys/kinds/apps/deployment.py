@@ -8,7 +8,7 @@ from tiphys.kinds.core.template import default_template
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented
 from tiphys.kinds.object_meta import immutable
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_labels, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import Deployment, DeploymentStrategy, RollingUpdateDeployment
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
@@ -91,7 +91,7 @@ STRATEGY: Strategy[Deployment] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_labels,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

@@ -56,9 +56,11 @@ def _endpoint_findings(endpoint: Endpoint, address_type: str, position: int) -> 
     elif len(endpoint.addresses) > ADDRESSES_LIMIT:
         found.append(too_many(path.child("addresses"), len(endpoint.addresses), ADDRESSES_LIMIT))
     for place, address in enumerate(endpoint.addresses):
-        texts = _address_findings(address, address_type)
-        if texts:
-            found += [invalid(path.child("addresses").index(place), address, text) for text in texts]
+        at = path.child("addresses").index(place)
+        if address_type == "FQDN":
+            found += _domain_findings(address, at)
+        else:
+            found += [invalid(at, address, text) for text in _address_findings(address, address_type)]
     if endpoint.nodeName is not None:
         found += [
             invalid(path.child("nodeName"), endpoint.nodeName, text) for text in subdomain_name(endpoint.nodeName)
@@ -72,9 +74,18 @@ def _endpoint_findings(endpoint: Endpoint, address_type: str, position: int) -> 
     return found
 
 
+def _domain_findings(name: str, path: Path) -> list[FieldError]:
+    """A full domain name; a dot at its end is no part of it."""
+    if not name:
+        return [required(path)]
+    domain = name.removesuffix(".")
+    found = [invalid(path, domain, text) for text in subdomain_name(domain)]
+    if not found and "." not in domain:
+        found.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+    return found
+
+
 def _address_findings(address: str, address_type: str) -> list[str]:
-    if address_type == "FQDN":
-        return subdomain_name(address)
     if address_type == "IPv4" and address_family(address) != 4:
         return ["must be a valid IPv4 address"]
     if address_type == "IPv6" and address_family(address) != 6:

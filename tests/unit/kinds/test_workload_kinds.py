@@ -171,6 +171,53 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec.podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [0]}}]}},
         [(f"{RULES}.onExitCodes.values[0]", "Invalid", "Invalid value: 0: must not be 0 for the In operator")],
     ),
+    (
+        "selector without manualSelector",
+        JOB,
+        {"spec.selector": {"matchLabels": {"app": "web"}}},
+        [
+            (
+                "spec.selector",
+                "Invalid",
+                'Invalid value: {"matchLabels":{"app":"web","batch.kubernetes.io/controller-uid":"u-1"}}:'
+                " `selector` not auto-generated",
+            )
+        ],
+    ),
+    (
+        "restart policy",
+        JOB,
+        {"spec.template.spec.restartPolicy": "Maybe"},
+        [
+            (
+                "spec.template.spec.restartPolicy",
+                "NotSupported",
+                'Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"',
+            ),
+            (
+                "spec.template.spec.restartPolicy",
+                "NotSupported",
+                'Unsupported value: "Maybe": supported values: "OnFailure", "Never"',
+            ),
+        ],
+    ),
+    (
+        "selector in a cron job",
+        CRON_JOB,
+        {"spec.jobTemplate.spec.selector": {}, "spec.jobTemplate.spec.manualSelector": True},
+        [
+            (
+                "spec.jobTemplate.spec.selector",
+                "Invalid",
+                "Invalid value: {}: `selector` will be auto-generated",
+            ),
+            (
+                "spec.jobTemplate.spec.manualSelector",
+                "NotSupported",
+                'Unsupported value: true: supported values: "nil", "false"',
+            ),
+        ],
+    ),
     ("cron job", CRON_JOB, {}, []),
     (
         "schedule",
@@ -281,7 +328,7 @@ def test_jobs_find_their_pods_by_uid() -> None:
         "job-name": "a",
     }
     assert job.spec.template.metadata.labels == generated
-    assert job.metadata.labels == {"app": "web"}
+    assert job.metadata.labels == generated
     assert spec_of(JOB) == {
         "backoffLimit": 6,
         "completionMode": "NonIndexed",
@@ -301,7 +348,9 @@ def test_a_selector_of_ones_own_stays() -> None:
 
 def test_cron_job_defaults() -> None:
     spec = codec.plain(created(CRON_JOB))["spec"]
-    del spec["jobTemplate"]
+    template = spec.pop("jobTemplate")["spec"]
+    assert list(template) == ["template"], "the defaults of Jobs are for the Jobs"
+    assert template["template"]["spec"]["dnsPolicy"] == "ClusterFirst"
     assert spec == {
         "schedule": "*/5 * * * *",
         "concurrencyPolicy": "Allow",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from documents import NOTHING, changed, create_findings, created, row, stored, told, update_findings
+from documents import NOTHING, changed, create_findings, created, decoded, row, stored, told, update_findings
 
 from tiphys.kinds import codec
+from tiphys.kinds.apps import daemon_set as daemon_sets
 from tiphys.kinds.apps.stateful_set import CHANGEABLE
 from tiphys.kinds.batch.job_validation import count_indexes
 
@@ -139,6 +140,41 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         [("spec.volumeClaimTemplates[0].spec.resources[storage]", "Required", "Required value")],
     ),
     ("daemon set", DAEMON_SET, {}, []),
+    (
+        "how a daemon set updates",
+        DAEMON_SET,
+        {"spec.updateStrategy": {"type": "Never"}},
+        [
+            (
+                "spec.updateStrategy",
+                "NotSupported",
+                'Unsupported value: {"type":"Never"}: supported values: "RollingUpdate", "OnDelete"',
+            ),
+        ],
+    ),
+    (
+        "selector that cannot be read",
+        DEPLOYMENT,
+        {"spec.selector.matchExpressions": [{"key": "a", "operator": "Is"}]},
+        [
+            (
+                "spec.selector.matchExpressions[0].operator",
+                "Invalid",
+                'Invalid value: "Is": not a valid selector operator',
+            ),
+            (
+                "spec.selector",
+                "Invalid",
+                'Invalid value: {"matchExpressions":[{"key":"a","operator":"Is"}],"matchLabels":{"app":"web"}}:'
+                " invalid label selector",
+            ),
+            (
+                "spec.template.metadata.labels",
+                "Invalid",
+                'Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+            ),
+        ],
+    ),
     (
         "surge and unavailable",
         DAEMON_SET,
@@ -316,6 +352,25 @@ def test_replication_controllers_take_the_labels_of_their_template() -> None:
         {"app": "web"},
         1,
     )
+
+
+def template_generation(daemon_set: Any) -> str | None:
+    return (daemon_set.metadata.annotations or {}).get("deprecated.daemonset.template.generation")
+
+
+def test_daemon_sets_count_their_templates() -> None:
+    old = stored(DAEMON_SET)
+    assert template_generation(old) == "1"
+    strategy = daemon_sets.STRATEGY
+    for changes, expected in (
+        ({"spec.minReadySeconds": 5}, "1"),
+        ({"spec.template.spec.containers.0.image": "web:2"}, "2"),
+        ({"metadata.annotations": {"deprecated.daemonset.template.generation": "9"}}, "1"),
+    ):
+        new = decoded(changed(DAEMON_SET, changes))
+        strategy.default(new)
+        strategy.prepare_for_update(new, old)
+        assert template_generation(new) == expected
 
 
 def test_jobs_find_their_pods_by_uid() -> None:

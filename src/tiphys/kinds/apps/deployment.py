@@ -58,7 +58,7 @@ def _strategy_findings(strategy: DeploymentStrategy, path: Path) -> list[FieldEr
         detail = "may not be specified when strategy `type` is 'Recreate'"
         return [forbidden(at, detail)] if rolling is not None else []
     if strategy.type != ROLLING_UPDATE:
-        return [not_supported(path.child("type"), strategy.type or "", (RECREATE, ROLLING_UPDATE))]
+        return [not_supported(path, strategy, (RECREATE, ROLLING_UPDATE))]
     if rolling is None:
         return [required(at, "this should be defaulted and never be nil")]
     unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
@@ -98,8 +98,8 @@ STRATEGY: Strategy[Deployment] = Strategy(
     columns=(
         cells.name_column(),
         cells.text("Ready", _ready),
-        cells.number("Up-to-date", lambda deployment: deployment.status.updatedReplicas),
-        cells.number("Available", lambda deployment: deployment.status.availableReplicas),
+        cells.count("Up-to-date", lambda deployment: deployment.status.updatedReplicas),
+        cells.count("Available", lambda deployment: deployment.status.availableReplicas),
         cells.age_column(),
         *cells.container_columns(lambda deployment: deployment.spec.template),
         cells.text("Selector", lambda deployment: cells.selector_text(deployment.spec.selector), wide=True),

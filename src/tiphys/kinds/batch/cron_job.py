@@ -102,7 +102,7 @@ STRATEGY: Strategy[CronJob] = Strategy(
         cells.name_column(),
         cells.text("Schedule", lambda cron_job: cron_job.spec.schedule),
         cells.text("Timezone", lambda cron_job: cron_job.spec.timeZone or cells.NONE),
-        cells.text("Suspend", lambda cron_job: "True" if cron_job.spec.suspend else "False"),
+        Column(name="Suspend", type="boolean", cell=lambda c, _: "True" if c.spec.suspend else "False"),
         cells.number("Active", lambda cron_job: len(cron_job.status.active or ())),
         Column(name="Last Schedule", cell=_last_schedule),
         cells.age_column(),

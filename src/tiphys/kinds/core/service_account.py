@@ -9,7 +9,7 @@ from tiphys.kinds.types.core_v1 import ServiceAccount
 STRATEGY: Strategy[ServiceAccount] = Strategy(
     columns=(
         cells.name_column(),
-        cells.number("Secrets", lambda account: len(account.secrets or ())),
+        cells.count("Secrets", lambda account: len(account.secrets or ())),
         cells.age_column(),
     ),
     has_generation=False,

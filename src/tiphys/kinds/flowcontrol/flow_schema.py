@@ -156,7 +156,7 @@ STRATEGY: Strategy[FlowSchema] = Strategy(
     columns=(
         cells.name_column(),
         cells.text("PriorityLevel", lambda schema: schema.spec.priorityLevelConfiguration.name),
-        cells.number("MatchingPrecedence", lambda schema: schema.spec.matchingPrecedence),
+        cells.count("MatchingPrecedence", lambda schema: schema.spec.matchingPrecedence),
         cells.text("DistinguisherMethod", _method),
         cells.age_column(),
         cells.text("MissingPL", _missing_level),

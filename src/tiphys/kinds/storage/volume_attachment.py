@@ -45,7 +45,7 @@ STRATEGY: Strategy[VolumeAttachment] = Strategy(
     validate_update=lambda new, old: immutable(new.spec, old.spec, SPEC),
     columns=(
         cells.name_column(),
-        cells.text("Attacher", lambda attachment: attachment.spec.attacher),
+        Column(name="Attacher", format="name", cell=lambda attachment, _: attachment.spec.attacher),
         cells.text("PV", lambda attachment: attachment.spec.source.persistentVolumeName or ""),
         cells.text("Node", lambda attachment: attachment.spec.nodeName),
         Column(name="Attached", type="boolean", cell=lambda attachment, _: attachment.status.attached),

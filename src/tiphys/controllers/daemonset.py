@@ -18,12 +18,12 @@ from tiphys.controllers.claims import adopt_if_alive, claim, claimant_keys
 from tiphys.controllers.controller import Controller, View, Watch, controller_index, own_key
 from tiphys.controllers.deployment.rolling import resolved
 from tiphys.kinds import codec
+from tiphys.kinds.apps.daemon_set import GENERATION_ANNOTATION
 from tiphys.kinds.types import apps_v1, core_v1
 from tiphys.machinery import timestamps
 
 BURST = 250
 GENERATION_LABEL = "pod-template-generation"
-GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 FIRST_RETRY_SECONDS = 1.0
 _EXECUTE = ("not-ready", "unreachable")
 _SCHEDULE = ("disk-pressure", "memory-pressure", "pid-pressure", "unschedulable")

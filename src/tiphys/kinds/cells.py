@@ -43,6 +43,15 @@ def number(name: str, cell: Callable[[Any], int | None], *, wide: bool = False) 
     return Column(name=name, type="integer", cell=lambda thing, _: cell(thing) or 0, priority=1 if wide else 0)
 
 
+def count(name: str, cell: Callable[[Any], int | None], *, wide: bool = False) -> Column[Any]:
+    """A column of whole numbers that clients are told is text; unset counts as 0."""
+    return Column(name=name, cell=lambda thing, _: cell(thing) or 0, priority=1 if wide else 0)
+
+
+def created_at_column() -> Column[Any]:
+    return Column(name="Created At", type="date", cell=lambda thing, _: thing.metadata.creationTimestamp or UNKNOWN)
+
+
 def since(name: str, moment: Callable[[Any], str | None]) -> Column[Any]:
     """A column that says how long ago something was."""
     return Column(name=name, cell=lambda thing, now: age(moment(thing), now))

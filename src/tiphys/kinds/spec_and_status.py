@@ -18,3 +18,15 @@ def keep_status(new: Any, old: Any) -> None:
 def keep_spec(new: Any, old: Any) -> None:
     """Through the status subresource the spec cannot be written."""
     new.spec = old.spec
+
+
+def keep_spec_and_labels(new: Any, old: Any) -> None:
+    keep_spec(new, old)
+    new.metadata.labels = old.metadata.labels
+
+
+def keep_spec_and_metadata(new: Any, old: Any) -> None:
+    """Some kinds let nothing but their status through; who manages which field is recorded all the same."""
+    keep_spec(new, old)
+    for field in ("labels", "annotations", "finalizers", "ownerReferences"):
+        setattr(new.metadata, field, getattr(old.metadata, field))

@@ -195,7 +195,8 @@ def test_an_ingress_gets_the_youngest_default_class() -> None:
 def claim(size: str, storage_class: str | None = "fast") -> core_v1.PersistentVolumeClaim:
     resources = core_v1.VolumeResourceRequirements(requests={"storage": quantity.parse(size)})
     spec = core_v1.PersistentVolumeClaimSpec(storageClassName=storage_class, resources=resources)
-    return core_v1.PersistentVolumeClaim(metadata=meta("data"), spec=spec)
+    status = core_v1.PersistentVolumeClaimStatus(phase="Bound")
+    return core_v1.PersistentVolumeClaim(metadata=meta("data"), spec=spec, status=status)
 
 
 def test_claims_grow_where_their_class_lets_them() -> None:
@@ -205,6 +206,9 @@ def test_claims_grow_where_their_class_lets_them() -> None:
     classes = Objects(fast, fixed)
     PersistentVolumeClaimResize().admit(request, claim("2Gi"), claim("1Gi"), classes)
     PersistentVolumeClaimResize().admit(request, claim("1Gi", "fixed"), claim("1024Mi", "fixed"), classes)
+    free = claim("1Gi", "fixed")
+    free.status.phase = "Pending"
+    PersistentVolumeClaimResize().admit(request, claim("2Gi", "fixed"), free, classes)
     for storage_class in ("fixed", "gone", None):
         with pytest.raises(ApiError, match="only dynamically provisioned pvc can be resized"):
             PersistentVolumeClaimResize().admit(

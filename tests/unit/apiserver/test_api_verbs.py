@@ -8,6 +8,14 @@ from typing import Any
 import pytest
 from api_world import World
 
+TEMPLATE = {"spec": {"containers": [{"name": "c", "image": "a"}]}}
+OTHER_TEMPLATE = {"spec": {"containers": [{"name": "c", "image": "b"}]}}
+HOOK = {
+    "name": "hook.example.com",
+    "clientConfig": {"url": "https://192.0.2.1/hook"},
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+}
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -187,6 +195,39 @@ async def test_owners_can_be_set_through_the_status(world: World) -> None:
     changed = {**made, "metadata": {**made["metadata"], "ownerReferences": [owner]}}
     answer = await world.http("PUT", f"{claims}/a/status", changed)
     assert (answer.code, answer.body["metadata"]["ownerReferences"]) == (200, [owner])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "change"),
+    [
+        (
+            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+            {"addressType": "IPv4", "endpoints": []},
+            {"endpoints": [{"addresses": ["192.0.2.1"]}]},
+        ),
+        ("/api/v1/namespaces/default/podtemplates", {"template": TEMPLATE}, {"template": OTHER_TEMPLATE}),
+        (
+            "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+            {"webhooks": []},
+            {"webhooks": [HOOK]},
+        ),
+    ],
+)
+async def test_kinds_without_a_spec_count_generations_too(
+    world: World, path: str, body: dict[str, Any], change: dict[str, Any]
+) -> None:
+    made = (await world.http("POST", path, {"metadata": {"name": "a"}, **body})).body
+    labelled = {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}}
+    same = (await world.http("PUT", f"{path}/a", labelled)).body
+    changed = (await world.http("PUT", f"{path}/a", {**same, **change})).body
+    assert [found["metadata"].get("generation") for found in (made, same, changed)] == [1, 1, 2]
+
+
+async def test_priority_classes_have_one_generation(world: World) -> None:
+    path = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    made = (await world.http("POST", path, {"metadata": {"name": "a"}, "value": 5})).body
+    changed = (await world.http("PUT", f"{path}/a", {**made, "description": "new"})).body
+    assert [found["metadata"]["generation"] for found in (made, changed)] == [1, 1]
 
 
 async def test_updates_of_other_objects_are_refused(world: World) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from documents import NOTHING, changed, create_findings, created, row, stored, told, update_findings
+from documents import NOTHING, changed, create_findings, created, decoded, row, stored, told, update_findings
 
 from tiphys.kinds import codec
+from tiphys.kinds.apps import daemon_set as daemon_sets
 from tiphys.kinds.apps.stateful_set import CHANGEABLE
 from tiphys.kinds.batch.job_validation import count_indexes
 
@@ -140,6 +141,41 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
     ),
     ("daemon set", DAEMON_SET, {}, []),
     (
+        "how a daemon set updates",
+        DAEMON_SET,
+        {"spec.updateStrategy": {"type": "Never"}},
+        [
+            (
+                "spec.updateStrategy",
+                "NotSupported",
+                'Unsupported value: {"type":"Never"}: supported values: "RollingUpdate", "OnDelete"',
+            ),
+        ],
+    ),
+    (
+        "selector that cannot be read",
+        DEPLOYMENT,
+        {"spec.selector.matchExpressions": [{"key": "a", "operator": "Is"}]},
+        [
+            (
+                "spec.selector.matchExpressions[0].operator",
+                "Invalid",
+                'Invalid value: "Is": not a valid selector operator',
+            ),
+            (
+                "spec.selector",
+                "Invalid",
+                'Invalid value: {"matchExpressions":[{"key":"a","operator":"Is"}],"matchLabels":{"app":"web"}}:'
+                " invalid label selector",
+            ),
+            (
+                "spec.template.metadata.labels",
+                "Invalid",
+                'Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+            ),
+        ],
+    ),
+    (
         "surge and unavailable",
         DAEMON_SET,
         {"spec.updateStrategy": {"rollingUpdate": {"maxSurge": 1}}},
@@ -170,6 +206,53 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         JOB,
         {"spec.podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [0]}}]}},
         [(f"{RULES}.onExitCodes.values[0]", "Invalid", "Invalid value: 0: must not be 0 for the In operator")],
+    ),
+    (
+        "selector without manualSelector",
+        JOB,
+        {"spec.selector": {"matchLabels": {"app": "web"}}},
+        [
+            (
+                "spec.selector",
+                "Invalid",
+                'Invalid value: {"matchLabels":{"app":"web","batch.kubernetes.io/controller-uid":"u-1"}}:'
+                " `selector` not auto-generated",
+            )
+        ],
+    ),
+    (
+        "restart policy",
+        JOB,
+        {"spec.template.spec.restartPolicy": "Maybe"},
+        [
+            (
+                "spec.template.spec.restartPolicy",
+                "NotSupported",
+                'Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"',
+            ),
+            (
+                "spec.template.spec.restartPolicy",
+                "NotSupported",
+                'Unsupported value: "Maybe": supported values: "OnFailure", "Never"',
+            ),
+        ],
+    ),
+    (
+        "selector in a cron job",
+        CRON_JOB,
+        {"spec.jobTemplate.spec.selector": {}, "spec.jobTemplate.spec.manualSelector": True},
+        [
+            (
+                "spec.jobTemplate.spec.selector",
+                "Invalid",
+                "Invalid value: {}: `selector` will be auto-generated",
+            ),
+            (
+                "spec.jobTemplate.spec.manualSelector",
+                "NotSupported",
+                'Unsupported value: true: supported values: "nil", "false"',
+            ),
+        ],
     ),
     ("cron job", CRON_JOB, {}, []),
     (
@@ -271,6 +354,25 @@ def test_replication_controllers_take_the_labels_of_their_template() -> None:
     )
 
 
+def template_generation(daemon_set: Any) -> str | None:
+    return (daemon_set.metadata.annotations or {}).get("deprecated.daemonset.template.generation")
+
+
+def test_daemon_sets_count_their_templates() -> None:
+    old = stored(DAEMON_SET)
+    assert template_generation(old) == "1"
+    strategy = daemon_sets.STRATEGY
+    for changes, expected in (
+        ({"spec.minReadySeconds": 5}, "1"),
+        ({"spec.template.spec.containers.0.image": "web:2"}, "2"),
+        ({"metadata.annotations": {"deprecated.daemonset.template.generation": "9"}}, "1"),
+    ):
+        new = decoded(changed(DAEMON_SET, changes))
+        strategy.default(new)
+        strategy.prepare_for_update(new, old)
+        assert template_generation(new) == expected
+
+
 def test_jobs_find_their_pods_by_uid() -> None:
     job = created(JOB)
     generated = {
@@ -281,7 +383,7 @@ def test_jobs_find_their_pods_by_uid() -> None:
         "job-name": "a",
     }
     assert job.spec.template.metadata.labels == generated
-    assert job.metadata.labels == {"app": "web"}
+    assert job.metadata.labels == generated
     assert spec_of(JOB) == {
         "backoffLimit": 6,
         "completionMode": "NonIndexed",
@@ -301,7 +403,9 @@ def test_a_selector_of_ones_own_stays() -> None:
 
 def test_cron_job_defaults() -> None:
     spec = codec.plain(created(CRON_JOB))["spec"]
-    del spec["jobTemplate"]
+    template = spec.pop("jobTemplate")["spec"]
+    assert list(template) == ["template"], "the defaults of Jobs are for the Jobs"
+    assert template["template"]["spec"]["dnsPolicy"] == "ClusterFirst"
     assert spec == {
         "schedule": "*/5 * * * *",
         "concurrencyPolicy": "Allow",

@@ -52,6 +52,8 @@ class PersistentVolumeClaimResize:
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "UPDATE" or not request.on("", "persistentvolumeclaims"):
             return
+        if old.status.phase != "Bound":
+            return  # validation refuses any other size
         wanted, present = _requested(obj), _requested(old)
         if wanted is None or present is None or wanted.amount <= present.amount:
             return

@@ -30,7 +30,7 @@ def prepare(context: WriteContext, obj: Any) -> None:
     meta.uid = context.new_uid()
     meta.creationTimestamp = _moment(int(context.now))
     strategy = resource.strategy
-    meta.generation = 1 if counts_generations(obj, strategy) else None
+    meta.generation = 1 if strategy.has_generation else None
     if strategy.has_status and hasattr(obj, "status"):
         reset_status(obj)
     strategy.prepare_for_create(obj)
@@ -59,10 +59,6 @@ def place(context: WriteContext, meta: Any) -> None:
 def reset_status(obj: Any) -> None:
     """An object begins without a status."""
     obj.status = type(obj)().status
-
-
-def counts_generations(obj: Any, strategy: Any) -> bool:
-    return bool(strategy.has_generation) and hasattr(obj, "spec")
 
 
 def findings(context: WriteContext, obj: Any) -> list[FieldError]:

@@ -113,7 +113,7 @@ def prepare_status(context: WriteContext, new: Any, old: Any) -> None:
 
 def count_generation(context: WriteContext, new: Any, old: Any) -> None:
     """One more generation when anything but metadata and status changed."""
-    if not create.counts_generations(new, context.resource.strategy):
+    if not context.resource.strategy.has_generation:
         return
     if any(getattr(new, field) != getattr(old, field) for field in _content_fields(cast(Hashable, type(new)))):
         new.metadata.generation = (old.metadata.generation or 0) + 1

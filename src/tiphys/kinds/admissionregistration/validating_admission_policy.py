@@ -11,7 +11,7 @@ from tiphys.kinds.admissionregistration.policy_validation import (
 )
 from tiphys.kinds.admissionregistration.webhook_validation import validate_conditions
 from tiphys.kinds.object_meta import label_key_findings
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.admissionregistration_v1 import ValidatingAdmissionPolicy
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, not_supported, required
@@ -99,7 +99,7 @@ STRATEGY: Strategy[ValidatingAdmissionPolicy] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     columns=(
         cells.name_column(),

@@ -283,11 +283,18 @@ def validate_update(new: CustomResourceDefinition, old: CustomResourceDefinition
     return found
 
 
+def prepare_for_status_update(new: CustomResourceDefinition, old: CustomResourceDefinition) -> None:
+    """Finalizers can be taken off here: who deleted all objects does that together with the condition."""
+    keep_spec(new, old)
+    for field in ("labels", "annotations", "ownerReferences"):
+        setattr(new.metadata, field, getattr(old.metadata, field))
+
+
 STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=prepare_for_status_update,
     validate=validate,
     validate_update=validate_update,
     deletion_finalizers=(conditions.CLEANUP_FINALIZER,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells, unserved
 from tiphys.kinds.object_meta import path_segment_name, subdomain_name
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apiregistration_v1 import APIService
 from tiphys.kinds.value_findings import port_number
@@ -80,7 +80,7 @@ STRATEGY: Strategy[APIService] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     name_findings=path_segment_name,
     columns=(

@@ -38,7 +38,7 @@ STRATEGY: Strategy[ControllerRevision] = Strategy(
     columns=(
         cells.name_column(),
         cells.text("Controller", _controller),
-        cells.number("Revision", lambda revision: revision.revision),
+        cells.count("Revision", lambda revision: revision.revision),
         cells.age_column(),
     ),
     has_generation=False,

@@ -13,6 +13,7 @@ from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import DaemonSet, DaemonSetUpdateStrategy, RollingUpdateDaemonSet
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
+GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 ROLLING_UPDATE, ON_DELETE = "RollingUpdate", "OnDelete"
 
 
@@ -35,6 +36,30 @@ def default(daemon_set: DaemonSet) -> None:
     default_template(spec.template)
 
 
+def prepare_for_create(daemon_set: DaemonSet) -> None:
+    clear_status(daemon_set)
+    given = (daemon_set.metadata.annotations or {}).get(GENERATION_ANNOTATION, "")
+    _count_template(daemon_set, max(1, _number(given)))
+
+
+def prepare_for_update(new: DaemonSet, old: DaemonSet) -> None:
+    keep_status(new, old)
+    before = _number((old.metadata.annotations or {}).get(GENERATION_ANNOTATION, ""))
+    _count_template(new, before + (new.spec.template != old.spec.template))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _count_template(daemon_set: DaemonSet, generation: int) -> None:
+    """How often the template changed is the server's to say; clients of long ago read it."""
+    daemon_set.metadata.annotations = {
+        **(daemon_set.metadata.annotations or {}),
+        GENERATION_ANNOTATION: str(generation),
+    }
+
+
 def validate(daemon_set: DaemonSet) -> list[FieldError]:
     spec = daemon_set.spec
     found = validate_selector_and_template(spec.selector, spec.template, "DaemonSet")
@@ -46,7 +71,7 @@ def _update_findings(update: DaemonSetUpdateStrategy, path: Path) -> list[FieldE
     if update.type == ON_DELETE:
         return []
     if update.type != ROLLING_UPDATE:
-        return [not_supported(path, update.type or "", (ON_DELETE, ROLLING_UPDATE))]
+        return [not_supported(path, update, (ROLLING_UPDATE, ON_DELETE))]
     rolling, at = update.rollingUpdate, path.child("rollingUpdate")
     if rolling is None:
         return [required(at)]
@@ -76,8 +101,8 @@ def validate_status_update(new: DaemonSet, old: DaemonSet) -> list[FieldError]:
 
 STRATEGY: Strategy[DaemonSet] = Strategy(
     default=default,
-    prepare_for_create=clear_status,
-    prepare_for_update=keep_status,
+    prepare_for_create=prepare_for_create,
+    prepare_for_update=prepare_for_update,
     prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,

@@ -8,7 +8,7 @@ from tiphys.kinds.core.template import default_template, holder_warnings
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented
 from tiphys.kinds.object_meta import immutable
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_labels, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import Deployment, DeploymentStrategy, RollingUpdateDeployment
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
@@ -58,7 +58,7 @@ def _strategy_findings(strategy: DeploymentStrategy, path: Path) -> list[FieldEr
         detail = "may not be specified when strategy `type` is 'Recreate'"
         return [forbidden(at, detail)] if rolling is not None else []
     if strategy.type != ROLLING_UPDATE:
-        return [not_supported(path.child("type"), strategy.type or "", (RECREATE, ROLLING_UPDATE))]
+        return [not_supported(path, strategy, (RECREATE, ROLLING_UPDATE))]
     if rolling is None:
         return [required(at, "this should be defaulted and never be nil")]
     unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
@@ -91,7 +91,7 @@ STRATEGY: Strategy[Deployment] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_labels,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
@@ -99,8 +99,8 @@ STRATEGY: Strategy[Deployment] = Strategy(
     columns=(
         cells.name_column(),
         cells.text("Ready", _ready),
-        cells.number("Up-to-date", lambda deployment: deployment.status.updatedReplicas),
-        cells.number("Available", lambda deployment: deployment.status.availableReplicas),
+        cells.count("Up-to-date", lambda deployment: deployment.status.updatedReplicas),
+        cells.count("Available", lambda deployment: deployment.status.availableReplicas),
         cells.age_column(),
         *cells.container_columns(lambda deployment: deployment.spec.template),
         cells.text("Selector", lambda deployment: cells.selector_text(deployment.spec.selector), wide=True),

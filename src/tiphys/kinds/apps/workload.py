@@ -21,6 +21,8 @@ def validate_selector_and_template(selector: LabelSelector, template: PodTemplat
     else:
         found += validate_label_selector(selector, SPEC.child("selector"))
         parsed = selector_of(selector)
+        if parsed == labels.NOTHING and kind == "ReplicaSet":
+            found.append(invalid(SPEC.child("selector"), selector, "invalid label selector"))
     return found + validate_matching_template(template, parsed, kind)
 
 

@@ -7,11 +7,10 @@ import zoneinfo
 
 from tiphys.kinds import cells
 from tiphys.kinds.batch import schedule
-from tiphys.kinds.batch.job import default_spec, spec_warnings
-from tiphys.kinds.batch.job_validation import validate_job_spec
+from tiphys.kinds.batch.job import default_templates, spec_warnings
+from tiphys.kinds.batch.job_validation import validate_job_template_spec
 from tiphys.kinds.core.template import hostname_warnings
 from tiphys.kinds.number_findings import none_negative
-from tiphys.kinds.object_meta import validate_annotations, validate_labels
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.batch_v1 import CronJob
@@ -34,7 +33,7 @@ def default(cron_job: CronJob) -> None:
         spec.successfulJobsHistoryLimit = 3
     if spec.failedJobsHistoryLimit is None:
         spec.failedJobsHistoryLimit = 1
-    default_spec(spec.jobTemplate.spec)
+    default_templates(spec.jobTemplate.spec)
 
 
 @functools.lru_cache(maxsize=512)
@@ -64,11 +63,7 @@ def validate(cron_job: CronJob) -> list[FieldError]:
     if spec.concurrencyPolicy not in POLICIES:
         at = SPEC.child("concurrencyPolicy")
         found.append(not_supported(at, spec.concurrencyPolicy, POLICIES) if spec.concurrencyPolicy else required(at))
-    path = SPEC.child("jobTemplate")
-    metadata = spec.jobTemplate.metadata
-    found += validate_labels(metadata.labels or {}, path.child("metadata", "labels"))
-    found += validate_annotations(metadata.annotations or {}, path.child("metadata", "annotations"))
-    found += validate_job_spec(spec.jobTemplate.spec, path.child("spec"))
+    found += validate_job_template_spec(spec.jobTemplate.spec, SPEC.child("jobTemplate", "spec"))
     return found + none_negative(spec, SPEC, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
 
 
@@ -119,7 +114,7 @@ STRATEGY: Strategy[CronJob] = Strategy(
         cells.name_column(),
         cells.text("Schedule", lambda cron_job: cron_job.spec.schedule),
         cells.text("Timezone", lambda cron_job: cron_job.spec.timeZone or cells.NONE),
-        cells.text("Suspend", lambda cron_job: "True" if cron_job.spec.suspend else "False"),
+        Column(name="Suspend", type="boolean", cell=lambda c, _: "True" if c.spec.suspend else "False"),
         cells.number("Active", lambda cron_job: len(cron_job.status.active or ())),
         Column(name="Last Schedule", cell=_last_schedule),
         cells.age_column(),

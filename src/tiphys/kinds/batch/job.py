@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.batch.job_validation import validate_job, validate_job_status_update, validate_job_update
+from tiphys.kinds.batch.job_validation import (
+    NAME_LABEL,
+    OLD_NAME_LABEL,
+    OLD_UID_LABEL,
+    UID_LABEL,
+    validate_job,
+    validate_job_status_update,
+    validate_job_update,
+)
 from tiphys.kinds.core.pod_warnings import template_warnings
 from tiphys.kinds.core.template import default_template, hostname_warnings
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
@@ -14,14 +22,19 @@ from tiphys.machinery import timestamps
 from tiphys.machinery.duration import human_duration
 from tiphys.machinery.field_errors import Path
 
-UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
-OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
-GENERATED_LABELS = frozenset({UID_LABEL, NAME_LABEL, OLD_UID_LABEL, OLD_NAME_LABEL})
 BACKOFF_LIMIT, UNLIMITED = 6, 2**31 - 1
 
 
+def default_templates(spec: JobSpec) -> None:
+    """The defaults that the template of a CronJob has, too; the others wait for the Job."""
+    for rule in (spec.podFailurePolicy.rules if spec.podFailurePolicy else None) or ():
+        for pattern in rule.onPodConditions or ():
+            if not pattern.status:
+                pattern.status = "True"
+    default_template(spec.template)
+
+
 def default_spec(spec: JobSpec) -> None:
-    """Defaults of a Job and of the template of a CronJob."""
     if spec.completions is None and spec.parallelism is None:
         spec.completions = spec.parallelism = 1
     if spec.parallelism is None:
@@ -34,20 +47,16 @@ def default_spec(spec: JobSpec) -> None:
         spec.suspend = False
     if spec.podReplacementPolicy is None:
         spec.podReplacementPolicy = "Failed" if spec.podFailurePolicy is not None else "TerminatingOrFailed"
-    for rule in (spec.podFailurePolicy.rules if spec.podFailurePolicy else None) or ():
-        for pattern in rule.onPodConditions or ():
-            if not pattern.status:
-                pattern.status = "True"
-    default_template(spec.template)
+    default_templates(spec)
 
 
 def default(job: Job) -> None:
-    if not job.metadata.labels:
-        given = (job.spec.template.metadata.labels or {}).items()
-        job.metadata.labels = {key: value for key, value in given if key not in GENERATED_LABELS} or None
+    """A Job without labels has those of its pods, the generated ones among them."""
     default_spec(job.spec)
     if not job.spec.manualSelector and job.metadata.uid and not job.metadata.resourceVersion:
         generate_selector(job)
+    if not job.metadata.labels:
+        job.metadata.labels = dict(job.spec.template.metadata.labels or {}) or None
 
 
 def generate_selector(job: Job) -> None:

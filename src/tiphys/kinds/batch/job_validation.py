@@ -11,6 +11,7 @@ from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.object_meta import IMMUTABLE, immutable, label_key_findings
 from tiphys.kinds.types.batch_v1 import Job, JobSpec, PodFailurePolicyRule
 from tiphys.kinds.types.core_v1 import Affinity, PodTemplateSpec
+from tiphys.kinds.types.meta_v1 import LabelSelector
 from tiphys.kinds.value_findings import in_range
 from tiphys.machinery.field_errors import (
     FieldError,
@@ -24,6 +25,8 @@ from tiphys.machinery.field_errors import (
 )
 
 SPEC, STATUS = Path("spec"), Path("status")
+UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
+OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
 NON_INDEXED, INDEXED = "NonIndexed", "Indexed"
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 INDEXED_PARALLELISM_LIMIT = 100_000
@@ -42,11 +45,40 @@ def validate_job(job: Job) -> list[FieldError]:
         labels = job.spec.template.metadata.labels or {}
         if not selector_of(selector).matches(labels):
             found.append(invalid(SPEC.child("template", "metadata", "labels"), labels, MISMATCH))
+        if not job.spec.manualSelector:
+            found += _generated_findings(job, selector)
     if job.spec.completionMode == INDEXED and job.spec.completions:
         last = f"{job.metadata.name}-{job.spec.completions - 1}"
         if len(last) > 63:
             detail = "will not able to create pod with invalid DNS label: "
             found.append(invalid(Path("metadata.name"), job.metadata.name, f"{detail}{last}"))
+    return found
+
+
+def _generated_findings(job: Job, selector: LabelSelector) -> list[FieldError]:
+    """A selector that the Job did not bring itself finds the pods by what the API server put there."""
+    uid, name = job.metadata.uid or "", job.metadata.name or ""
+    expected = {UID_LABEL: uid, OLD_UID_LABEL: uid, NAME_LABEL: name, OLD_NAME_LABEL: name}
+    labels = job.spec.template.metadata.labels or {}
+    found: list[FieldError] = []
+    for key, value in expected.items():
+        at = SPEC.child("template", "metadata", "labels").key(key)
+        if key not in labels:
+            found.append(required(at, f"must be '{value}'"))
+        if labels.get(key) != value:
+            found.append(invalid(at, labels, f"must be '{value}'"))
+    if not selector_of(selector).matches(expected):
+        found.append(invalid(SPEC.child("selector"), selector, "`selector` not auto-generated"))
+    return found
+
+
+def validate_job_template_spec(spec: JobSpec, path: Path) -> list[FieldError]:
+    """The spec of the Jobs of a CronJob: each of them gets a selector of its own."""
+    found = validate_job_spec(spec, path)
+    if spec.selector is not None:
+        found.append(invalid(path.child("selector"), spec.selector, "`selector` will be auto-generated"))
+    if spec.manualSelector:
+        found.append(not_supported(path.child("manualSelector"), True, ("nil", "false")))
     return found
 
 
@@ -79,7 +111,7 @@ def validate_job_spec(spec: JobSpec, path: Path) -> list[FieldError]:
     if policy in ("", None, "Always"):
         found.append(required(at, 'valid values: "OnFailure", "Never"'))
     elif policy not in ("OnFailure", "Never"):
-        found.append(not_supported(at, policy, ("Never", "OnFailure")))
+        found.append(not_supported(at, policy, ("OnFailure", "Never")))
     elif spec.podFailurePolicy is not None and policy != "Never":
         found.append(invalid(at, policy, 'only "Never" is supported when podFailurePolicy is specified'))
     return found

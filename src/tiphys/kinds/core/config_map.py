@@ -47,7 +47,7 @@ STRATEGY: Strategy[ConfigMap] = Strategy(
     validate_update=validate_update,
     columns=(
         cells.name_column(),
-        cells.number("Data", lambda config: len(config.data or ()) + len(config.binaryData or ())),
+        cells.count("Data", lambda config: len(config.data or ()) + len(config.binaryData or ())),
         cells.age_column(),
     ),
     has_generation=False,

@@ -130,7 +130,7 @@ STRATEGY: Strategy[Event] = Strategy(
         cells.text("Source", _source, wide=True),
         cells.text("Message", lambda event: (event.message or "").strip()),
         Column(name="First Seen", cell=_first_seen, priority=1),
-        cells.number("Count", _count, wide=True),
+        cells.count("Count", _count, wide=True),
         Column(name="Name", format="name", cell=lambda event, _: event.metadata.name or "", priority=1),
     ),
     fields=fields,

@@ -10,7 +10,7 @@ from tiphys.kinds.core.resource_validation import (
     resource_name,
 )
 from tiphys.kinds.object_meta import label_key_findings
-from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import LimitRange, LimitRangeItem
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, required
 from tiphys.machinery.quantity import Quantity
@@ -119,7 +119,7 @@ STRATEGY: Strategy[LimitRange] = Strategy(
     validate=validate,
     columns=(
         cells.name_column(),
-        Column(name="Created At", cell=lambda thing, _: thing.metadata.creationTimestamp or cells.UNKNOWN),
+        cells.created_at_column(),
     ),
     has_generation=False,
     has_status=False,

@@ -94,7 +94,8 @@ def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> l
     if before.volumeAttributesClassName and not after.volumeAttributesClassName:
         at = SPEC.child("volumeAttributesClassName")
         found.append(forbidden(at, "update from non-nil value to nil is forbidden"))
-    return found + immutable(after.volumeMode, before.volumeMode, SPEC.child("volumeMode"))
+    # Clients know this path as it is, without `spec`.
+    return found + immutable(after.volumeMode, before.volumeMode, Path("volumeMode"))
 
 
 def _size_findings(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> list[FieldError]:

@@ -86,7 +86,7 @@ STRATEGY: Strategy[Secret] = Strategy(
     columns=(
         cells.name_column(),
         cells.text("Type", lambda secret: secret.type or ""),
-        cells.number("Data", lambda secret: len(secret.data or ())),
+        cells.count("Data", lambda secret: len(secret.data or ())),
         cells.age_column(),
     ),
     fields=lambda secret: {"type": secret.type or ""},

@@ -6,7 +6,12 @@ On an update, what was given out stays unless the writer says otherwise, and wha
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.core.service_validation import validate_service, validate_service_update
+from tiphys.kinds.core.service_validation import (
+    needs_health_check,
+    validate_service,
+    validate_service_status_update,
+    validate_service_update,
+)
 from tiphys.kinds.core.service_warnings import service_warnings
 from tiphys.kinds.object_meta import dns1035_name
 from tiphys.kinds.spec_and_status import keep_spec
@@ -28,11 +33,6 @@ WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 
 def is_reached_from_outside(spec: ServiceSpec) -> bool:
     return spec.type in WITH_NODE_PORTS or (spec.type == "ClusterIP" and bool(spec.externalIPs))
-
-
-def needs_health_check(spec: ServiceSpec) -> bool:
-    """Whether load balancers ask each node if it has endpoints of its own."""
-    return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
 
 
 def default(service: Service) -> None:
@@ -171,6 +171,7 @@ STRATEGY: Strategy[Service] = Strategy(
     prepare_for_status_update=keep_spec,
     validate=validate_service,
     validate_update=validate_service_update,
+    validate_status_update=validate_service_status_update,
     name_findings=dns1035_name,
     columns=(
         cells.name_column(),

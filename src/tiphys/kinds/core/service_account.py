@@ -23,7 +23,7 @@ STRATEGY: Strategy[ServiceAccount] = Strategy(
     warnings=warnings,
     columns=(
         cells.name_column(),
-        cells.number("Secrets", lambda account: len(account.secrets or ())),
+        cells.count("Secrets", lambda account: len(account.secrets or ())),
         cells.age_column(),
     ),
     has_generation=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiphys.kinds.balancer_status import validate_balancer_ingress
 from tiphys.kinds.object_meta import label_name, subdomain_name, validate_labels
 from tiphys.kinds.special_addresses import endpoint_address_findings
 from tiphys.kinds.types.core_v1 import Service, ServicePort, ServiceSpec
@@ -183,7 +184,7 @@ def _one_address_findings(spec: ServiceSpec, address: str, position: int, path: 
 def _balancer_findings(spec: ServiceSpec) -> list[FieldError]:
     found: list[FieldError] = []
     balancing = spec.type == "LoadBalancer"
-    ranges = SPEC.child("loadBalancerSourceRanges")
+    ranges = SPEC.child("LoadBalancerSourceRanges")  # clients know it with this capital letter
     if spec.loadBalancerSourceRanges and not balancing:
         found.append(forbidden(ranges, ONLY_FOR_BALANCERS))
     for position, source in enumerate(spec.loadBalancerSourceRanges or ()):
@@ -227,6 +228,11 @@ def _traffic_findings(spec: ServiceSpec) -> list[FieldError]:
     return found
 
 
+def needs_health_check(spec: ServiceSpec) -> bool:
+    """Whether load balancers ask each node if it has endpoints of its own."""
+    return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
+
+
 def validate_service_update(new: Service, old: Service) -> list[FieldError]:
     """Addresses that were given out stay; a second family may come and go."""
     found: list[FieldError] = []
@@ -244,4 +250,16 @@ def validate_service_update(new: Service, old: Service) -> list[FieldError]:
     both_balance = new.spec.type == old.spec.type == "LoadBalancer"
     if both_balance and new.spec.loadBalancerClass != old.spec.loadBalancerClass:
         found.append(invalid(SPEC.child("loadBalancerClass"), new.spec.loadBalancerClass, SET_ONCE))
+    check = new.spec.healthCheckNodePort
+    if needs_health_check(new.spec) and needs_health_check(old.spec) and check != old.spec.healthCheckNodePort:
+        found.append(forbidden(SPEC.child("healthCheckNodePort"), "field is immutable"))
+    return found
+
+
+def validate_service_status_update(new: Service, old: Service) -> list[FieldError]:
+    entries = (new.status.loadBalancer.ingress if new.status.loadBalancer else None) or []
+    path = Path("status.loadBalancer.ingress")
+    found = validate_balancer_ingress(entries, path)
+    if entries and new.spec.type != "LoadBalancer":
+        found.append(forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
     return found

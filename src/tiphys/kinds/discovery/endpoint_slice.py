@@ -27,8 +27,6 @@ ENDPOINTS_LIMIT, ADDRESSES_LIMIT, PORTS_LIMIT, HINTS_LIMIT = 1000, 100, 20000, 8
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 SHOWN_LIMIT = 3
-
-
 HOSTNAME = "kubernetes.io/hostname"
 TOPOLOGY_LIMIT = 16
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -44,21 +42,13 @@ def default(endpoint_slice: Any) -> None:
             port.protocol = "TCP"
 
 
-def first_generation(endpoint_slice: Any) -> None:
-    """Of a slice in any version."""
-    endpoint_slice.metadata.generation = 1
-
-
 def next_generation(new: Any, old: Any) -> None:
-    """Counts changes of the slice and of its labels."""
-    parts = ("addressType", "endpoints", "ports")
-    changed = any(getattr(new, part) != getattr(old, part) for part in parts)
-    if changed or (new.metadata.labels or {}) != (old.metadata.labels or {}):
+    """Of a slice in any version: a change of its labels counts as one of the slice."""
+    if (new.metadata.labels or {}) != (old.metadata.labels or {}):
         new.metadata.generation = (old.metadata.generation or 0) + 1
 
 
 def prepare_for_create(endpoint_slice: EndpointSlice) -> None:
-    first_generation(endpoint_slice)
     _drop_topology(endpoint_slice.endpoints or [], [])
 
 
@@ -102,9 +92,11 @@ def _endpoint_findings(endpoint: Endpoint, address_type: str, position: int) -> 
     elif len(endpoint.addresses) > ADDRESSES_LIMIT:
         found.append(too_many(path.child("addresses"), len(endpoint.addresses), ADDRESSES_LIMIT))
     for place, address in enumerate(endpoint.addresses):
-        texts = _address_findings(address, address_type)
-        if texts:
-            found += [invalid(path.child("addresses").index(place), address, text) for text in texts]
+        at = path.child("addresses").index(place)
+        if address_type == "FQDN":
+            found += _domain_findings(address, at)
+        else:
+            found += [invalid(at, address, text) for text in _address_findings(address, address_type)]
     if endpoint.deprecatedTopology:
         at = path.child("deprecatedTopology")
         if len(endpoint.deprecatedTopology) > TOPOLOGY_LIMIT:
@@ -123,9 +115,18 @@ def _endpoint_findings(endpoint: Endpoint, address_type: str, position: int) -> 
     return found
 
 
+def _domain_findings(name: str, path: Path) -> list[FieldError]:
+    """A full domain name; a dot at its end is no part of it."""
+    if not name:
+        return [required(path)]
+    domain = name.removesuffix(".")
+    found = [invalid(path, domain, text) for text in subdomain_name(domain)]
+    if not found and "." not in domain:
+        found.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+    return found
+
+
 def _address_findings(address: str, address_type: str) -> list[str]:
-    if address_type == "FQDN":
-        return subdomain_name(address)
     if address_type == "IPv4" and address_family(address) != 4:
         return ["must be a valid IPv4 address"]
     if address_type == "IPv6" and address_family(address) != 6:

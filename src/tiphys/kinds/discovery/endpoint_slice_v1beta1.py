@@ -14,7 +14,6 @@ from tiphys.kinds.types.discovery_v1beta1 import EndpointSlice
 STRATEGY: Strategy[EndpointSlice] = Strategy(
     warnings=newer.warnings,
     default=newer.default,
-    prepare_for_create=newer.first_generation,
     prepare_for_update=newer.next_generation,
     validate=in_version(discovery_v1.EndpointSlice, newer.validate),
     validate_update=in_version(discovery_v1.EndpointSlice, newer.validate_update),

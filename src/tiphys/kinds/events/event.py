@@ -83,7 +83,7 @@ STRATEGY: Strategy[Event] = Strategy(
         cells.text("Source", lambda event: event.reportingController or "", wide=True),
         cells.text("Message", lambda event: (event.note or "").strip()),
         Column(name="First Seen", cell=_first_seen, priority=1),
-        cells.number("Count", _count, wide=True),
+        cells.count("Count", _count, wide=True),
         Column(name="Name", format="name", cell=lambda event, _: event.metadata.name or "", priority=1),
     ),
     fields=fields,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import label_name, subdomain_name
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.flowcontrol_v1 import (
     FlowSchema,
@@ -151,12 +151,12 @@ STRATEGY: Strategy[FlowSchema] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     columns=(
         cells.name_column(),
         cells.text("PriorityLevel", lambda schema: schema.spec.priorityLevelConfiguration.name),
-        cells.number("MatchingPrecedence", lambda schema: schema.spec.matchingPrecedence),
+        cells.count("MatchingPrecedence", lambda schema: schema.spec.matchingPrecedence),
         cells.text("DistinguisherMethod", _method),
         cells.age_column(),
         cells.text("MissingPL", _missing_level),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.flowcontrol_v1 import (
     ExemptPriorityLevelConfiguration,
@@ -118,7 +118,7 @@ STRATEGY: Strategy[PriorityLevelConfiguration] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     columns=(
         cells.name_column(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from tiphys.kinds import cells
+from tiphys.kinds.balancer_status import validate_balancer_ingress
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -119,17 +120,8 @@ def _backend_findings(backend: IngressBackend, path: Path) -> list[FieldError]:
 
 
 def validate_status_update(new: Ingress, old: Ingress) -> list[FieldError]:
-    found: list[FieldError] = []
-    path = Path("status.loadBalancer.ingress")
-    for position, entry in enumerate((new.status.loadBalancer.ingress if new.status.loadBalancer else None) or ()):
-        at = path.index(position)
-        if entry.ip and not address_family(entry.ip):
-            found.append(invalid(at.child("ip"), entry.ip, "must be a valid IP address"))
-        if entry.hostname:
-            found += [invalid(at.child("hostname"), entry.hostname, text) for text in subdomain_name(entry.hostname)]
-            if address_family(entry.hostname):
-                found.append(invalid(at.child("hostname"), entry.hostname, "must be a DNS name, not an IP address"))
-    return found
+    balancer = new.status.loadBalancer
+    return validate_balancer_ingress(balancer.ingress if balancer else None, Path("status.loadBalancer.ingress"))
 
 
 def warnings(ingress: Ingress, old: Ingress | None) -> list[str]:

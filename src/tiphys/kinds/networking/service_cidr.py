@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from tiphys.kinds import cells
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import ServiceCIDR
 from tiphys.kinds.value_findings import cidr
@@ -50,7 +50,7 @@ def validate_update(new: ServiceCIDR, old: ServiceCIDR) -> list[FieldError]:
 STRATEGY: Strategy[ServiceCIDR] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     validate_update=validate_update,
     columns=(

@@ -6,7 +6,7 @@ from tiphys.kinds import cells
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.object_meta import path_segment_name
 from tiphys.kinds.rbac.role_validation import validate_rules
-from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.rbac_v1 import ClusterRole
 from tiphys.machinery.field_errors import FieldError, Path, required
 
@@ -28,7 +28,7 @@ STRATEGY: Strategy[ClusterRole] = Strategy(
     name_findings=path_segment_name,
     columns=(
         cells.name_column(),
-        Column(name="Created At", cell=lambda role, _: role.metadata.creationTimestamp or cells.UNKNOWN),
+        cells.created_at_column(),
     ),
     has_generation=False,
     has_status=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import path_segment_name
 from tiphys.kinds.rbac.role_validation import validate_rules
-from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.rbac_v1 import Role
 
 STRATEGY: Strategy[Role] = Strategy(
@@ -13,7 +13,7 @@ STRATEGY: Strategy[Role] = Strategy(
     name_findings=path_segment_name,
     columns=(
         cells.name_column(),
-        Column(name="Created At", cell=lambda role, _: role.metadata.creationTimestamp or cells.UNKNOWN),
+        cells.created_at_column(),
     ),
     has_generation=False,
     has_status=False,

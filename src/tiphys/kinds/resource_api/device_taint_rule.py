@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import label_key_findings, label_value_findings
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.resource_v1 import DeviceTaintRule
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
@@ -32,7 +32,7 @@ def validate(rule: DeviceTaintRule) -> list[FieldError]:
 STRATEGY: Strategy[DeviceTaintRule] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     columns=(cells.name_column(), cells.age_column()),
 )

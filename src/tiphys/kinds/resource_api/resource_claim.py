@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.resource_api.device_validation import default_claim, validate_claim
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.resource_v1 import ResourceClaim
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, too_many
@@ -65,7 +65,7 @@ STRATEGY: Strategy[ResourceClaim] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

@@ -43,8 +43,14 @@ def validate_update(new: PriorityClass, old: PriorityClass) -> list[FieldError]:
     return found + immutable(new.preemptionPolicy, old.preemptionPolicy, Path("preemptionPolicy"))
 
 
+def prepare_for_create(priority_class: PriorityClass) -> None:
+    """There is one generation: what may change of a class does not count."""
+    priority_class.metadata.generation = 1
+
+
 STRATEGY: Strategy[PriorityClass] = Strategy(
     default=default,
+    prepare_for_create=prepare_for_create,
     validate=validate,
     validate_update=validate_update,
     columns=(
@@ -54,5 +60,6 @@ STRATEGY: Strategy[PriorityClass] = Strategy(
         cells.age_column(),
         cells.text("PreemptionPolicy", lambda priority_class: priority_class.preemptionPolicy or ""),
     ),
+    has_generation=False,
     has_status=False,
 )

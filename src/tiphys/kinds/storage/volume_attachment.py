@@ -6,7 +6,7 @@ from tiphys.kinds import cells
 from tiphys.kinds.core.persistent_volume import validate_volume_spec
 from tiphys.kinds.core.volume_source_validation import driver_name_findings
 from tiphys.kinds.object_meta import immutable, label_key_findings
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.storage_v1 import VolumeAttachment
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, required
@@ -40,12 +40,12 @@ def validate(attachment: VolumeAttachment) -> list[FieldError]:
 STRATEGY: Strategy[VolumeAttachment] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     validate_update=lambda new, old: immutable(new.spec, old.spec, SPEC),
     columns=(
         cells.name_column(),
-        cells.text("Attacher", lambda attachment: attachment.spec.attacher),
+        Column(name="Attacher", format="name", cell=lambda attachment, _: attachment.spec.attacher),
         cells.text("PV", lambda attachment: attachment.spec.source.persistentVolumeName or ""),
         cells.text("Node", lambda attachment: attachment.spec.nodeName),
         Column(name="Attached", type="boolean", cell=lambda attachment, _: attachment.status.attached),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import immutable
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.storagemigration_v1 import StorageVersionMigration
 from tiphys.machinery.field_errors import FieldError, Path, required
@@ -24,7 +24,7 @@ def resource_text(migration: StorageVersionMigration) -> str:
 STRATEGY: Strategy[StorageVersionMigration] = Strategy(
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec,
+    prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     validate_update=lambda new, old: immutable(new.spec, old.spec, Path("spec")),
     columns=(cells.name_column(), cells.text("Resource", resource_text), cells.age_column()),

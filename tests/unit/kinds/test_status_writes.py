@@ -1,0 +1,137 @@
+"""What a write of the status lets through besides the status, and what makes the status itself wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from documents import decoded, stored, told
+
+from tiphys.kinds import registry
+
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "a", "namespace": "default"},
+    "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+}
+METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+def with_metadata(group: str, plural: str, word: str) -> Any:
+    resource = registry.find(group, "v1", plural)
+    assert resource is not None
+    thing = resource.type()
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": word, "uid": word}
+    metadata = {"labels": {"a": word}, "annotations": {"a": word}, "finalizers": [word], "ownerReferences": [owner]}
+    thing.metadata = type(thing.metadata)(name="a", **metadata)
+    return thing
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "kept"),
+    [
+        ("", "persistentvolumes", ()),
+        ("", "pods", ("ownerReferences",)),
+        ("", "services", ()),
+        ("apps", "deployments", ("labels",)),
+        ("apps", "replicasets", ()),
+        ("storage.k8s.io", "volumeattachments", METADATA),
+        ("apiregistration.k8s.io", "apiservices", METADATA),
+        ("apiextensions.k8s.io", "customresourcedefinitions", ("labels", "annotations", "ownerReferences")),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas", METADATA),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations", METADATA),
+        ("resource.k8s.io", "resourceclaims", METADATA),
+    ],
+)
+def test_metadata_that_stays(group: str, plural: str, kept: tuple[str, ...]) -> None:
+    old, new = with_metadata(group, plural, "old"), with_metadata(group, plural, "new")
+    sent = {field: getattr(new.metadata, field) for field in METADATA}
+    resource = registry.find(group, "v1", plural)
+    assert resource is not None
+    resource.strategy.prepare_for_status_update(new, old)
+    assert {field: getattr(new.metadata, field) for field in METADATA} == {
+        field: getattr(old.metadata, field) if field in kept else sent[field] for field in METADATA
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "expected"),
+    [
+        ("LoadBalancer", {"ip": "192.0.2.1", "ipMode": "VIP"}, []),
+        (
+            "LoadBalancer",
+            {"ip": "192.0.2.256", "ipMode": "VIP"},
+            [
+                (
+                    "status.loadBalancer.ingress[0].ip",
+                    "Invalid",
+                    'Invalid value: "192.0.2.256": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+                )
+            ],
+        ),
+        (
+            "LoadBalancer",
+            {"ip": "192.0.2.1"},
+            [
+                (
+                    "status.loadBalancer.ingress[0].ipMode",
+                    "Required",
+                    "Required value: must be specified when `ip` is set",
+                )
+            ],
+        ),
+        (
+            "LoadBalancer",
+            {"hostname": "a.example.com", "ipMode": "VIP"},
+            [
+                (
+                    "status.loadBalancer.ingress[0].ipMode",
+                    "Forbidden",
+                    "Forbidden: may not be specified when `ip` is not set",
+                )
+            ],
+        ),
+        (
+            "LoadBalancer",
+            {"ip": "192.0.2.1", "ipMode": "Direct"},
+            [
+                (
+                    "status.loadBalancer.ingress[0].ipMode",
+                    "NotSupported",
+                    'Unsupported value: "Direct": supported values: "Proxy", "VIP"',
+                )
+            ],
+        ),
+        (
+            "LoadBalancer",
+            {"hostname": "192.0.2.1"},
+            [
+                (
+                    "status.loadBalancer.ingress[0].hostname",
+                    "Invalid",
+                    'Invalid value: "192.0.2.1": must be a DNS name, not an IP address',
+                )
+            ],
+        ),
+        (
+            "ClusterIP",
+            {"hostname": "a.example.com"},
+            [
+                (
+                    "status.loadBalancer.ingress",
+                    "Forbidden",
+                    "Forbidden: may only be used when `spec.type` is 'LoadBalancer'",
+                )
+            ],
+        ),
+    ],
+)
+def test_where_a_load_balancer_is_reached(
+    kind: str, entry: dict[str, str], expected: list[tuple[str, str, str]]
+) -> None:
+    document = {**SERVICE, "spec": {**SERVICE["spec"], "type": kind}}
+    new = decoded({**document, "status": {"loadBalancer": {"ingress": [entry]}}})
+    resource = registry.find("", "v1", "services")
+    assert resource is not None
+    assert told(resource.strategy.validate_status_update(new, stored(document))) == expected

@@ -51,6 +51,8 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if value is None:
         return "null"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e20:
+        return str(int(value))
     return msgspec.json.encode(value, enc_hook=str).decode()
 
 

@@ -120,14 +120,25 @@ def compile_path(path: str) -> Callable[[Any], list[Any]]:
     return find
 
 
-_SIMPLE = re.compile(r"(?:\.[a-zA-Z_][a-zA-Z0-9_-]*|\.?\['[^']+'\])+")
+_TOKEN = re.compile(r"[.\[\]{}]|[^.\[\]{}]+")
 
 
-def is_simple(path: str) -> bool:
-    """Whether a path goes down by names alone, as scales and selectable fields want it."""
-    return _SIMPLE.fullmatch(path) is not None
+def field_names(path: str) -> tuple[str, ...]:
+    """The names of a path that goes down by names alone, as selectable fields want it. ValueError for any other."""
+    tokens = iter(_TOKEN.findall(path))
+    names: list[str] = []
+    for token in tokens:
+        if token == "[":
+            raise ValueError("array notation is not allowed")
+        if token != ".":
+            raise ValueError(f"expected [ or . but got: {token}")
+        name = next(tokens, None)
+        if name is None:
+            raise ValueError("unexpected end of JSON path")
+        names.append(name)
+    return tuple(names)
 
 
 def names_of(path: str) -> tuple[str, ...]:
-    """The names of a simple path, from the top."""
-    return tuple(match[1] or match[2] for match in re.finditer(r"\.([a-zA-Z_][a-zA-Z0-9_-]*)|\['([^']+)'\]", path))
+    """The names between the dots of the path of a scale."""
+    return tuple(path.removeprefix(".").split(".")) if path else ()

@@ -102,9 +102,9 @@ _PORT_NAME_CHARACTERS = _compiled("[-a-z0-9]+")
 _PORT_NAME_LETTER = _compiled("[a-z]")
 
 
-def max_length_message(length: int) -> str:
-    """What is said of a text of more than `length` bytes."""
-    return f"must be no more than {length} bytes"
+def max_length_message(length: int, unit: str = "bytes") -> str:
+    """What is said of a text of more than `length` bytes (which are "characters" where only ASCII is allowed)."""
+    return f"must be no more than {length} {unit}"
 
 
 def range_message(low: int, high: int) -> str:
@@ -124,8 +124,8 @@ def _length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _too_long(text: str, limit: int) -> list[str]:
-    return [max_length_message(limit)] if _length(text) > limit else []
+def _too_long(text: str, limit: int, unit: str = "characters") -> list[str]:
+    return [max_length_message(limit, unit)] if _length(text) > limit else []
 
 
 def dns1123_label(text: str) -> list[str]:
@@ -180,7 +180,7 @@ def qualified_name(text: str) -> list[str]:
         return [f"a qualified name {message} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
     found = []
     if slash:
-        found += [f"prefix part {message}" for message in (dns1123_subdomain(prefix) if prefix else [EMPTY])]
+        found += [f"prefix part {message}" for message in _prefix_findings(prefix)]
     if not name:
         found.append(f"name part {EMPTY}")
     elif _length(name) > QUALIFIED_NAME_MAX_LENGTH:
@@ -190,9 +190,15 @@ def qualified_name(text: str) -> list[str]:
     return found
 
 
+def _prefix_findings(prefix: str) -> list[str]:
+    if len(prefix) > DNS1123_SUBDOMAIN_MAX_LENGTH:
+        return [max_length_message(DNS1123_SUBDOMAIN_MAX_LENGTH), *dns1123_subdomain(prefix)[1:]]
+    return dns1123_subdomain(prefix) if prefix else [EMPTY]
+
+
 def label_value(text: str) -> list[str]:
     """Values of labels."""
-    found = _too_long(text, LABEL_VALUE_MAX_LENGTH)
+    found = _too_long(text, LABEL_VALUE_MAX_LENGTH, "bytes")
     if not _LABEL_VALUE_PATTERN.fullmatch(text):
         found.append(pattern_message(_LABEL_VALUE_MESSAGE, _LABEL_VALUE, "MyValue", "my_value", "12345"))
     return found

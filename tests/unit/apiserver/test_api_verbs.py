@@ -217,8 +217,8 @@ async def test_kinds_without_a_spec_count_generations_too(
     world: World, path: str, body: dict[str, Any], change: dict[str, Any]
 ) -> None:
     made = (await world.http("POST", path, {"metadata": {"name": "a"}, **body})).body
-    labelled = {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}}
-    same = (await world.http("PUT", f"{path}/a", labelled)).body
+    annotated = {**made, "metadata": {**made["metadata"], "annotations": {"a": "b"}}}
+    same = (await world.http("PUT", f"{path}/a", annotated)).body
     changed = (await world.http("PUT", f"{path}/a", {**same, **change})).body
     assert [found["metadata"].get("generation") for found in (made, same, changed)] == [1, 1, 2]
 

@@ -343,7 +343,7 @@ async def test_rules_in_cel_are_refused_clearly(world: World) -> None:
     assert [(c["reason"], c["field"]) for c in answer.body["details"]["causes"]] == [
         (
             "FieldValueForbidden",
-            "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations",
+            "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations",
         )
     ]
 

@@ -433,14 +433,15 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
                 "spec.versions",
                 "Invalid",
                 'Invalid value: ["v1","v2"]: must have exactly one version marked as storage version',
-            )
+            ),
+            ("status.storedVersions", "Invalid", 'Invalid value: ["v1"]: must have the storage version v2'),
         ],
     ),
     (
         "definition without schema",
         DEFINITION,
         {"spec.versions.0.schema": NOTHING},
-        [("spec.versions[0].schema.openAPIV3Schema", "Required", "Required value: schemas are required")],
+        [("spec.versions[0].schema.openAPIV3Schema", "Required", "Required value")],
     ),
     (
         "name of a definition",

@@ -24,14 +24,14 @@ def test_labels_say_dots_apart_from_other_faults():
     assert names.dns1123_label("web.0") == ["must not contain dots"]
     assert names.dns1123_label("Web") == [LABEL]
     assert names.dns1123_label("web\n") == [LABEL]
-    assert names.dns1123_label("a" * 64) == ["must be no more than 63 bytes"]
+    assert names.dns1123_label("a" * 64) == ["must be no more than 63 characters"]
 
 
 def test_subdomains():
     assert names.dns1123_subdomain("a.b-c.0") == []
     assert names.dns1123_subdomain("a..b") == [SUBDOMAIN]
     assert names.dns1123_subdomain("") == [SUBDOMAIN]
-    assert names.dns1123_subdomain("a" * 254) == ["must be no more than 253 bytes"]
+    assert names.dns1123_subdomain("a" * 254) == ["must be no more than 253 characters"]
     assert names.dns1123_subdomain_with_underscore("_srv._tcp.a_b") == []
     assert names.wildcard_dns1123_subdomain("*.example.com") == []
     assert len(names.wildcard_dns1123_subdomain("example.com")) == 1
@@ -76,7 +76,7 @@ def test_label_values_may_be_empty():
 def test_port_names_and_numbers():
     assert names.port_name("http-alt") == []
     assert names.port_name("-8--0-" + "0" * 10) == [
-        "must be no more than 15 bytes",
+        "must be no more than 15 characters",
         "must contain at least one letter (a-z)",
         "must not contain consecutive hyphens",
         "must not begin or end with a hyphen",

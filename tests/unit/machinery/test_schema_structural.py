@@ -27,7 +27,105 @@ AT = "schema.properties[spec]"
     ("schema", "wanted"),
     [
         ({}, ["schema.type: Required value: must not be empty at the root"]),
-        ({"type": "array"}, ['schema.type: Invalid value: "array": must be object at the root']),
+        (
+            {"type": "array"},
+            [
+                'schema.type: Invalid value: "array": must be object at the root',
+                "schema.items: Required value: must be specified",
+            ],
+        ),
+        (
+            {"type": "object", "nullable": True, "additionalProperties": {"type": "string"}},
+            [
+                "schema.nullable: Forbidden: nullable cannot be true at the root",
+                "schema.additionalProperties: Forbidden: must not be used at the root",
+            ],
+        ),
+        (
+            {"type": "object", "default": {}},
+            ["schema.default.apiVersion: Required value", "schema.default.kind: Required value"],
+        ),
+        (
+            {"type": "object", "properties": {"apiVersion": {"type": "integer"}, "kind": {"type": "string"}}},
+            ['schema.properties[apiVersion].type: Invalid value: "integer": must be string'],
+        ),
+        (
+            {"type": "object", "anyOf": [{"properties": {"a": {"minLength": 2}}}]},
+            ["schema.properties[a]: Required value: because it is defined in schema.anyOf[0].properties[a]"],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"metadata": {"type": "object"}},
+                "oneOf": [{"properties": {"metadata": {"properties": {"name": {"minLength": 3}}}}}],
+            },
+            [
+                "schema.oneOf[0].properties[metadata]: Forbidden: must not be specified in a nested context",
+                "schema.properties[metadata].properties[name]: Required value: because it is defined in "
+                "schema.oneOf[0].properties[metadata].properties[name]",
+            ],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {
+                    "metadata": {"type": "object", "properties": {"name": {"type": "string", "default": "x"}}}
+                },
+            },
+            ["schema.properties[metadata].properties[name].default: Forbidden: must not be set in top-level metadata"],
+        ),
+        (spec(**{"$ref": "#/x"}), [f"{AT}.$ref: Forbidden: $ref is not supported"]),
+        (
+            spec(type="string", pattern="(?!a"),
+            [
+                f'{AT}.pattern: Invalid value: "(?!a": must be a valid regular expression, but isn\'t: '
+                "error parsing regexp: invalid or unsupported Perl syntax: `(?!`"
+            ],
+        ),
+        (
+            spec(type="string", **{"x-kubernetes-map-type": "atomic"}),
+            [f'{AT}.type: Invalid value: "string": must be object if x-kubernetes-map-type is specified'],
+        ),
+        (
+            spec(**{"x-kubernetes-preserve-unknown-fields": True, "x-kubernetes-list-type": "set"}),
+            [f"{AT}.type: Required value: must be array if x-kubernetes-list-type is specified"],
+        ),
+        (
+            spec(type="array", items={"type": "object"}, **{"x-kubernetes-list-type": "set"}),
+            [
+                f"{AT}.items.x-kubernetes-map-type: Invalid value: null: "
+                "must be atomic as item of a list with x-kubernetes-list-type=set"
+            ],
+        ),
+        (
+            spec(
+                type="array",
+                items={
+                    "type": "object",
+                    "nullable": True,
+                    "required": ["x"],
+                    "properties": {"x": {"type": "string", "nullable": True}},
+                },
+                **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["x", "x"]},
+            ),
+            [
+                f"{AT}.items.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is map",
+                f'{AT}.x-kubernetes-list-map-keys: Invalid value: ["x","x"]: must not contain duplicate entries',
+                *[
+                    f"{AT}.items.properties[x].nullable: Forbidden: "
+                    "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
+                ]
+                * 2,
+            ],
+        ),
+        (
+            spec(type="object", anyOf=[{"nullable": True, "title": "t", "default": {}}]),
+            [
+                f"{AT}.anyOf[0].default: Forbidden: must be undefined to be structural",
+                f"{AT}.anyOf[0].nullable: Forbidden: must be false to be structural",
+                f"{AT}.anyOf[0].title: Forbidden: must be empty to be structural",
+            ],
+        ),
         (spec(), [f"{AT}.type: Required value: must not be empty for specified object fields"]),
         (
             spec(type="array", items={}),
@@ -53,7 +151,7 @@ AT = "schema.properties[spec]"
         ),
         (
             spec(type="object", anyOf=[{"properties": {"a": {"type": "string"}}}]),
-            [f"{AT}.properties[a]: Required value: because it is defined in {AT}.anyOf[0].properties[a]"],
+            [f"{AT}.anyOf[0].properties[a].type: Forbidden: must be empty to be structural"],
         ),
         (
             spec(type="string", **{"not": {"type": "string"}}),
@@ -112,3 +210,10 @@ def test_what_the_documentation_shows_is_structural() -> None:
         anyOf=[{"properties": {"command": {"pattern": "a"}}}],
     )
     assert findings(schema) == []
+
+
+def test_formats_that_are_not_checked() -> None:
+    numbers = {"type": "array", "items": {"type": "integer", "format": "int8"}}
+    known = {"a": {"type": "string", "format": "date"}, "b": {"type": "number", "format": "double"}}
+    schema = spec(type="object", properties={**known, "c": numbers, "d": {"type": "string", "format": "int64"}})
+    assert structural.unrecognized_formats(schema) == ["int8", "int64"]

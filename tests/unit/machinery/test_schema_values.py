@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from tiphys.machinery.json_path import compile_path, is_simple, names_of
+from tiphys.machinery.json_path import compile_path, field_names, names_of
 from tiphys.machinery.schema.formats import FORMATS
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.pruning import compile_default, compile_prune
@@ -24,7 +25,65 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
     [
         ({"type": "integer"}, "x", ['a: Invalid value: "string": a in body must be of type integer: "string"']),
         ({"type": "integer"}, 1.0, []),
-        ({"type": "integer"}, 1.5, ['a: Invalid value: "number": a in body must be of type integer: "number"']),
+        (
+            {"type": "integer"},
+            1.5,
+            [
+                'a: Invalid value: "number": a in body must be of type integer: "number"',
+                '<nil>: Invalid value: "": Checked value must be of type integer (default format) in a',
+            ],
+        ),
+        (
+            {"type": "integer", "format": "int32"},
+            2**31,
+            ['<nil>: Invalid value: "": Checked value must be of type integer with format int32 in a'],
+        ),
+        (
+            {"type": "integer", "format": "int64"},
+            2**63,
+            [
+                'a: Invalid value: "float64": a in body must be of type int64: "float64"',
+                '<nil>: Invalid value: "": Checked value must be of type integer with format int64 in a',
+            ],
+        ),
+        (
+            {"type": "number", "format": "float"},
+            1e39,
+            ['<nil>: Invalid value: "": Checked value must be of type number with format float in a'],
+        ),
+        (
+            {"type": "number", "multipleOf": 0.5, "maximum": 2.5},
+            3,
+            [
+                "a: Invalid value: 0: factor MultipleOf declared for a must be positive: 0",
+                "a: Invalid value: 3: a in body should be less than or equal to 2",
+            ],
+        ),
+        (
+            {"type": "number", "maximum": 2.5},
+            3.5,
+            ["a: Invalid value: 3.5: a in body should be less than or equal to 2.5"],
+        ),
+        (
+            {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+            True,
+            [
+                'a: Invalid value: "boolean": a in body must be of type integer,string: "boolean"',
+                '<nil>: Invalid value: "": "a" must validate at least one schema (anyOf)',
+                'a: Invalid value: "boolean": a in body must be of type integer: "boolean"',
+            ],
+        ),
+        (
+            {"type": "object", "required": ["x"], "minProperties": 1, "properties": {"x": {}}},
+            {},
+            ["a: Invalid value: 0: a in body should have at least 1 properties", "a.x: Required value"],
+        ),
+        ({"type": "object", "maxProperties": 1}, {"x": 1, "y": 1}, ["a: Too many: 2: must have at most 1 items"]),
+        (
+            {"type": "object", "additionalProperties": False},
+            {"x": 1},
+            ['a: Invalid value: "x": a.x in body is a forbidden property'],
+        ),
         ({"type": "integer"}, True, ['a: Invalid value: "boolean": a in body must be of type integer: "boolean"']),
         ({"type": "string"}, None, ['a: Invalid value: "null": a in body must be of type string: "null"']),
         ({"type": "string", "nullable": True}, None, []),
@@ -53,11 +112,11 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
         (
             {"type": "array", "minItems": 1, "items": {}},
             [],
-            ["a: Invalid value: []: a in body should have at least 1 items"],
+            ["a: Invalid value: 0: a in body should have at least 1 items"],
         ),
         (
             {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
-            ["x", "y", "x"],
+            ["x", "y", "x", "x"],
             ['a[2]: Duplicate value: "x"'],
         ),
         (
@@ -81,7 +140,7 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
         (
             {"type": "object", "x-kubernetes-embedded-resource": True},
             {"kind": ""},
-            ["a.apiVersion: Required value: must not be empty", "a.kind: Required value: must not be empty"],
+            ["a.apiVersion: Required value", 'a.kind: Invalid value: "": must not be empty'],
         ),
     ],
 )
@@ -102,6 +161,8 @@ def test_pruning_keeps_what_is_specified_or_preserved() -> None:
             "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"a": {}}}},
             "list": {"type": "array", "items": {"type": "object", "properties": {"a": {}}}},
             "embedded": {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {"spec": {}}},
+            "word": {"type": "string"},
+            "anything": {"type": "object", "additionalProperties": True},
         },
     }
     value = {
@@ -111,6 +172,8 @@ def test_pruning_keeps_what_is_specified_or_preserved() -> None:
         "map": {"k": {"a": 1, "b": 1}},
         "list": [{"a": 1}, {"b": 1}],
         "embedded": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "b": 1},
+        "word": [{"b": 1}, [{"b": 1}]],
+        "anything": {"a": 1, "b": {"c": 1}},
         "more": 1,
     }
     dropped: list[str] = []
@@ -122,8 +185,20 @@ def test_pruning_keeps_what_is_specified_or_preserved() -> None:
         "map": {"k": {"a": 1}},
         "list": [{"a": 1}, {}],
         "embedded": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}},
+        "word": [{}, [{}]],
+        "anything": {"a": 1, "b": {}},
     }
-    assert dropped == ["known.b", "free.inner.b", "map.k.b", "list[1].b", "embedded.b", "more"]
+    assert dropped == [
+        "known.b",
+        "free.inner.b",
+        "map.k.b",
+        "list[1].b",
+        "embedded.b",
+        "word[0].b",
+        "word[1][0].b",
+        "anything.b.c",
+        "more",
+    ]
 
 
 def test_defaults_fill_in_what_is_missing_or_wrongly_null() -> None:
@@ -135,11 +210,15 @@ def test_defaults_fill_in_what_is_missing_or_wrongly_null() -> None:
             "c": {"type": "string"},
             "d": {"type": "object", "default": {}, "properties": {"e": {"type": "integer", "default": 1}}},
             "f": {"type": "array", "items": {"type": "object", "properties": {"g": {"default": True}}}},
+            "h": {"type": "object", "additionalProperties": {"type": "string"}},
+            "i": {"type": "object", "additionalProperties": {"type": "string", "nullable": True}},
         },
     }
     value: dict[str, Any] = {"a": None, "b": None, "c": None, "f": [{}, {"g": False}]}
+    value |= {"h": {"x": None, "y": "z"}, "i": {"x": None}}
     compile_default(schema)(value)
-    assert value == {"a": "x", "b": None, "d": {"e": 1}, "f": [{"g": True}, {"g": False}]}
+    nulls = {"h": {"y": "z"}, "i": {"x": None}}
+    assert value == {"a": "x", "b": None, "d": {"e": 1}, "f": [{"g": True}, {"g": False}], **nulls}
     value["d"]["e"] = 2
     other: dict[str, Any] = {}
     compile_default(schema)(other)
@@ -152,12 +231,19 @@ def test_defaults_fill_in_what_is_missing_or_wrongly_null() -> None:
         ("date-time", "2024-01-02T03:04:05.678+01:00", "2024-13-02T03:04:05Z"),
         ("date", "2024-02-29", "2023-02-29"),
         ("duration", "1h30m", "soon"),
+        ("duration", "2 Weeks", "1 month"),
+        ("duration", "P1DT2H", "P1Y"),
+        ("duration", "0", "1.5"),
         ("ipv4", "10.0.0.1", "10.0.0.256"),
+        ("ipv4", "010.0.0.1", "10.0.1"),
         ("ipv6", "fe80::1", "10.0.0.1"),
+        ("ipv6", "::ffff:1.2.3.4", "fe80::1%eth0"),
         ("cidr", "10.0.0.0/8", "10.0.0.0"),
         ("uri", "https://example.com/x", "no uri"),
         ("email", "a@example.com", "a@"),
         ("hostname", "a.example.com", "a_b"),
+        ("hostname", "m-y", "my-host"),
+        ("hostname", "my-host.example", "a.b"),
         ("uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6ba7b810"),
         ("uuid4", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
         ("byte", "YWJj", "a!"),
@@ -234,9 +320,23 @@ def test_paths_that_cannot_be_read_are_refused() -> None:
 
 
 def test_simple_paths() -> None:
-    assert is_simple(".spec.replicas")
-    assert not is_simple(".spec.list[0]")
-    assert names_of(".spec['a.b'].c") == ("spec", "a.b", "c")
+    assert names_of(".spec.replicas") == field_names(".spec.replicas") == ("spec", "replicas")
+    assert names_of("") == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("spec.a", "expected [ or . but got: spec"),
+        (".spec.a[0]", "array notation is not allowed"),
+        (".spec['a']", "array notation is not allowed"),
+        ("{.a}", "expected [ or . but got: {"),
+        (".spec.", "unexpected end of JSON path"),
+    ],
+)
+def test_selectable_fields_are_named(path: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(problem)}$"):
+        field_names(path)
 
 
 def test_no_pattern_takes_for_ever() -> None:

@@ -25,7 +25,6 @@ from tiphys.machinery.field_errors import (
     FieldError,
     Path,
     duplicate,
-    forbidden,
     invalid,
     not_supported,
     required,
@@ -231,24 +230,23 @@ def _url_findings(url: str, path: Path) -> list[FieldError]:
 def _service_findings(service: ServiceReference | Any, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not service.name:
-        found.append(required(path.child("name"), "service name is required"))
+        found.append(required(path.child("name")))
     if not service.namespace:
-        found.append(required(path.child("namespace"), "service namespace is required"))
+        found.append(required(path.child("namespace")))
     if service.port is not None:
         for text in port_number(service.port):
             found.append(invalid(path.child("port"), service.port, f"port is not valid: {text}"))
-    route = service.path
-    if not route or route == "/":
-        return found
+    return found + _route_findings(service.path or "/", path.child("path"))
+
+
+def _route_findings(route: str, path: Path) -> list[FieldError]:
+    """The path of a URL: segments that are DNS subdomains, perhaps with a slash at the end."""
+    if route == "/":
+        return []
+    found: list[FieldError] = []
     if not route.startswith("/"):
-        found.append(invalid(path.child("path"), route, "must start with a '/'"))
-    if route.endswith("/"):
-        found.append(forbidden(path.child("path"), "must not end with a '/'"))
-    for position, step in enumerate(route.strip("/").split("/")):
-        if not step:
-            found.append(invalid(path.child("path"), route, f"segment[{position}] may not be empty"))
-        elif not step.isascii():
-            found += [
-                invalid(path.child("path"), route, f"segment[{position}]: {text}") for text in subdomain_name(step)
-            ]
+        found.append(invalid(path, route, "must start with a '/'"))
+    for position, step in enumerate(route[1:].removesuffix("/").split("/")):
+        wrong = subdomain_name(step) if step else ["may not be empty"]
+        found += [invalid(path, route, f"segment[{position}]{': ' if step else ' '}{text}") for text in wrong]
     return found

@@ -31,18 +31,29 @@ def compile_prune(schema: Schema, *, is_object: bool = False) -> Prune:
     return _prune(schema, is_object) or keep
 
 
+def _drop_fields(value: Any, place: Place, dropped: list[str]) -> None:
+    """Where nothing is specified objects have no fields, however many lists they are in."""
+    if type(value) is dict:
+        dropped += [path_of((place, name)) for name in value]
+        value.clear()
+    elif type(value) is list:
+        for position, item in enumerate(value):
+            if type(item) in _CONTAINERS:
+                _drop_fields(item, (place, position), dropped)
+
+
 def _prune(schema: Schema, is_object: bool = False) -> Prune | None:
     items = schema.get("items")
-    in_items = _prune(items) if isinstance(items, Mapping) else None
+    in_items = _prune(items) if isinstance(items, Mapping) else None if schema.get(PRESERVE) else _drop_fields
     implied = _OBJECT_FIELDS if is_object or schema.get(EMBEDDED) else frozenset()
     known: dict[str, Prune | None] = {
         name: None if name in implied else _prune(part) for name, part in (schema.get("properties") or {}).items()
     }
     known.update(dict.fromkeys(implied))
     rest = schema.get("additionalProperties")
-    in_rest = _prune(rest) if isinstance(rest, Mapping) else None
+    in_rest = _prune(rest) if isinstance(rest, Mapping) else _drop_fields if rest is True else None
     # A part that says nothing of its properties (a scalar, or anything by int-or-string) still holds no objects.
-    keeps_others = bool(schema.get(PRESERVE)) or (rest is not None and rest is not False)
+    keeps_others = bool(schema.get(PRESERVE)) or rest is not None
     if keeps_others and in_rest is None and not any(known.values()) and in_items is None:
         return None
 
@@ -86,6 +97,7 @@ def _default(schema: Schema) -> Default | None:
     parts = {name: _Part(part) for name, part in (schema.get("properties") or {}).items()}
     if in_items is None and in_rest is None and not parts:
         return None
+    others_nullable = in_rest is None or in_rest.nullable
     given = [(name, part, part.default) for name, part in parts.items() if part.default is not None]
 
     def default(value: Any) -> None:
@@ -99,7 +111,7 @@ def _default(schema: Schema) -> Default | None:
                 if found is None:
                     continue
                 if item is None:
-                    if not found.nullable and name in parts:
+                    if not (found.nullable if name in parts else others_nullable):
                         nulls.append(name)
                 elif found.below is not None:
                     found.below(item)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from tiphys.machinery.schema.formats import FORMATS
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.pruning import PRESERVE, compile_prune
 from tiphys.machinery.schema.validation import EMBEDDED, INT_OR_STRING, Schema, compile_check
@@ -23,11 +24,22 @@ MAP_TYPES = ("atomic", "granular")
 SCALARS = ("boolean", "integer", "number", "string")
 # Keywords of OpenAPI and JSON schema that no custom resource may use.
 _NEVER = ("$ref", "$schema", "id", "definitions", "dependencies", "patternProperties", "additionalItems")
-# What only the structure itself may say, not a choice within it.
-_NOT_IN_CHOICES = (
-    "description", "title", "default", "additionalProperties", "nullable", PRESERVE, EMBEDDED, INT_OR_STRING,
-    "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
-)  # fmt: skip
+# What only the structure itself may say, not a choice within it -> what it has to be there.
+_NOT_IN_CHOICES = {
+    "additionalProperties": "undefined",
+    "default": "undefined",
+    "description": "empty",
+    "nullable": "false",
+    "title": "empty",
+    "type": "empty",
+    EMBEDDED: "false",
+    INT_OR_STRING: "false",
+    "x-kubernetes-list-map-keys": "empty",
+    "x-kubernetes-list-type": "undefined",
+    "x-kubernetes-map-type": "undefined",
+    PRESERVE: "false",
+}
+_NUMBER_FORMATS = {"integer": ("int32", "int64"), "number": ("float", "double")}
 _CHOICES = ("allOf", "anyOf", "oneOf")
 _INT_OR_STRING_CHOICE = [{"type": "integer"}, {"type": "string"}]
 NO_RULES = "CEL validation rules are not supported by this server yet"
@@ -36,70 +48,83 @@ NO_RULES = "CEL validation rules are not supported by this server yet"
 def findings(schema: Schema, path: Path) -> list[FieldError]:
     """Everything that is wrong with the schema of a custom resource; `path` is that of the schema itself."""
     found: list[FieldError] = []
-    kind = schema.get("type")
-    if not kind:
-        found.append(required(path.child("type"), "must not be empty at the root"))
-    elif kind != "object":
-        found.append(invalid(path.child("type"), kind, "must be object at the root"))
+    kind, int_or_string = schema.get("type"), bool(schema.get(INT_OR_STRING))
     if schema.get("nullable"):
         found.append(forbidden(path.child("nullable"), "nullable cannot be true at the root"))
-    if "default" in schema:
-        found.append(forbidden(path.child("default"), "must not be set at the root"))
+    if schema.get("additionalProperties") is not None:
+        found.append(forbidden(path.child("additionalProperties"), "must not be used at the root"))
+    if not kind and not int_or_string:
+        found.append(required(path.child("type"), "must not be empty at the root"))
+    elif kind and kind != "object":
+        found.append(invalid(path.child("type"), kind, "must be object at the root"))
     metadata = (schema.get("properties") or {}).get("metadata")
     if metadata is not None:
         found += _metadata_findings(metadata, path.child("properties").key("metadata"))
     _structure(schema, path, found, "")
+    for part, at in _choices(schema, path):
+        _complete(part, at, schema, path, found)
     if not found:
-        _defaults(schema, path, found, True)
+        _defaults({**schema, EMBEDDED: True}, path, found)
     return found
 
 
 def _metadata_findings(schema: Schema, path: Path) -> list[FieldError]:
-    allowed = {"type", "properties", "description", "title"}
+    """The metadata of every object is the server's; a schema may narrow its name."""
     properties = schema.get("properties") or {}
-    if set(schema) <= allowed and set(properties) <= {"name", "generateName"}:
-        return []
-    detail = "must not specify anything other than name and generateName, but metadata is implicitly specified"
-    return [forbidden(path, detail)]
+    if not (set(schema) <= {"type", "default", "properties"} and set(properties) <= {"name", "generateName"}):
+        detail = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        return [forbidden(path, detail)]
+    parts = [(schema, path), *((part, path.child("properties").key(name)) for name, part in properties.items())]
+    return [
+        forbidden(at.child("default"), "must not be set in top-level metadata")
+        for part, at in parts
+        if part.get("default") is not None
+    ]
 
 
 def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -> None:
     """One part of the structure and everything below it. `role` is what the part is to the one above."""
     _keywords(schema, path, found)
-    int_or_string = bool(schema.get(INT_OR_STRING))
+    if schema.get("$ref"):
+        return
     kind = schema.get("type")
-    if int_or_string:
-        if kind:
-            found.append(invalid(path.child("type"), kind, f"must be empty if {INT_OR_STRING} is true"))
-    elif not kind and role and not schema.get(PRESERVE):
+    if not kind and role and not schema.get(PRESERVE) and not schema.get(INT_OR_STRING):
         found.append(required(path.child("type"), f"must not be empty for specified {role}"))
     if schema.get(EMBEDDED):
-        if kind != "object":
-            found.append(invalid(path.child("type"), kind or "", f"must be object if {EMBEDDED} is true"))
         if not schema.get(PRESERVE) and not schema.get("properties"):
             found.append(
                 required(path.child("properties"), f"must not be empty if {EMBEDDED} is true without {PRESERVE}")
             )
+        if kind != "object":
+            found.append(invalid(path.child("type"), kind or "", f"must be object if {EMBEDDED} is true"))
+    if schema.get(EMBEDDED) or not role:
+        found += _typed_findings(schema.get("properties") or {}, path.child("properties"))
     if schema.get(PRESERVE) is False:
         found.append(invalid(path.child(PRESERVE), False, "must be true or undefined"))
     if schema.get("properties") and schema.get("additionalProperties") is not None:
         detail = "additionalProperties and properties are mutual exclusive"
         found.append(forbidden(path.child("additionalProperties"), detail))
-    if schema.get("additionalProperties") is False:
-        found.append(forbidden(path.child("additionalProperties"), "additionalProperties cannot be set to false"))
-    _list_findings(schema, path, found)
     for name, part in (schema.get("properties") or {}).items():
-        if not (role == "" and name == "metadata"):
-            _structure(part, path.child("properties").key(name), found, "object fields")
+        _structure(part, path.child("properties").key(name), found, "object fields")
     rest, items = schema.get("additionalProperties"), schema.get("items")
     if isinstance(rest, Mapping):
         _structure(rest, path.child("additionalProperties"), found, "object fields")
     if isinstance(items, Mapping):
         _structure(items, path.child("items"), found, "array items")
-    elif items is not None:
-        found.append(forbidden(path.child("items"), "items must be a schema object and not an array"))
     for part, at in _choices(schema, path):
-        _choice(part, at, schema, path, found)
+        if (schema.get(EMBEDDED) or not role) and "metadata" in (part.get("properties") or {}):
+            detail = "must not be specified in a nested context"
+            found.append(forbidden(at.child("properties").key("metadata"), detail))
+        _choice(part, at, found)
+
+
+def _typed_findings(properties: Schema, path: Path) -> list[FieldError]:
+    """What every object has is of the types that it has everywhere."""
+    return [
+        invalid(path.key(name).child("type"), part.get("type") or "", f"must be {kind}")
+        for name, kind in (("apiVersion", "string"), ("kind", "string"), ("metadata", "object"))
+        if (part := properties.get(name)) is not None and part.get("type") != kind
+    ]
 
 
 def _choices(schema: Schema, path: Path) -> Iterator[tuple[Schema, Path]]:
@@ -119,31 +144,37 @@ def _choices(schema: Schema, path: Path) -> Iterator[tuple[Schema, Path]]:
         yield schema["not"], path.child("not")
 
 
-def _choice(part: Schema, path: Path, structure: Schema, above: Path, found: list[FieldError]) -> None:
-    """A part of allOf, anyOf, oneOf or not: it narrows values and must not add to the structure."""
+def _choice(part: Schema, path: Path, found: list[FieldError]) -> None:
+    """A part of allOf, anyOf, oneOf or not: it narrows values and must not say anything of the structure."""
+    for keyword, wanted in _NOT_IN_CHOICES.items():
+        if part.get(keyword) not in (None, False, "", []):
+            found.append(forbidden(path.child(keyword), f"must be {wanted} to be structural"))
     _keywords(part, path, found)
-    if part.get("type"):
-        found.append(forbidden(path.child("type"), "must be empty to be structural"))
-    for keyword in _NOT_IN_CHOICES:
-        if part.get(keyword) is not None and part.get(keyword) is not False:
-            found.append(forbidden(path.child(keyword), "must be undefined to be structural"))
+    for name, below in (part.get("properties") or {}).items():
+        _choice(below, path.child("properties").key(name), found)
+    if isinstance(part.get("items"), Mapping):
+        _choice(part["items"], path.child("items"), found)
+    for inner, at in _choices(part, path):
+        _choice(inner, at, found)
+
+
+def _complete(part: Schema, path: Path, structure: Schema, above: Path, found: list[FieldError]) -> None:
+    """What a choice at the root narrows is specified outside of it, too."""
     known = structure.get("properties") or {}
     for name, below in (part.get("properties") or {}).items():
         at, origin = path.child("properties").key(name), above.child("properties").key(name)
-        if name not in known:
-            if not isinstance(structure.get("additionalProperties"), Mapping):
-                found.append(required(origin, f"because it is defined in {at}"))
-            continue
-        _choice(below, at, known[name], origin, found)
-    items = part.get("items")
-    if isinstance(items, Mapping):
-        origin = above.child("items")
-        if not isinstance(structure.get("items"), Mapping):
-            found.append(required(origin, f"because it is defined in {path.child('items')}"))
+        if name in known:
+            _complete(below, at, known[name], origin, found)
         else:
-            _choice(items, path.child("items"), structure["items"], origin, found)
+            found.append(required(origin, f"because it is defined in {at}"))
+    if isinstance(part.get("items"), Mapping):
+        at, origin = path.child("items"), above.child("items")
+        if isinstance(structure.get("items"), Mapping):
+            _complete(part["items"], at, structure["items"], origin, found)
+        else:
+            found.append(required(origin, f"because it is defined in {at}"))
     for inner, at in _choices(part, path):
-        _choice(inner, at, structure, above, found)
+        _complete(inner, at, structure, above, found)
 
 
 def _keywords(schema: Schema, path: Path, found: list[FieldError]) -> None:
@@ -153,66 +184,68 @@ def _keywords(schema: Schema, path: Path, found: list[FieldError]) -> None:
     if schema.get("uniqueItems"):
         detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         found.append(forbidden(path.child("uniqueItems"), detail))
-    kind = schema.get("type")
+    kind, items = schema.get("type"), schema.get("items")
+    if items is not None and not isinstance(items, Mapping):
+        found.append(forbidden(path.child("items"), "items must be a schema object and not an array"))
+    elif kind == "array" and items is None:
+        found.append(required(path.child("items"), "must be specified"))
+    _list_findings(schema, path, found)
     if kind and kind not in TYPES:
         found.append(not_supported(path.child("type"), kind, TYPES))
+    if kind == "null":
+        found.append(forbidden(path.child("type"), "type cannot be set to null, use nullable as an alternative"))
     if schema.get("pattern"):
         try:
             compile_pattern(schema["pattern"])
         except ValueError as error:
-            found.append(
-                invalid(
-                    path.child("pattern"), schema["pattern"], f"must be a valid regular expression, but isn't: {error}"
-                )
-            )
-    for keyword in ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"):
-        if (schema.get(keyword) or 0) < 0:
-            found.append(invalid(path.child(keyword), schema[keyword], "must be greater than or equal to 0"))
-    if schema.get("multipleOf") is not None and schema["multipleOf"] <= 0:
-        found.append(invalid(path.child("multipleOf"), schema["multipleOf"], "must be greater than 0"))
+            detail = f"must be a valid regular expression, but isn't: {error}"
+            found.append(invalid(path.child("pattern"), schema["pattern"], detail))
     if schema.get("x-kubernetes-validations"):
         found.append(forbidden(path.child("x-kubernetes-validations"), NO_RULES))
 
 
+def _of_type(schema: Schema, wanted: str, keyword: str, path: Path) -> list[FieldError]:
+    kind, detail = schema.get("type"), f"must be {wanted} if {keyword} is specified"
+    if not kind:
+        return [required(path.child("type"), detail)]
+    return [invalid(path.child("type"), kind, detail)] if kind != wanted else []
+
+
 def _list_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
     list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
-    map_type, kind = schema.get("x-kubernetes-map-type"), schema.get("type")
+    map_type = schema.get("x-kubernetes-map-type")
     if map_type is not None:
-        at = path.child("x-kubernetes-map-type")
         if map_type not in MAP_TYPES:
-            found.append(not_supported(at, map_type, MAP_TYPES))
-        if kind != "object":
-            found.append(
-                invalid(path.child("type"), kind or "", "must be object if x-kubernetes-map-type is specified")
-            )
-    at_keys = path.child("x-kubernetes-list-map-keys")
-    if list_type is None:
-        if keys:
-            found.append(
-                required(path.child("x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty")
-            )
+            found.append(not_supported(path.child("x-kubernetes-map-type"), map_type, MAP_TYPES))
+        found += _of_type(schema, "object", "x-kubernetes-map-type", path)
+    at, at_keys = path.child("x-kubernetes-list-type"), path.child("x-kubernetes-list-map-keys")
+    if list_type is not None:
+        if list_type not in LIST_TYPES:
+            found.append(not_supported(at, list_type, LIST_TYPES))
+        found += _of_type(schema, "array", "x-kubernetes-list-type", path)
+    if keys and list_type != "map":
+        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+        found.append(required(at, detail) if list_type is None else invalid(at, list_type, detail))
+    elif list_type == "set":
+        _set_findings(schema, path, found)
+    elif list_type == "map":
+        if not keys:
+            found.append(required(at_keys, "must not be empty if x-kubernetes-list-type is map"))
+        _map_findings(keys, schema.get("items"), path, at_keys, found)
+
+
+def _map_findings(keys: Any, items: Any, path: Path, at_keys: Path, found: list[FieldError]) -> None:
+    """Lists that are maps: what their items are, and the properties that are their keys."""
+    at = path.child("items")
+    if not isinstance(items, Mapping):
+        found.append(required(at, "must have a schema if x-kubernetes-list-type is map"))
         return
-    if list_type not in LIST_TYPES:
-        found.append(not_supported(path.child("x-kubernetes-list-type"), list_type, LIST_TYPES))
-    if kind != "array":
-        found.append(invalid(path.child("type"), kind or "", "must be array if x-kubernetes-list-type is specified"))
-    if list_type != "map":
-        if keys:
-            found.append(forbidden(at_keys, "must be empty if x-kubernetes-list-type is not map"))
-        if list_type == "set":
-            _set_findings(schema, path, found)
-        return
-    if not keys:
-        found.append(required(at_keys, "must not be empty if x-kubernetes-list-type is map"))
-    items = schema.get("items") or {}
-    if items.get("type") != "object":
-        found.append(
-            invalid(
-                path.child("items", "type"),
-                items.get("type") or "",
-                "must be object if parent array's x-kubernetes-list-type is map",
-            )
-        )
+    if items.get("nullable"):
+        found.append(forbidden(at.child("nullable"), "cannot be nullable when x-kubernetes-list-type is map"))
+    kind = items.get("type") or ""
+    if kind != "object":
+        detail = "must be object if parent array's x-kubernetes-list-type is map"
+        found.append(invalid(at.child("type"), kind, detail))
     _key_findings(keys, items, path, at_keys, found)
 
 
@@ -229,25 +262,24 @@ def _set_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
     if kind in ("object", "array") and not atomic:
         field = "x-kubernetes-map-type" if kind == "object" else "x-kubernetes-list-type"
         detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
-        found.append(invalid(path.child("items", field), items.get(field) or "", detail))
+        found.append(invalid(path.child("items", field), items.get(field), detail))
 
 
 def _key_findings(keys: Any, items: Schema, path: Path, at_keys: Path, found: list[FieldError]) -> None:
     properties, needed = items.get("properties") or {}, set(items.get("required") or ())
-    for position, key in enumerate(keys):
+    if len(set(keys)) != len(keys):
+        found.append(invalid(at_keys, list(keys), "must not contain duplicate entries"))
+    for key in keys:
         part = properties.get(key)
-        if key in keys[:position]:
-            found.append(invalid(at_keys.index(position), key, "must not contain duplicate entries"))
         if part is None:
-            detail = "entries must all be names of item properties"
-            found.append(invalid(at_keys, list(keys), detail))
+            found.append(invalid(at_keys, list(keys), "entries must all be names of item properties"))
             continue
         at = path.child("items", "properties").key(key)
-        if part.get("type") not in SCALARS:
+        if part.get("type") not in SCALARS and not part.get(INT_OR_STRING):
             detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
             found.append(invalid(at.child("type"), part.get("type") or "", detail))
         if part.get("nullable"):
-            detail = "cannot be nullable if parent array's x-kubernetes-list-type is map"
+            detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
             found.append(forbidden(at.child("nullable"), detail))
         if key not in needed and part.get("default") is None:
             detail = (
@@ -256,9 +288,9 @@ def _key_findings(keys: Any, items: Schema, path: Path, at_keys: Path, found: li
             found.append(required(at.child("default"), detail))
 
 
-def _defaults(schema: Schema, path: Path, found: list[FieldError], top: bool) -> None:
+def _defaults(schema: Schema, path: Path, found: list[FieldError]) -> None:
     """Defaults fit their own schema and hold nothing that pruning would drop."""
-    if not top and schema.get("default") is not None:
+    if schema.get("default") is not None:
         at, dropped = path.child("default"), list[str]()
         value = msgspec.json.decode(msgspec.json.encode(schema["default"]))
         compile_prune(schema)(value, None, dropped)
@@ -270,7 +302,18 @@ def _defaults(schema: Schema, path: Path, found: list[FieldError], top: bool) ->
             below = f"{at}.{reason.field}" if reason.field and reason.field != "<nil>" else at
             found.append(FieldError(reason=reason.reason, field=str(below), message=reason.message))
     for name, part in (schema.get("properties") or {}).items():
-        _defaults(part, path.child("properties").key(name), found, False)
+        _defaults(part, path.child("properties").key(name), found)
     for keyword in ("items", "additionalProperties"):
         if isinstance(schema.get(keyword), Mapping):
-            _defaults(schema[keyword], path.child(keyword), found, False)
+            _defaults(schema[keyword], path.child(keyword), found)
+
+
+def unrecognized_formats(schema: Schema) -> list[str]:
+    """Formats that no value is checked against, each once, in the order in which they are met."""
+    known = _NUMBER_FORMATS.get(schema.get("type") or "", FORMATS)
+    found = [schema["format"]] if schema.get("format") and schema["format"] not in known else []
+    below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    for part in below:
+        if isinstance(part, Mapping):
+            found += unrecognized_formats(part)
+    return list(dict.fromkeys(found))

@@ -14,7 +14,7 @@ import msgspec
 
 from tiphys.machinery import field_errors
 from tiphys.machinery.field_errors import FieldError
-from tiphys.machinery.schema.formats import FORMATS, INTEGER_RANGES
+from tiphys.machinery.schema.formats import FORMATS, GREATEST_FLOAT, INTEGER_RANGES
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.places import Place, path_of
 
@@ -25,12 +25,15 @@ _sorted_json = msgspec.json.Encoder(order="deterministic").encode
 INT_OR_STRING = "x-kubernetes-int-or-string"
 EMBEDDED = "x-kubernetes-embedded-resource"
 NO_PATH = "<nil>"
+_INT64 = INTEGER_RANGES["int64"]
 
 
 def type_name(value: Any) -> str:
     """The word of JSON schemas for the type of a value."""
     if value is None:
         return "null"
+    if type(value) is int and not _INT64[0] <= value <= _INT64[1]:
+        return "number"
     return _TYPE_NAMES.get(type(value), "object")
 
 
@@ -59,13 +62,14 @@ def compile_check(schema: Schema) -> Check:
     enum = _enum_check(schema["enum"]) if schema.get("enum") else None
     by_type: dict[type[Any], tuple[Check, ...]] = {
         str: tuple(_string_checks(schema)),
-        int: (numbers := tuple(_number_checks(schema))),
-        float: numbers,
+        int: tuple(_number_checks(schema, int)),
+        float: tuple(_number_checks(schema, float)),
         list: tuple(_array_checks(schema)),
         dict: tuple(_object_checks(schema)),
         bool: (),
     }
     always = tuple(_combined_checks(schema))
+    either = _any_of([compile_check(part) for part in schema["anyOf"]]) if _says_int_or_string(schema) else _passes
     if enum is not None:
         always = (enum, *always)
     # The usual value has exactly the type asked for: that is one comparison.
@@ -83,7 +87,8 @@ def compile_check(schema: Schema) -> Check:
                     enum(value, place, found)
                 return
             if kinds and not any(_fits(value, kind) for kind in kinds):
-                found.append(_wrong_type(value, place, wording))
+                found += _wrong_types(value, place, wording, schema.get("format") or "")
+                either(value, place, found)
         for part in by_type[cls]:
             part(value, place, found)
         for part in always:
@@ -97,9 +102,35 @@ def _wrong_type(value: Any, place: Place, wanted: str) -> FieldError:
     return field_errors.type_invalid(path, name, f'{path} in body must be of type {wanted}: "{name}"')
 
 
+def _wrong_types(value: Any, place: Place, wanted: str, number_format: str) -> list[FieldError]:
+    """A number with a fraction, or too large, is told apart from what is no number at all."""
+    if wanted != "integer" or type(value) not in (int, float):
+        return [_wrong_type(value, place, wanted)]
+    if number_format not in INTEGER_RANGES:
+        return [_wrong_type(value, place, wanted), _unchecked(place, "integer (default format)")]
+    path = path_of(place)
+    detail = f'{path} in body must be of type {number_format}: "float64"'
+    found = field_errors.type_invalid(path, "float64", detail)
+    return [found, _unchecked(place, f"integer with format {number_format}")]
+
+
+def _unchecked(place: Place, wanted: str) -> FieldError:
+    message = f'Invalid value: "": Checked value must be of type {wanted} in {path_of(place)}'
+    return FieldError(reason="FieldValueInvalid", field=NO_PATH, message=message)
+
+
+def _passes(value: Any, place: Place, found: list[FieldError]) -> None:
+    """Finds nothing."""
+
+
 def _bad(value: Any, place: Place, words: str) -> FieldError:
     path = path_of(place)
     return field_errors.invalid(path, value, f"{path} in body {words}")
+
+
+def _count(count: int, place: Place, words: str) -> FieldError:
+    path = path_of(place)
+    return field_errors.invalid(path, count, f"{path} in body {words}")
 
 
 def _enum_check(allowed: Sequence[Any]) -> Check:
@@ -125,23 +156,18 @@ def _whole(value: Any) -> Any:
 def _string_checks(schema: Schema) -> list[Check]:
     checks: list[Check] = []
     longest, shortest = schema.get("maxLength"), schema.get("minLength")
-    if longest is not None or shortest:
+    search = compile_pattern(schema["pattern"]).search if schema.get("pattern") else None
+    if longest is not None or shortest or search is not None:
 
-        def check_length(value: Any, place: Place, found: list[FieldError]) -> None:
+        def check_text(value: Any, place: Place, found: list[FieldError]) -> None:
             if longest is not None and len(value) > longest:
                 found.append(field_errors.too_long(path_of(place), longest))
-            if shortest and len(value) < shortest:
+            elif shortest and len(value) < shortest:
                 found.append(_bad(value, place, f"should be at least {shortest} chars long"))
-
-        checks.append(check_length)
-    if schema.get("pattern"):
-        search = compile_pattern(schema["pattern"]).search
-
-        def check_pattern(value: Any, place: Place, found: list[FieldError]) -> None:
-            if search(value) is None:
+            elif search is not None and search(value) is None:
                 found.append(_bad(value, place, f"should match '{schema['pattern']}'"))
 
-        checks.append(check_pattern)
+        checks.append(check_text)
     fits = FORMATS.get(schema.get("format") or "")
     if fits is not None and (schema.get("type") == "string" or schema.get(INT_OR_STRING) or not schema.get("type")):
 
@@ -156,10 +182,14 @@ def _string_checks(schema: Schema) -> list[Check]:
     return checks
 
 
-def _number_checks(schema: Schema) -> list[Check]:
+def _number_checks(schema: Schema, convert: type[int] | type[float]) -> list[Check]:
+    """The checks of whole numbers and of others: limits are cut to whole ones for the former."""
     checks: list[Check] = []
-    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
+    given = (schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf"))
+    low, high, step = (None if limit is None else convert(limit) for limit in given)
     above, below = bool(schema.get("exclusiveMinimum")), bool(schema.get("exclusiveMaximum"))
+    if step is not None:
+        checks.append(_step_check(step))
     if low is not None:
         low_words = f"should be greater than {'' if above else 'or equal to '}{number_text(low)}"
 
@@ -176,23 +206,44 @@ def _number_checks(schema: Schema) -> list[Check]:
                 found.append(_bad(value, place, high_words))
 
         checks.append(check_high)
-    if step:
+    return [*_range_checks(schema, convert), *checks]
 
-        def check_step(value: Any, place: Place, found: list[FieldError]) -> None:
-            quotient = value / step
-            if abs(quotient - round(quotient)) > 1e-9 * max(1.0, abs(quotient)):
-                found.append(_bad(value, place, f"should be a multiple of {number_text(step)}"))
 
-        checks.append(check_step)
-    limits = INTEGER_RANGES.get(schema.get("format") or "") if schema.get("type") == "integer" else None
-    if limits is not None:
+def _range_checks(schema: Schema, convert: type[int] | type[float]) -> list[Check]:
+    """What the format has room for; whole numbers that 64 bits have no room for are not whole."""
+    kind, number_format = schema.get("type"), schema.get("format") or ""
+    if kind == "integer" and convert is int:
+        least, greatest = INTEGER_RANGES.get(number_format, _INT64)
 
-        def check_range(value: Any, place: Place, found: list[FieldError]) -> None:
-            if not limits[0] <= value <= limits[1]:
-                found.append(_bad(value, place, f"must be of type {schema['format']}: {value}"))
+        def check_whole(value: Any, place: Place, found: list[FieldError]) -> None:
+            if not _INT64[0] <= value <= _INT64[1]:
+                found += _wrong_types(value, place, kind, number_format)
+            elif not least <= value <= greatest:
+                found.append(_unchecked(place, f"{kind} with format {number_format}"))
 
-        checks.append(check_range)
-    return checks
+        return [check_whole]
+    if kind == "number" and number_format == "float":
+
+        def check_float(value: Any, place: Place, found: list[FieldError]) -> None:
+            if abs(value) > GREATEST_FLOAT:
+                found.append(_unchecked(place, f"{kind} with format {number_format}"))
+
+        return [check_float]
+    return []
+
+
+def _step_check(step: float) -> Check:
+    def check(value: Any, place: Place, found: list[FieldError]) -> None:
+        if step <= 0:
+            path = path_of(place)
+            detail = f"factor MultipleOf declared for {path} must be positive: {number_text(step)}"
+            found.append(field_errors.invalid(path, step, detail))
+            return
+        quotient = value / step
+        if abs(quotient - round(quotient)) > 1e-9 * max(1.0, abs(quotient)):
+            found.append(_bad(value, place, f"should be a multiple of {number_text(step)}"))
+
+    return check
 
 
 def _array_checks(schema: Schema) -> list[Check]:
@@ -204,7 +255,7 @@ def _array_checks(schema: Schema) -> list[Check]:
             if most is not None and len(value) > most:
                 found.append(field_errors.too_many(path_of(place), len(value), most))
             if least and len(value) < least:
-                found.append(_bad(value, place, f"should have at least {least} items"))
+                found.append(_count(len(value), place, f"should have at least {least} items"))
 
         checks.append(check_size)
     if schema.get("uniqueItems"):
@@ -247,18 +298,28 @@ def _list_check(schema: Schema) -> Check:
     def check(value: Any, place: Place, found: list[FieldError]) -> None:
         if len(value) < 2:
             return
-        seen: set[bytes] = set()
+        times: dict[bytes, int] = {}
         for position, item in enumerate(value):
             key = _sorted_json(identity(item))
-            if key in seen:
+            times[key] = times.get(key, 0) + 1
+            if times[key] == 2:
                 found.append(field_errors.duplicate(path_of((place, position)), identity(item)))
-            seen.add(key)
 
     return check
 
 
 def _object_checks(schema: Schema) -> list[Check]:
     checks: list[Check] = []
+    most, least = schema.get("maxProperties"), schema.get("minProperties")
+    if most is not None or least:
+
+        def check_size(value: Any, place: Place, found: list[FieldError]) -> None:
+            if most is not None and len(value) > most:
+                found.append(field_errors.too_many(path_of(place), len(value), most))
+            if least and len(value) < least:
+                found.append(_count(len(value), place, f"should have at least {least} properties"))
+
+        checks.append(check_size)
     required = tuple(schema.get("required") or ())
     if required:
 
@@ -268,19 +329,9 @@ def _object_checks(schema: Schema) -> list[Check]:
                     found.append(field_errors.required(path_of((place, name))))
 
         checks.append(check_required)
-    most, least = schema.get("maxProperties"), schema.get("minProperties")
-    if most is not None or least:
-
-        def check_size(value: Any, place: Place, found: list[FieldError]) -> None:
-            if most is not None and len(value) > most:
-                found.append(_bad(value, place, f"should have at most {most} properties"))
-            if least and len(value) < least:
-                found.append(_bad(value, place, f"should have at least {least} properties"))
-
-        checks.append(check_size)
     properties = {name: compile_check(part) for name, part in (schema.get("properties") or {}).items()}
     rest = schema.get("additionalProperties")
-    others = compile_check(rest) if isinstance(rest, Mapping) else None
+    others = compile_check(rest) if isinstance(rest, Mapping) else _refused if rest is False else None
     if properties or others is not None:
         known = properties.get
 
@@ -296,16 +347,22 @@ def _object_checks(schema: Schema) -> list[Check]:
     return checks
 
 
+def _refused(value: Any, place: Place, found: list[FieldError]) -> None:
+    """What no schema allows."""
+    above, name = place if place is not None else (None, "")
+    found.append(field_errors.invalid(path_of(above), name, f"{path_of(place)} in body is a forbidden property"))
+
+
 def _check_embedded(value: Any, place: Place, found: list[FieldError]) -> None:
     """An object within the object says what it is."""
     for name in ("apiVersion", "kind"):
         path = path_of((place, name))
         if name not in value:
-            found.append(field_errors.required(path, "must not be empty"))
+            found.append(field_errors.required(path))
         elif not isinstance(value[name], str):
             found.append(field_errors.type_invalid(path, value[name], "must be string"))
         elif not value[name]:
-            found.append(field_errors.required(path, "must not be empty"))
+            found.append(field_errors.invalid(path, "", "must not be empty"))
     if not isinstance(value.get("metadata", {}), dict):
         path = path_of((place, "metadata"))
         found.append(field_errors.type_invalid(path, value["metadata"], "must be object"))
@@ -340,7 +397,10 @@ def _combined_checks(schema: Schema) -> list[Check]:
 
 def _says_int_or_string(schema: Schema) -> bool:
     """`anyOf: [{type: integer}, {type: string}]` beside the marker says the same once more."""
-    return bool(schema.get(INT_OR_STRING)) and list(schema["anyOf"]) == [{"type": "integer"}, {"type": "string"}]
+    return bool(schema.get(INT_OR_STRING)) and list(schema.get("anyOf") or ()) == [
+        {"type": "integer"},
+        {"type": "string"},
+    ]
 
 
 def _results(parts: Sequence[Check], value: Any, place: Place) -> list[list[FieldError]]:

@@ -75,8 +75,15 @@ def _grouped(schema: ValueSchema, items: Sequence[Any]) -> dict[str, list[Any]]:
     return groups
 
 
+def _has_shape(value: Any, schema: ValueSchema) -> bool:
+    """What is of another shape than its type says is refused later, but looked at before that."""
+    return isinstance(value, dict if schema.form in MAPS else list)
+
+
 def children(schema: ValueSchema, value: Any) -> list[tuple[str, ValueSchema, Any]]:
     """(path element, type, value) of everything right below a map or list; nothing below leaves and duplicates."""
+    if not _has_shape(value, schema):
+        return []
     if schema.form in MAPS:
         found = []
         for name, member in value.items():
@@ -161,7 +168,7 @@ def fields_of(value: Any, schema: ValueSchema) -> FieldSet:
 def everything(value: Any, schema: ValueSchema) -> FieldSet:
     """The fields of something that was not there before: each level on its own too."""
     schema = resolved(schema, value)
-    if value is None or schema.form is _LEAF:
+    if value is None or schema.form is _LEAF or not _has_shape(value, schema):
         return LEAF
     result: FieldSet = {OWN: LEAF}
     if schema.form in LISTS:

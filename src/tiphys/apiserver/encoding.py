@@ -16,7 +16,8 @@ import msgspec
 import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
-from tiphys.kinds import codec, protobuf
+from tiphys.kinds import codec, misfits, protobuf
+from tiphys.kinds.misfits import Misfit
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
 
@@ -28,6 +29,15 @@ FIELD_VALIDATIONS = ("", "Ignore", "Warn", "Strict")
 
 _encode_plain = msgspec.json.Encoder().encode
 _decode_plain = msgspec.json.Decoder().decode
+
+
+class DoesNotFit(Exception):
+    """Plain values that are no object of the wanted type; says why as readers of bodies do. `misfit` is the part that
+    is wrong, None where it was not found."""
+
+    def __init__(self, misfit: Misfit | None, detail: str) -> None:
+        super().__init__(misfit.unmarshal_text() if misfit is not None else detail)
+        self.misfit = misfit
 
 
 class _Loader(yaml.CSafeLoader):
@@ -209,9 +219,11 @@ def decode_body(
 
 def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> Any:
     try:
-        return codec.convert(without_nulls(_decode_plain(data)), wanted)
-    except (msgspec.ValidationError, ValueError) as error:
+        return _fitting(without_nulls(_decode_plain(data)), wanted)
+    except DoesNotFit as error:
         raise unhandled(kind, api_version, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(kind, error) from error
 
 
 def unhandled(kind: str, api_version: str, detail: str) -> errors.ApiError:
@@ -229,16 +241,28 @@ def without_nulls(value: Any) -> Any:
 
 
 def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()) -> Any:
-    """The object of plain values (a patch's result). ApiError 400."""
+    """The object of plain values. ApiError 400."""
+    try:
+        return typed(plain, wanted, api_version, kind, also)
+    except DoesNotFit as error:
+        raise unhandled(kind, api_version, str(error)) from error
+
+
+def typed(plain: Any, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()) -> Any:
+    """The object of plain values. DoesNotFit; ApiError 400 for one of another kind."""
     try:
         obj = codec.convert(plain, wanted)
     except msgspec.ValidationError:
-        try:
-            obj = codec.convert(without_nulls(plain), wanted)
-        except msgspec.ValidationError as error:
-            raise unhandled(kind, api_version, str(error)) from error
+        obj = _fitting(without_nulls(plain), wanted)
     _check_kind(obj, api_version, kind, also)
     return obj
+
+
+def _fitting(plain: Any, wanted: type[Any]) -> Any:
+    try:
+        return codec.convert(plain, wanted)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise DoesNotFit(misfits.first(plain, wanted), str(error)) from error
 
 
 def _check_kind(obj: Any, api_version: str, kind: str, also: Collection[str]) -> None:

@@ -102,7 +102,10 @@ async def test_every_finding_comes_at_once(world: World) -> None:
 
 WRONG_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 NO_KIND = 'Pod in version "v1" cannot be handled as a ConfigMap: no kind "Pod" is registered for version "v1"'
-NO_TEXT = 'Pod in version "v1" cannot be handled as a Pod: Expected `str`, got `int` - at `$.spec.containers[0].name`'
+NO_TEXT = (
+    'Pod in version "v1" cannot be handled as a Pod: '
+    "json: cannot unmarshal number into Go struct field Container.spec.containers.name of type string"
+)
 
 
 @pytest.mark.parametrize(
@@ -515,3 +518,33 @@ async def test_reviews_store_nothing(world: World) -> None:
     review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
     answer = await world.http("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
     assert (answer.code, answer.body["status"]["allowed"]) == (201, True)
+
+
+@pytest.mark.parametrize(
+    ("media", "patch", "cause"),
+    [
+        (
+            "application/strategic-merge-patch+json",
+            {"metadata": {"labels": "x"}},
+            'Invalid value: "map[metadata:map[labels:x]]": cannot restore map from string',
+        ),
+        (
+            "application/merge-patch+json",
+            {"metadata": {"labels": "x"}},
+            "json: cannot unmarshal string into Go struct field ObjectMeta.metadata.labels of type map[string]string",
+        ),
+        (
+            "application/json-patch+json",
+            [{"op": "add", "path": "/data", "value": 5}],
+            "json: cannot unmarshal number into Go struct field ConfigMap.data of type map[string]string",
+        ),
+    ],
+)
+async def test_patches_that_make_no_object(world: World, media: str, patch: Any, cause: str) -> None:
+    made = (await world.http("POST", MAPS, {"metadata": {"name": "a"}})).body
+    answer = await world.http("PATCH", f"{MAPS}/a", patch, media=media)
+    assert (answer.code, answer.body["reason"]) == (422, "Invalid")
+    (found,) = answer.body["details"]["causes"]
+    assert (found["field"], found["message"].endswith(cause)) == ("patch", True)
+    assert answer.body["message"].startswith(' "" is invalid: patch: Invalid value: ')
+    assert (await world.http("GET", f"{MAPS}/a")).body == made

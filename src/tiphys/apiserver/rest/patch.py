@@ -17,8 +17,10 @@ from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import codec, crd, patch_schema
 from tiphys.kinds.crd import CustomResource
+from tiphys.kinds.misfits import go_text
 from tiphys.kinds.resource import Resource
-from tiphys.machinery import errors
+from tiphys.machinery import errors, field_errors
+from tiphys.machinery.field_errors import Path
 from tiphys.machinery.patch import json as json_patch
 from tiphys.machinery.patch import merge as merge_patch
 from tiphys.machinery.patch import strategic
@@ -94,7 +96,14 @@ def patched(
     unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []
     warnings = encoding.strictness_outcome([*repeated, *unknown], field_validation)
     try:
-        new = encoding.from_plain(plain, wanted, old.apiVersion, old.kind)
-    except msgspec.ValidationError as error:
-        raise errors.bad_request(str(error)) from error
-    return new, warnings
+        return encoding.typed(plain, wanted, old.apiVersion, old.kind), warnings
+    except encoding.DoesNotFit as error:
+        raise _unfit(patch_type, patch, plain, error) from error
+
+
+def _unfit(patch_type: str, patch: Any, plain: Any, error: encoding.DoesNotFit) -> errors.ApiError:
+    """What the patch makes is no object: said of the patch itself where it is merged by type, else of the result."""
+    strategically = patch_type == PATCH_TYPES[2] and error.misfit is not None
+    shown = go_text(patch) if strategically else msgspec.json.encode(plain).decode()
+    detail = error.misfit.restore_text() if strategically and error.misfit is not None else str(error)
+    return errors.invalid("", "", "", [field_errors.invalid(Path("patch"), shown, detail)])

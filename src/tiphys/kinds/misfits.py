@@ -1,0 +1,193 @@
+"""Why plain JSON does not fit the type it was sent as, in the words of the server that clients know.
+
+Asked only once a body was refused, so it may take its time: it walks the value along the published schema to the first
+part that does not fit. Two readers of the Go server word it differently: that of bodies (`cannot unmarshal`) and that
+of strategic patches (`cannot restore`, `unrecognized type`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from tiphys.kinds import api_schema
+from tiphys.machinery import quantity, timestamps
+
+
+class _Declared(msgspec.Struct, gc=False):
+    """A property, an element or a definition."""
+
+    ref: str = ""
+    type: str = ""
+    format: str = ""
+    items: _Declared | None = None
+    additionalProperties: _Declared | None = None
+    properties: dict[str, _Declared] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """The part that does not fit. `field` is the path of the field that it is in, without positions and keys, `owner`
+    the type that has the field ("" at the root); `wanted` the type and `kind` its sort as Go names them. `reason` is
+    said instead by types that read themselves."""
+
+    value: Any
+    field: tuple[str, ...] = ()
+    owner: str = ""
+    wanted: str = ""
+    kind: str = ""
+    reason: str = ""
+
+    def unmarshal_text(self) -> str:
+        """As the reader of bodies says it."""
+        if self.reason:
+            return self.reason
+        where = f"Go struct field {self.owner}.{'.'.join(self.field)}" if self.owner else "Go value"
+        return f"json: cannot unmarshal {_json_name(self.value, self.kind)} into {where} of type {self.wanted}"
+
+    def restore_text(self) -> str:
+        """As the reader of strategic patches says it."""
+        if self.reason:
+            return self.reason
+        given = _GO_KINDS[type(self.value)]
+        if self.kind == "struct":
+            return f"cannot restore struct from: {given}"
+        if self.kind in ("map", "slice"):
+            return f"cannot restore {self.kind} from {given}"
+        return f"unrecognized type: {self.kind}"
+
+
+def go_text(value: Any) -> str:
+    """Plain values as Go prints them."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(go_text(item) for item in value)}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_GO_KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map", list: "slice"}
+_JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+_SCALARS = {
+    ("string", ""): ("string", (str,)),
+    ("boolean", ""): ("bool", (bool,)),
+    ("number", "double"): ("float64", (int, float)),
+}
+_INTEGER_BITS = {"int32": 32, "int64": 64}
+
+
+def _json_name(value: Any, kind: str) -> str:
+    """A number that is only of the wrong sort or size is shown."""
+    name = _JSON_NAMES[type(value)]
+    return f"number {msgspec.json.encode(value).decode()}" if name == "number" and kind in _INTEGER_BITS else name
+
+
+@functools.cache
+def _definitions() -> dict[str, _Declared]:
+    return api_schema.definitions(_Declared)
+
+
+@functools.cache
+def _names_by_type() -> dict[tuple[str, str], str]:
+    return api_schema.names_by_type(_definitions())
+
+
+def first(value: Any, wanted: type[Any]) -> Misfit | None:
+    """The first part of plain values that a Struct of `kinds/types` has no place for; None when no part is found."""
+    name = _names_by_type().get((wanted.__module__.rpartition(".")[2], wanted.__name__))
+    if name is None:
+        return None
+    return next(_misfits(value, _Declared(ref=name), Misfit(value=None)), None)
+
+
+def _misfits(value: Any, declared: _Declared, place: Misfit) -> Iterator[Misfit]:
+    """`place` says where the value is."""
+    if value is None:
+        return
+    name = declared.ref
+    if name:
+        declared = _definitions().get(name, _Declared())
+    text = _go_type(name, declared)
+    if declared.properties is not None:
+        if not isinstance(value, dict):
+            yield replace(place, value=value, wanted=text, kind="struct")
+            return
+        for key, member in value.items():
+            below = declared.properties.get(key)
+            if below is not None:
+                yield from _misfits(
+                    member, below, replace(place, field=(*place.field, key), owner=text.rpartition(".")[2])
+                )
+    elif declared.items is not None:
+        if not isinstance(value, list):
+            yield replace(place, value=value, wanted=text, kind="slice")
+            return
+        for item in value:
+            yield from _misfits(item, declared.items, place)
+    elif declared.additionalProperties is not None:
+        if not isinstance(value, dict):
+            yield replace(place, value=value, wanted=text, kind="map")
+            return
+        for member in value.values():
+            yield from _misfits(member, declared.additionalProperties, place)
+    else:
+        yield from _scalar_misfits(value, declared, replace(place, value=value, wanted=text, kind=text))
+
+
+def _scalar_misfits(value: Any, declared: _Declared, misfit: Misfit) -> Iterator[Misfit]:
+    bits = _INTEGER_BITS.get(declared.format)
+    if bits is not None:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not -(1 << bits - 1) <= value < 1 << bits - 1:
+            yield misfit
+        return
+    known = _SCALARS.get((declared.type, declared.format))
+    if known is not None:
+        if type(value) not in known[1]:
+            yield misfit
+    else:
+        reason = _own_reason(value, declared)
+        if reason:
+            yield replace(misfit, reason=reason)
+
+
+def _own_reason(value: Any, declared: _Declared) -> str:
+    """What a type that reads itself says."""
+    if declared.type == "quantity":
+        try:
+            quantity.parse(value if isinstance(value, str | int | float) else "")
+        except ValueError as error:
+            return str(error)
+    elif declared.format == "date-time":
+        if not isinstance(value, str):
+            return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type string"
+        try:
+            timestamps.parse_time(value)
+        except ValueError as error:
+            return str(error)
+    elif declared.type == "int-or-string" and (isinstance(value, bool) or not isinstance(value, str | int)):
+        return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type int32"
+    return ""
+
+
+def _go_type(name: str, declared: _Declared) -> str:
+    """How Go calls a type; `name` is its definition's ("" when it has none)."""
+    if name:
+        *_, package, kind = name.split(".")
+        return f"{package}.{kind}"
+    if declared.ref:
+        return _go_type(declared.ref, declared)
+    if declared.items is not None:
+        return f"[]{_go_type('', declared.items)}"
+    if declared.additionalProperties is not None:
+        return f"map[string]{_go_type('', declared.additionalProperties)}"
+    if declared.format in _INTEGER_BITS:
+        return declared.format
+    known = _SCALARS.get((declared.type, declared.format))
+    return known[0] if known is not None else declared.type

@@ -39,7 +39,7 @@ SPECIAL = {
     f"{META}.FieldsV1": "Raw",
     f"{META}.Patch": "Any",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "Any",
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int | str",
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "Int32 | str",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON": "Any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray": "Any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool": "Any",
@@ -47,13 +47,15 @@ SPECIAL = {
 }
 ZERO = {
     "str": "zero_str",
-    "int": "zero_int",
+    "Int32": "zero_int",
+    "Int64": "zero_int",
     "bool": "zero_bool",
     "float": "zero_float",
     "bytes": "zero_bytes",
     "Quantity": "zero_quantity",
-    "int | str": "zero_int",
+    "Int32 | str": "zero_int",
 }
+INTEGERS = {"int32": "Int32", "int64": "Int64"}
 FIRST = ("apiVersion", "kind", "metadata")
 
 
@@ -98,6 +100,7 @@ class Module:
         self.definitions = definitions
         self.imports: set[str] = set()
         self.scalars: set[str] = set()
+        self.integers: set[str] = set()
         self.zeros: set[str] = set()
         self.raw = False
         self.typing: set[str] = set()
@@ -111,6 +114,8 @@ class Module:
                 text = SPECIAL[target]
                 if text in ("Quantity", "Time", "MicroTime"):
                     self.scalars.add(text)
+                if text.startswith("Int32"):
+                    self.integers.add("Int32")
                 if "Any" in text:
                     self.typing.add("Any")
                 if text == "Raw":
@@ -122,12 +127,15 @@ class Module:
             self.imports.add(module)
             return f"{module}.{class_name(target)}"
         if "oneOf" in schema:
-            return "int | str"
+            self.integers.add("Int32")
+            return "Int32 | str"
         kind = plain_type(schema)
         if kind == "string":
             return "bytes" if schema.get("format") == "byte" else "str"
         if kind == "integer":
-            return "int"
+            integer = INTEGERS[schema["format"]]
+            self.integers.add(integer)
+            return integer
         if kind == "number":
             return "float"
         if kind == "boolean":
@@ -225,6 +233,8 @@ class Module:
         zeros = ["NO_RAW"] * self.raw + sorted(self.zeros)
         if zeros:
             local.append(f"from tiphys.kinds.types.zero import {', '.join(zeros)}")
+        if self.integers:
+            local.append(f"from tiphys.machinery.integers import {', '.join(sorted(self.integers))}")
         if self.scalars & {"Quantity"}:
             local.append("from tiphys.machinery.quantity import Quantity")
         times = sorted(self.scalars & {"Time", "MicroTime"})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
 from tiphys.kinds import codec, misfits, protobuf
+from tiphys.kinds.leniency import lenient
 from tiphys.kinds.misfits import Misfit
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
@@ -174,8 +176,9 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
         raise _unreadable(kind, error) from error
 
 
-def _unreadable(kind: str, error: Exception) -> errors.ApiError:
-    detail = f"couldn't get version/kind; json parse error: {error}"
+def _unreadable(kind: str, error: object) -> errors.ApiError:
+    text = "unexpected end of JSON input" if str(error) == "Input data was truncated" else error
+    detail = f"couldn't get version/kind; json parse error: {text}"
     return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {detail}")
 
 
@@ -219,8 +222,10 @@ def decode_body(
 
 def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> Any:
     try:
-        return _fitting(without_nulls(_decode_plain(data)), wanted)
+        return _fitting(lenient(_decode_plain(data), wanted), wanted)
     except DoesNotFit as error:
+        if error.misfit is not None and error.misfit.field in (("apiVersion",), ("kind",)):
+            raise _unreadable(kind, replace(error.misfit, owner="").unmarshal_text()) from error
         raise unhandled(kind, api_version, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
@@ -229,15 +234,6 @@ def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> A
 def unhandled(kind: str, api_version: str, detail: str) -> errors.ApiError:
     version = api_version.rpartition("/")[2]
     return errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {detail}')
-
-
-def without_nulls(value: Any) -> Any:
-    """Plain values in which no mapping has a null."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [without_nulls(item) for item in value]
-    return value
 
 
 def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()) -> Any:
@@ -253,7 +249,7 @@ def typed(plain: Any, wanted: type[Any], api_version: str, kind: str, also: Coll
     try:
         obj = codec.convert(plain, wanted)
     except msgspec.ValidationError:
-        obj = _fitting(without_nulls(plain), wanted)
+        obj = _fitting(lenient(plain, wanted), wanted)
     _check_kind(obj, api_version, kind, also)
     return obj
 

@@ -7,26 +7,17 @@ of strategic patches (`cannot restore`, `unrecognized type`).
 
 from __future__ import annotations
 
-import functools
+import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from tiphys.kinds import api_schema
+from tiphys.kinds import type_schema
+from tiphys.kinds.type_schema import Declared
 from tiphys.machinery import quantity, timestamps
-
-
-class _Declared(msgspec.Struct, gc=False):
-    """A property, an element or a definition."""
-
-    ref: str = ""
-    type: str = ""
-    format: str = ""
-    items: _Declared | None = None
-    additionalProperties: _Declared | None = None
-    properties: dict[str, _Declared] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +37,7 @@ class Misfit:
         """As the reader of bodies says it."""
         if self.reason:
             return self.reason
-        where = f"Go struct field {self.owner}.{'.'.join(self.field)}" if self.owner else "Go value"
+        where = f"Go struct field {self.owner}.{'.'.join(self.field)}" if self.field else "Go value"
         return f"json: cannot unmarshal {_json_name(self.value, self.kind)} into {where} of type {self.wanted}"
 
     def restore_text(self) -> str:
@@ -79,6 +70,8 @@ _SCALARS = {
     ("boolean", ""): ("bool", (bool,)),
     ("number", "double"): ("float64", (int, float)),
 }
+# What can stand at the beginning of base64 text; line breaks count for nothing.
+_BASE64 = re.compile(r"(?:(?:[A-Za-z0-9+/][\r\n]*){4})*(?:[A-Za-z0-9+/][\r\n]*){0,3}")
 _INTEGER_BITS = {"int32": 32, "int64": 64}
 
 
@@ -88,31 +81,19 @@ def _json_name(value: Any, kind: str) -> str:
     return f"number {msgspec.json.encode(value).decode()}" if name == "number" and kind in _INTEGER_BITS else name
 
 
-@functools.cache
-def _definitions() -> dict[str, _Declared]:
-    return api_schema.definitions(_Declared)
-
-
-@functools.cache
-def _names_by_type() -> dict[tuple[str, str], str]:
-    return api_schema.names_by_type(_definitions())
-
-
 def first(value: Any, wanted: type[Any]) -> Misfit | None:
     """The first part of plain values that a Struct of `kinds/types` has no place for; None when no part is found."""
-    name = _names_by_type().get((wanted.__module__.rpartition(".")[2], wanted.__name__))
-    if name is None:
-        return None
-    return next(_misfits(value, _Declared(ref=name), Misfit(value=None)), None)
+    declared = type_schema.of_type(wanted)
+    return next(_misfits(value, declared, Misfit(value=None)), None) if declared is not None else None
 
 
-def _misfits(value: Any, declared: _Declared, place: Misfit) -> Iterator[Misfit]:
+def _misfits(value: Any, declared: Declared, place: Misfit) -> Iterator[Misfit]:
     """`place` says where the value is."""
     if value is None:
         return
     name = declared.ref
     if name:
-        declared = _definitions().get(name, _Declared())
+        declared = type_schema.definition(name)
     text = _go_type(name, declared)
     if declared.properties is not None:
         if not isinstance(value, dict):
@@ -140,7 +121,7 @@ def _misfits(value: Any, declared: _Declared, place: Misfit) -> Iterator[Misfit]
         yield from _scalar_misfits(value, declared, replace(place, value=value, wanted=text, kind=text))
 
 
-def _scalar_misfits(value: Any, declared: _Declared, misfit: Misfit) -> Iterator[Misfit]:
+def _scalar_misfits(value: Any, declared: Declared, misfit: Misfit) -> Iterator[Misfit]:
     bits = _INTEGER_BITS.get(declared.format)
     if bits is not None:
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -157,8 +138,8 @@ def _scalar_misfits(value: Any, declared: _Declared, misfit: Misfit) -> Iterator
             yield replace(misfit, reason=reason)
 
 
-def _own_reason(value: Any, declared: _Declared) -> str:
-    """What a type that reads itself says."""
+def _own_reason(value: Any, declared: Declared) -> str:
+    """What a type that reads itself says; "" for what it can read."""
     if declared.type == "quantity":
         try:
             quantity.parse(value if isinstance(value, str | int | float) else "")
@@ -171,12 +152,23 @@ def _own_reason(value: Any, declared: _Declared) -> str:
             timestamps.parse_time(value)
         except ValueError as error:
             return str(error)
+    elif declared.format == "byte" and isinstance(value, str):
+        return _base64_reason(value)
     elif declared.type == "int-or-string" and (isinstance(value, bool) or not isinstance(value, str | int)):
         return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type int32"
     return ""
 
 
-def _go_type(name: str, declared: _Declared) -> str:
+def _base64_reason(text: str) -> str:
+    try:
+        base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+    except ValueError:
+        good = _BASE64.match(text)
+        return f"illegal base64 data at input byte {good.end() if good is not None else 0}"
+    return ""
+
+
+def _go_type(name: str, declared: Declared) -> str:
     """How Go calls a type; `name` is its definition's ("" when it has none)."""
     if name:
         *_, package, kind = name.split(".")

@@ -71,6 +71,18 @@ FIELD = "into Go struct field"
             "json: cannot unmarshal array into Go value of type v1.Pod",
             "cannot restore struct from: slice",
         ),
+        (
+            {"data": {"a": "YQ==", "b": "YW%="}},
+            core_v1.Secret,
+            "illegal base64 data at input byte 2",
+            "illegal base64 data at input byte 2",
+        ),
+        (
+            {"kind": 5},
+            core_v1.Secret,
+            f"json: cannot unmarshal number {FIELD} Secret.kind of type string",
+            "unrecognized type: string",
+        ),
         ({"spec": {"overhead": {"cpu": "much"}}}, core_v1.Pod, QUANTITY, QUANTITY),
         (
             {"metadata": {"creationTimestamp": 5}},

@@ -11,6 +11,7 @@ from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import codec
+from tiphys.kinds.leniency import lenient
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import meta_v1
 from tiphys.machinery import errors
@@ -141,7 +142,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         plain = self.body.options() if isinstance(self.body, EncodedBody) else self.body.plain()
         if not isinstance(plain, dict) or plain.get("kind") not in (None, "", "DeleteOptions"):
             raise errors.bad_request("the body of a delete must be DeleteOptions")
-        return codec.convert(encoding.without_nulls(plain), meta_v1.DeleteOptions)
+        return codec.convert(lenient(plain, meta_v1.DeleteOptions), meta_v1.DeleteOptions)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

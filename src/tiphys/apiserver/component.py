@@ -261,7 +261,6 @@ class ApiServer:
 
         return Verbs(
             self.caches,
-            self._feed,
             self._writer,
             self._clock,
             admit,

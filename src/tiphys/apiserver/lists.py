@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver.forms import ListHead
+from tiphys.apiserver.request import integer
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Collection, Entry, WindowExceeded
 from tiphys.machinery import errors, field_errors
@@ -78,6 +79,12 @@ def decode_token(token: str) -> tuple[int, str]:
         raise errors.bad_request(
             f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
         )
+    if not found.rv:
+        raise errors.bad_request(
+            f"continue key is not valid: incorrect encoded start resourceVersion (version {found.v})"
+        )
+    if not found.start:
+        raise errors.bad_request(f"continue key is not valid: encoded start key empty (version {found.v})")
     return found.rv, found.start
 
 
@@ -146,11 +153,8 @@ def _watch_findings(query: Mapping[str, str]) -> list[field_errors.FieldError]:
 def parse(query: Mapping[str, str]) -> ListQuery:
     """The list that query parameters ask for. ApiError 400 or 422."""
     check_match(query, watch=False)
-    limit_text = query.get("limit") or "0"
-    try:
-        limit = max(int(limit_text), 0)
-    except ValueError as error:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{limit_text}": invalid syntax') from error
+    limit = max(integer(query.get("limit") or "0"), 0)
+    integer(query.get("timeoutSeconds") or "0")  # no list takes that long, but what it says must be a number
     version, token = query.get("resourceVersion", ""), query.get("continue", "")
     if token:
         if version not in ("", "0"):

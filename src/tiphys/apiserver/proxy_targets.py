@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
-from tiphys.apiserver.request import flag
+from tiphys.apiserver.request import flag, integer
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
 
@@ -89,10 +89,7 @@ def _check_log_options(query: Mapping[str, str]) -> None:
         text = query.get(name)
         if not text:
             continue
-        digits = text[1:] if text.startswith("-") else text
-        if not digits.isdigit():
-            raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-        if int(text) < (0 if name == "tailLines" else 1):
+        if integer(text) < (0 if name == "tailLines" else 1):
             least = "must be greater than or equal to 0" if name == "tailLines" else "must be greater than 0"
             raise errors.ApiError(
                 422, "Invalid", f'PodLogOptions "" is invalid: {name}: Invalid value: {text}: {least}'

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
+from tiphys.machinery import errors
+
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_INTEGER = re.compile(r"[-+]?[0-9]+")
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
@@ -59,6 +62,15 @@ def _parts(path: str) -> tuple[str, str, list[str]] | None:
     if len(pieces) > 3 and pieces[0] == "apis":
         return pieces[1], pieces[2], pieces[3:]
     return None
+
+
+def integer(text: str) -> int:
+    """A whole number in a query: ASCII digits with or without a sign, of 64 bits. ApiError 400."""
+    if _INTEGER.fullmatch(text) is None:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 63:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return int(text)
 
 
 def malformed_escape(path: str) -> str:

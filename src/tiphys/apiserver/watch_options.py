@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tiphys.apiserver import lists
-from tiphys.apiserver.request import flag
+from tiphys.apiserver.request import flag, integer
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry, WindowExceeded
 from tiphys.machinery import errors
 
 SHORTEST_SECONDS = 1800
+LONGEST_SECONDS = 366 * 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +37,7 @@ def parse(query: Mapping[str, str], jitter: float) -> WatchOptions:
     seconds = SHORTEST_SECONDS * (1 + jitter)
     asked = query.get("timeoutSeconds", "")
     if asked:
-        try:
-            seconds = float(int(asked)) or seconds
-        except ValueError as error:
-            raise errors.bad_request(f'strconv.ParseInt: parsing "{asked}": invalid syntax') from error
+        seconds = float(min(integer(asked), LONGEST_SECONDS)) or seconds
     send = query.get("sendInitialEvents")
     if send is not None:
         wanted = flag(query, "sendInitialEvents")

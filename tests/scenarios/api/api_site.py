@@ -92,6 +92,11 @@ class Site:
             assert response.status == 200, await response.text()
             yield response.content
 
+    async def state(self) -> tuple[int, list[tuple[str, bytes, int]]]:
+        """Everything that is stored."""
+        found = await self.store.range("")
+        return self.store.revision, [(item.key, item.value, item.mod_revision) for item in found.items]
+
     async def raw(self, data: bytes) -> bytes:
         """What comes back for these bytes until the server closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
@@ -113,6 +118,12 @@ class Site:
             return head + await reader.readexactly(int(length.split(b":")[1]))
         finally:
             writer.transport.abort()
+
+    async def answer(self, data: bytes) -> Answer:
+        """The first whole answer to these bytes."""
+        head, _, body = (await self.first(data)).partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        return Answer(int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body)
 
 
 def client_tls(paths: ClusterPki) -> ssl.SSLContext:

@@ -98,9 +98,8 @@ async def test_requests_come_in_any_pieces(site: Site) -> None:
 
 async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     wire = await Wire.to(site)
-    wire.send(
-        b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\nPOST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
-    )
+    host = b"HTTP/1.1\r\nHost: h\r\n"
+    wire.send(b"GET /slow %b\r\nGET /b %b\r\nPOST /c %bContent-Length: 2\r\n\r\nhi" % (host, host, host))
     await asyncio.sleep(0)
     site.release.set()
     assert [(await wire.answer())[2] for _ in range(3)] == [b"slow", b"/b", b"/c"]

@@ -139,7 +139,7 @@ def test_media_types() -> None:
      "!!set {a, b}", "!!omap [a: b]", "!!timestamp x", "!!python/none", "!!float x", "<<: 5", "a: &a [*a]"],
 )  # fmt: skip
 def test_yaml_that_json_cannot_say(text: str) -> None:
-    with pytest.raises(ApiError, match="^error converting YAML to JSON: ") as refused:
+    with pytest.raises(ApiError, match=r"^error converting YAML to JSON: ") as refused:
         read_yaml(text.encode())
     assert refused.value.code == 400
 

@@ -32,7 +32,7 @@ def test_texts_are_parsed(text: str, requirements: tuple[Requirement, ...]) -> N
     "text", ["\x00", "-a=b", "a=-b", "a=" + "b" * 64, "a in (b,$)", "!\ufffd", "/a", "a/b/c", "A.b/C"]
 )
 def test_labels_that_nothing_can_have_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="^<nil>: Invalid value: "):
+    with pytest.raises(ValueError, match=r"^<nil>: Invalid value: "):
         parse(text)
 
 

@@ -3,8 +3,11 @@ leave.
 
 A request reaches the handler complete, body and all (bodies are bounded). Requests of one connection are answered one
 after the other; a handler that does not have to wait runs at once, without a task. Streams (watches) and upgraded
-connections (exec, port-forward) write through the same object. Slow clients: headers, bodies and idle connections
-have deadlines, kept by one sweep over all connections.
+connections (exec, port-forward) write through the same object.
+
+Slow clients: headers, bodies and idle connections have deadlines, kept by one sweep over all connections. A long answer
+goes out in pieces as the client takes them, and until it has taken them its next request waits; one that takes nothing
+for too long is cut off. So what a connection costs is bounded, whatever its client does.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ PIPELINE_LIMIT = 16
 RECEIVE_SECONDS = 60.0
 IDLE_SECONDS = 180.0
 SWEEP_SECONDS = 5.0
+# A client that has this long not taken what waits for it is cut off.
+STUCK_SECONDS = 60.0
+PIECE_BYTES = 256 * 1024
 DISCARD_BYTES_LIMIT = 64 * 1024 * 1024
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
@@ -137,6 +143,9 @@ class HttpConnection(asyncio.Protocol):
         self._paused_reading = False
         self._since = state.monotonic()
         self._drained: asyncio.Future[None] | None = None
+        self._paused_since = 0.0
+        self._unsent: memoryview | None = None
+        self._closes = False
         self._lost: asyncio.Future[None] | None = None
         self._leftover = b""
         self.upgraded = False
@@ -158,6 +167,7 @@ class HttpConnection(asyncio.Protocol):
         self.closed = True
         self._state.connections.discard(self)
         self._queue.clear()
+        self._unsent = None
         self._parser = None  # it refers to us: nothing should wait for the garbage collector
         for future in (self._drained, self._lost):
             if future is not None and not future.done():
@@ -166,11 +176,29 @@ class HttpConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._drained is None:
             self._drained = self._loop.create_future()
+            self._paused_since = self._state.monotonic()
 
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
+        if self._unsent is not None or self._queue:
+            self._loop.call_soon(self._go_on)
+
+    def _send_pieces(self) -> None:
+        while self._unsent is not None and self._drained is None and not self.closed:
+            piece, rest = self._unsent[:PIECE_BYTES], self._unsent[PIECE_BYTES:]
+            self._unsent = rest if len(rest) else None
+            self.transport.write(piece)
+
+    def _go_on(self) -> None:
+        """Send more of a long answer; when that is done, what waits for it."""
+        self._send_pieces()
+        if self._unsent is None and not self.closed:
+            if self._closes:
+                self.transport.close()
+            else:
+                self._next()
 
     def eof_received(self) -> bool:
         return False
@@ -253,7 +281,7 @@ class HttpConnection(asyncio.Protocol):
         if request.upgrade:
             self.upgraded = True
         self._queue.append(request)
-        if len(self._queue) > PIPELINE_LIMIT:
+        if len(self._queue) > PIPELINE_LIMIT or sum(len(one.body) for one in self._queue) > BODY_BYTES_LIMIT:
             self._pause_reading()
 
     def _refuse(self, error: Exception) -> None:
@@ -281,6 +309,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         while self._queue and self._busy is None and not self.closed:
+            if self._drained is not None or self._unsent is not None:
+                return  # until the client has taken the answers before
             request = self._busy = self._queue.popleft()
             request.started = self._state.monotonic()
             self.responded = False
@@ -317,7 +347,7 @@ class HttpConnection(asyncio.Protocol):
             if self._refused:
                 self._lingers = True  # until the next sweep
             elif not self._queue:
-                self.transport.close()
+                self.close_when_sent()
             return
         if was_task is not None and self._queue:
             self._loop.call_soon(self._next)
@@ -348,8 +378,12 @@ class HttpConnection(asyncio.Protocol):
             self.transport.write(head)
         elif len(body) < 65536:
             self.transport.write(head + body)
-        else:
+        elif len(body) <= PIECE_BYTES:
             self.transport.writelines((head, body))
+        else:
+            self.transport.write(head)
+            self._unsent = memoryview(body)
+            self._send_pieces()
 
     def begin_stream(self, request: HttpRequest, content_type: bytes, extra: bytes = b"", code: int = 200) -> None:
         """Start a chunked answer of unknown length."""
@@ -412,10 +446,14 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        return self._busy is not None
+        """A request is being answered, or its answer is still going out."""
+        return self._busy is not None or self._unsent is not None
 
     def check_deadline(self, now: float) -> None:
-        if self._busy is not None:
+        if self._drained is not None and now - self._paused_since > STUCK_SECONDS:
+            self.transport.abort()
+            return
+        if self.busy:
             if self.deadline and now > self.deadline and self._task is not None:
                 self.deadline = 0.0
                 self._task.cancel()
@@ -427,9 +465,10 @@ class HttpConnection(asyncio.Protocol):
         if now - self._since > limit:
             self.transport.close()
 
-    def close_when_idle(self) -> None:
-        """Part of a graceful stop: an idle connection closes now, a busy one after its answer."""
-        if self._busy is None and not self.closed:
+    def close_when_sent(self) -> None:
+        """Part of a graceful end: an idle connection closes now, one that sends a long answer after that."""
+        self._closes = True
+        if not self.busy and not self.closed:
             self.transport.close()
 
     @property

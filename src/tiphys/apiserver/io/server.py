@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver.io.http import SWEEP_SECONDS, Handler, HttpConnection, HttpServerState
+from tiphys.linux.io.limits import allow_open_files
 
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 POLL_SECONDS = 0.02
 TURNS = 20
 IP_FREEBIND = 15
+# A peer that has gone without a word: nothing heard for this long, then asked so often before it is given up. What was
+# sent and is not acknowledged for UNACKNOWLEDGED_MILLISECONDS gives it up, too. Accepted sockets inherit all of it.
+SILENT_SECONDS, ASKING_SECONDS, QUESTIONS = 60, 15, 4
+UNACKNOWLEDGED_MILLISECONDS = 120_000
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -26,6 +31,11 @@ def bound_socket(host: str, port: int) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_SECONDS)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ASKING_SECONDS)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, QUESTIONS)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
         made.bind((host, port))
     except OSError:
         made.close()
@@ -55,6 +65,7 @@ class HttpServer:
     async def start(self) -> None:
         """OSError when an address cannot be listened on."""
         loop = asyncio.get_running_loop()
+        allow_open_files()
         limit = HANDSHAKE_SECONDS if self._tls is not None else None
         try:
             for host, port in self._addresses:
@@ -83,7 +94,7 @@ class HttpServer:
         for server in self._servers:
             server.close()
         for connection in [*self.state.connections]:
-            connection.close_when_idle()
+            connection.close_when_sent()
         for _ in range(TURNS):  # what only has to be told (watches) ends in a few turns of the loop
             await asyncio.sleep(0)
         deadline = self._clock.monotonic() + grace_seconds
@@ -91,12 +102,13 @@ class HttpServer:
             await asyncio.sleep(POLL_SECONDS)
         for connection in [*self.state.connections]:
             task = connection.task
-            if task is None:
-                connection.close_when_idle()
+            if task is None and not connection.busy:
+                connection.close_when_sent()
                 continue
             connection.abort()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         self._servers.clear()
 
     def _busy(self) -> bool:

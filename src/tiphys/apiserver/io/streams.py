@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.forms import Form, encode_event, shown_entry
-from tiphys.apiserver.io.http import HttpConnection, HttpRequest, chunk, in_task
+from tiphys.apiserver.io.http import PIECE_BYTES, HttpConnection, HttpRequest, chunk, in_task
 from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import CacheEvent, Collection
@@ -21,9 +21,6 @@ from tiphys.machinery.errors import ApiError
 
 # A watch that has this much of what it was sent not taken yet gets nothing more until it has.
 OUTSTANDING_BYTES_LIMIT = 4 * 1024 * 1024
-PIECE_BYTES = 256 * 1024
-# A client that takes nothing for this long is cut off.
-STUCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +143,9 @@ class WatchStream:
         form, now = self._form, self._now()
         entries = watch_options.initial_entries(self._collection, self._selection)
         await self._hub.ready(form.resource, entries)
-        piece: list[bytes] = []
-        size = 0
-        for entry in entries:
-            line = form.event("ADDED", entry, now)
-            piece.append(line)
-            size += len(line)
-            if size >= PIECE_BYTES:
-                await self._send(b"".join(piece))
-                piece, size = [], 0
+        await self._send(form.event("ADDED", entry, now) for entry in entries)
         if options.bookmark_initial_end:
-            piece.append(form.bookmark(self._position, True))
-        if piece:
-            await self._send(b"".join(piece))
+            await self._send((form.bookmark(self._position, True),))
 
     async def _catch_up(self) -> None:
         """Send past events until there is nothing between what was sent and what the group gets from now on."""
@@ -171,26 +158,32 @@ class WatchStream:
             for start in range(0, len(events), 500):
                 some = events[start : start + 500]
                 await self._hub.ready(self._form.resource, [shown_entry(kind, event) for kind, event in some])
-                await self._send(b"".join([encode_event(self._form, kind, event, self._now()) for kind, event in some]))
+                await self._send(encode_event(self._form, kind, event, self._now()) for kind, event in some)
             if len(events) < 500 and self._position == self._caches.revision:
                 break
         if not self._connection.closed:
             self._group = self._hub.join(self._collection, self._selection, self._payloads, self)
 
-    async def _send(self, lines: bytes) -> None:
-        self._connection.write_raw(chunk(lines))
-        await self._drained()
+    async def _send(self, lines: Iterable[bytes]) -> None:
+        """In pieces, as the client takes them."""
+        piece: list[bytes] = []
+        size = 0
+        for line in lines:
+            piece.append(line)
+            size += len(line)
+            if size >= PIECE_BYTES:
+                self._connection.write_raw(chunk(b"".join(piece)))
+                await self._drained()
+                piece, size = [], 0
+                if self._connection.closed:
+                    return
+        if piece:
+            self._connection.write_raw(chunk(b"".join(piece)))
+            await self._drained()
 
     async def _drained(self) -> None:
-        """Wait until the client has taken most of what was sent; cut it off when it takes nothing."""
+        """Wait until the client has taken most of what was sent."""
         connection = self._connection
-        while not connection.closed and connection.outstanding_bytes > PIECE_BYTES:
+        while not connection.closed and connection.outstanding_bytes > PIECE_BYTES and connection.is_write_paused:
             await in_task()
-            try:
-                async with asyncio.timeout(STUCK_SECONDS):
-                    await connection.drain()
-            except TimeoutError:
-                connection.abort()
-                return
-            if connection.outstanding_bytes > PIECE_BYTES and not connection.is_write_paused:
-                return
+            await connection.drain()

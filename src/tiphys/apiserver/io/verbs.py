@@ -1,8 +1,9 @@
 """The writing verbs, once for every resource: read from the watch cache, decide (`rest/`), admit, write with
 compare-and-swap.
 
-A write that lost a race is decided anew on the newer state, unless the client named the revision it meant. Nothing
-here knows a kind: what kinds decide is in their strategies, in `hooks.py` and in the table of subresources.
+A write that lost a race is decided anew on the newer state, unless the client named the revision it meant. Somebody
+else's write succeeded then, so this comes to an end, at the latest with the time that a request has. Nothing here knows
+a kind: what kinds decide is in their strategies, in `hooks.py` and in the table of subresources.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from tiphys.apiserver.encoding import query_options
 from tiphys.apiserver.forms import converted
 from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
-from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.io.writes import Writer
 from tiphys.apiserver.rest import apply, create, delete, ownership, patch, update
 from tiphys.apiserver.rest.apply import Application
@@ -32,7 +32,6 @@ from tiphys.machinery import errors
 from tiphys.machinery.errors import MODIFIED_DETAIL
 from tiphys.store.interface import KeyExists, KeyNotFound, RevisionConflict
 
-ATTEMPTS = 5
 Admit = Callable[[AdmissionRequest, Any, Any], None]
 # How a new object comes from a request and the current object: (context, what is there) -> (new object, warnings)
 Change = Callable[[WriteContext, Any], tuple[Any, list[str]]]
@@ -47,7 +46,6 @@ class Verbs:
     def __init__(
         self,
         caches: Caches,
-        feed: Feed,
         writer: Writer,
         clock: Clock,
         admit: Admit,
@@ -59,7 +57,6 @@ class Verbs:
     ) -> None:
         self.caches = caches
         self.conversions = conversions
-        self._feed = feed
         self._writer = writer
         self._clock = clock
         self._admit = admit
@@ -180,11 +177,12 @@ class Verbs:
         def replaced(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
             return call.body.decode(resource.type, resource.api_version, resource.kind)
 
+        async def changed() -> Outcome:
+            return await self.change(call, context, replaced)
+
         if resource.strategy.allow_create_on_update and not call.subresource:
-            collection = self.caches.collection(resource)
-            if collection.get(context.namespace, context.name) is None:
-                return await self.create(call)
-        return await self.change(call, context, replaced)
+            return await self._change_or_create(context, changed, lambda: self.create(call))
+        return await changed()
 
     async def patch(self, call: Call) -> Outcome:
         validation, dry_run = query_options(call.query)
@@ -201,18 +199,36 @@ class Verbs:
         """Apply to what is there, or create it."""
         asked = apply.application(call.body.plain(), call.query, call.resource, call.subresource)
         context = self.context(call, dry_run, recorded=False)
-        collection = self.caches.collection(call.resource)
-        for attempt in range(ATTEMPTS):
-            if call.subresource or collection.get(context.namespace, context.name) is not None:
-                return await self.change(call, context, applying(asked))
+
+        async def changed() -> Outcome:
+            return await self.change(call, context, applying(asked))
+
+        async def created() -> Outcome:
             self._check_create(call)
-            obj = apply.created(context, asked)
+            return await self._create(call, context, apply.created(context, asked), [])
+
+        return await (changed() if call.subresource else self._change_or_create(context, changed, created))
+
+    async def _change_or_create(
+        self,
+        context: WriteContext,
+        changed: Callable[[], Awaitable[Outcome]],
+        created: Callable[[], Awaitable[Outcome]],
+    ) -> Outcome:
+        """Change what is there, or create it, also while others delete and create it."""
+        collection = self.caches.collection(context.resource)
+        while True:
+            if collection.get(context.namespace, context.name) is not None:
+                try:
+                    return await changed()
+                except errors.ApiError as error:
+                    if not context.is_not_found(error):
+                        raise
             try:
-                return await self._create(call, context, obj, [])
+                return await created()
             except errors.ApiError as error:
-                if error.reason != "AlreadyExists" or attempt + 1 == ATTEMPTS:
+                if error.reason != "AlreadyExists":
                     raise
-        raise AssertionError("the last attempt returns or raises")
 
     async def change(
         self,
@@ -228,7 +244,7 @@ class Verbs:
             prepare = update.prepare_status if status else update.prepare
             findings = update.status_findings if status else update.findings
         assert findings is not None
-        for attempt in range(ATTEMPTS):
+        while True:
             entry = self.entry(context)
             old = await self.served(entry, context)
             new, warnings = change(context, old)
@@ -248,15 +264,13 @@ class Verbs:
                 return Outcome(entry=written, warnings=tuple(warnings))
             except KeyNotFound:
                 raise context.not_found() from None
-            except RevisionConflict as conflict:
+            except RevisionConflict:
                 client_named = call.verb == "update" and bool(asked)
-                if client_named or not unconditional or attempt + 1 == ATTEMPTS:
+                if client_named or not unconditional:
                     raise context.conflict(MODIFIED_DETAIL) from None
-                await self._feed.reached(conflict.current.mod_revision)
             finally:
                 if ended is not None:
                     ended()
-        raise AssertionError("the last attempt returns or raises")
 
     async def _changed(self, context: WriteContext, entry: Entry, new: Any, old: Any) -> Entry:
         collection = self.caches.collection(context.resource)
@@ -295,7 +309,7 @@ class Verbs:
         self.admit(context, "DELETE", None, None, call.query)
         on_mark = ON_MARK.get((context.resource.group, context.resource.plural))
         collection = self.caches.collection(context.resource)
-        for _ in range(ATTEMPTS):
+        while True:
             entry = self.entry(context)
             obj = entry.object
             delete.check_preconditions(context, obj, options)
@@ -308,9 +322,8 @@ class Verbs:
                 return Outcome(entry=entry)
             except KeyNotFound:
                 raise context.not_found() from None
-            except RevisionConflict as conflict:
-                await self._feed.reached(conflict.current.mod_revision)
-        raise context.conflict(MODIFIED_DETAIL)
+            except RevisionConflict:
+                continue
 
     async def _removed(self, context: WriteContext, collection: Collection, entry: Entry) -> Outcome:
         if not context.dry_run:

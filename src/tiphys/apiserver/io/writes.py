@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from tiphys.apiserver.caches import Caches
@@ -9,7 +10,7 @@ from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.watch_cache import Collection, Entry
 from tiphys.kinds import codec
 from tiphys.machinery import errors
-from tiphys.store.interface import Store, StoreUnavailable
+from tiphys.store.interface import KeyExists, KeyNotFound, RevisionConflict, Store, StoreUnavailable
 
 NOT_ACKNOWLEDGED = "the state of the cluster cannot be written: {}"
 
@@ -42,12 +43,9 @@ class Writer:
         expected = self._caches.expect(key, value, obj)
         try:
             if expected_revision is None:
-                revision = await self._store.create(key, value)
+                revision = await self._seen(self._store.create(key, value))
             else:
-                revision = await self._store.update(key, value, expected_revision)
-            await self._feed.reached(revision)
-        except StoreUnavailable as error:
-            raise errors.unavailable(NOT_ACKNOWLEDGED.format(error)) from error
+                revision = await self._seen(self._store.update(key, value, expected_revision))
         finally:
             self._caches.forget(key, expected)
         if expected.entry is not None:
@@ -58,9 +56,17 @@ class Writer:
         """Remove an object that is still as `entry` says; the revision of the deletion. KeyNotFound, RevisionConflict;
         ApiError 503."""
         key = collection.resource.storage_key(entry.namespace, entry.name)
+        return await self._seen(self._store.delete(key, entry.revision))
+
+    async def _seen(self, write: Awaitable[int]) -> int:
+        """The revision of a write, once the caches have it. After a lost race they have what won it, so that whoever
+        decides anew decides on that. KeyExists, KeyNotFound, RevisionConflict; ApiError 503."""
         try:
-            revision = await self._store.delete(key, entry.revision)
-            await self._feed.reached(revision)
+            revision = await write
         except StoreUnavailable as error:
             raise errors.unavailable(NOT_ACKNOWLEDGED.format(error)) from error
+        except (KeyExists, KeyNotFound, RevisionConflict):
+            await self._feed.reached(self._store.revision)
+            raise
+        await self._feed.reached(revision)
         return revision

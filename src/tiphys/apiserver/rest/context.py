@@ -30,5 +30,10 @@ class WriteContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def not_found(self) -> errors.ApiError:
         return errors.not_found(self.resource.plural, self.resource.group, self.name)
 
+    def is_not_found(self, error: errors.ApiError) -> bool:
+        """Whether an error says that this very object is not there."""
+        mine = (self.resource.plural, self.resource.group, self.name)
+        return error.reason == "NotFound" and (error.kind, error.group, error.name) == mine
+
     def conflict(self, detail: str, name: str = "") -> errors.ApiError:
         return errors.conflict(self.resource.plural, self.resource.group, name or self.name, detail)

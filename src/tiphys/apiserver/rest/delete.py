@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tiphys.apiserver.request import integer
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.rest.update import pending_finalizers, shallow
 from tiphys.kinds.types import meta_v1
@@ -62,10 +63,7 @@ def options_from_query(options: meta_v1.DeleteOptions, query: Mapping[str, str])
     )
     grace = query.get("gracePeriodSeconds")
     if grace and found.gracePeriodSeconds is None:
-        try:
-            found.gracePeriodSeconds = int(grace)
-        except ValueError as error:
-            raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax') from error
+        found.gracePeriodSeconds = integer(grace)
     found.propagationPolicy = found.propagationPolicy or query.get("propagationPolicy")
     if found.orphanDependents is None and "orphanDependents" in query:
         found.orphanDependents = query["orphanDependents"].lower() in ("true", "1")

@@ -10,12 +10,15 @@ from typing import Any
 
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.types.resource_v1 import (
+    AllocatedDeviceStatus,
     DeviceClaim,
     DeviceConstraint,
     DeviceRequest,
+    DeviceRequestAllocationResult,
     DeviceSelector,
     DeviceSubRequest,
     ExactDeviceRequest,
+    ResourceClaimStatus,
 )
 from tiphys.machinery.field_errors import (
     FieldError,
@@ -29,6 +32,7 @@ from tiphys.machinery.field_errors import (
 )
 
 REQUESTS_LIMIT, CONSTRAINTS_LIMIT, CONFIGURATIONS_LIMIT, SELECTORS_LIMIT, ALTERNATIVES_LIMIT = 32, 32, 32, 32, 8
+DeviceKey = tuple[str, str, str, str | None]  # driver, pool, device, share
 MODES = ("All", "ExactCount")
 # No claim is ever given more devices than this.
 ALLOCATED_LIMIT = 32
@@ -153,8 +157,38 @@ def validate_configurations(configurations: Sequence[Any], path: Path) -> list[F
             ]
         if opaque.parameters is None:
             found.append(required(at.child("parameters")))
-        elif not isinstance(opaque.parameters, dict):
-            found.append(invalid(at.child("parameters"), "<value omitted>", "must be a valid JSON object"))
+        else:
+            found += _json_object_findings(opaque.parameters, at.child("parameters"))
+    return found
+
+
+def _json_object_findings(value: Any, path: Path) -> list[FieldError]:
+    return [] if isinstance(value, dict) else [invalid(path, "<value omitted>", "must be a valid JSON object")]
+
+
+def device_key(device: AllocatedDeviceStatus | DeviceRequestAllocationResult) -> DeviceKey:
+    return device.driver, device.pool, device.device, device.shareID
+
+
+def allocated_devices(status: ResourceClaimStatus) -> set[DeviceKey]:
+    devices = status.allocation.devices if status.allocation is not None else None
+    return {device_key(result) for result in (devices.results if devices is not None else None) or ()}
+
+
+def validate_device_statuses(status: ResourceClaimStatus, path: Path) -> list[FieldError]:
+    """What drivers report is about devices that the claim got, once each."""
+    allocated, seen = allocated_devices(status), set[DeviceKey]()
+    found: list[FieldError] = []
+    for position, device in enumerate(status.devices or ()):
+        at, key = path.index(position), device_key(device)
+        name = "/".join(part for part in key if part)
+        if key in seen:
+            found.append(duplicate(at, name))
+        seen.add(key)
+        if key not in allocated:
+            found.append(invalid(at, name, "must be an allocated device in the claim"))
+        if device.data is not None:
+            found += _json_object_findings(device.data, at.child("data"))
     return found
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import immutable
-from tiphys.kinds.resource_api.device_validation import default_claim, validate_claim
+from tiphys.kinds.resource_api.device_validation import (
+    allocated_devices,
+    default_claim,
+    device_key,
+    validate_claim,
+    validate_device_statuses,
+)
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.resource_v1 import ResourceClaim
@@ -26,6 +32,14 @@ def validate_update(new: ResourceClaim, old: ResourceClaim) -> list[FieldError]:
     return immutable(new.spec, old.spec, SPEC)
 
 
+def prepare_for_status_update(new: ResourceClaim, old: ResourceClaim) -> None:
+    """What was reported of a device goes with it."""
+    keep_spec_and_metadata(new, old)
+    given_back = allocated_devices(old.status) - allocated_devices(new.status)
+    if given_back and new.status.devices:
+        new.status.devices = [found for found in new.status.devices if device_key(found) not in given_back] or None
+
+
 def validate_status_update(new: ResourceClaim, old: ResourceClaim) -> list[FieldError]:
     """An allocation stays while anybody uses it, and only an allocated claim can be used."""
     found: list[FieldError] = []
@@ -45,7 +59,7 @@ def validate_status_update(new: ResourceClaim, old: ResourceClaim) -> list[Field
         found += immutable(new.status.allocation, old.status.allocation, STATUS.child("allocation"))
     if old.status.allocation is not None and new.status.allocation is None and old.status.reservedFor and users:
         found.append(invalid(STATUS.child("allocation"), None, "field is immutable while the claim is in use"))
-    return found
+    return found + validate_device_statuses(new.status, STATUS.child("devices"))
 
 
 def state_text(claim: ResourceClaim) -> str:
@@ -65,7 +79,7 @@ STRATEGY: Strategy[ResourceClaim] = Strategy(
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
-    prepare_for_status_update=keep_spec_and_metadata,
+    prepare_for_status_update=prepare_for_status_update,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+# OPTIONS, which only a proxied server may understand, is no verb: who may do everything may ask.
+_VERBS = {
+    "GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "OPTIONS": "",
+}  # fmt: skip
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 

@@ -39,7 +39,7 @@ SPECIAL = {
     f"{META}.FieldsV1": "Raw",
     f"{META}.Patch": "Any",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "Any",
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int | str",
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "Int32 | str",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON": "Any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray": "Any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool": "Any",
@@ -47,12 +47,13 @@ SPECIAL = {
 }
 ZERO = {
     "str": "zero_str",
-    "int": "zero_int",
+    "Int32": "zero_int",
+    "Int64": "zero_int",
     "bool": "zero_bool",
     "float": "zero_float",
     "bytes": "zero_bytes",
     "Quantity": "zero_quantity",
-    "int | str": "zero_int",
+    "Int32 | str": "zero_int",
 }
 FIRST = ("apiVersion", "kind", "metadata")
 
@@ -99,6 +100,7 @@ class Module:
         self.imports: set[str] = set()
         self.scalars: set[str] = set()
         self.zeros: set[str] = set()
+        self.numbers: set[str] = set()
         self.raw = False
         self.typing: set[str] = set()
         self.constants: dict[str, str] = {}
@@ -113,6 +115,8 @@ class Module:
                     self.scalars.add(text)
                 if "Any" in text:
                     self.typing.add("Any")
+                if "Int32" in text:
+                    self.numbers.add("Int32")
                 if text == "Raw":
                     self.raw = True
                 return text
@@ -122,12 +126,15 @@ class Module:
             self.imports.add(module)
             return f"{module}.{class_name(target)}"
         if "oneOf" in schema:
-            return "int | str"
+            self.numbers.add("Int32")
+            return "Int32 | str"
         kind = plain_type(schema)
         if kind == "string":
             return "bytes" if schema.get("format") == "byte" else "str"
         if kind == "integer":
-            return "int"
+            number = "Int32" if schema.get("format") == "int32" else "Int64"
+            self.numbers.add(number)
+            return number
         if kind == "number":
             return "float"
         if kind == "boolean":
@@ -222,6 +229,8 @@ class Module:
         names = ["Raw"] * self.raw + ["Struct"] + ["field"] * self.needs_field()
         head += [f"from msgspec import {', '.join(names)}", ""]
         local = [f"from tiphys.kinds.types import {name}" for name in sorted(self.imports)]
+        if self.numbers:
+            local.append(f"from tiphys.kinds.types.numbers import {', '.join(sorted(self.numbers))}")
         zeros = ["NO_RAW"] * self.raw + sorted(self.zeros)
         if zeros:
             local.append(f"from tiphys.kinds.types.zero import {', '.join(zeros)}")

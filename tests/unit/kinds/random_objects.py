@@ -27,7 +27,7 @@ WORDS = (
     "In",
     "All",
 )
-NUMBERS = (-1, 0, 1, 2, 80, 600, 70000, 2**31)
+NUMBERS = (-1, 0, 1, 2, 80, 600, 70000, 2**31 - 1)
 KEYS = ("cpu", "memory", "storage", "app", "a/b", "-")
 DEPTH_LIMIT = 8
 _inspect = msgspec.inspect

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int32, Int64
 from tiphys.kinds.types.zero import zero_list, zero_str
 
 def _MutatingAdmissionPolicy() -> str:
@@ -134,7 +135,7 @@ class MutatingWebhook(Struct, omit_defaults=True, kw_only=True, gc=False):
     reinvocationPolicy: str | None = None
     rules: list[RuleWithOperations] | None = None
     sideEffects: str = field(default_factory=zero_str)
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class MutatingWebhookConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -190,7 +191,7 @@ class ServiceReference(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
     namespace: str = field(default_factory=zero_str)
     path: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
 
 
 class TypeChecking(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -245,7 +246,7 @@ class ValidatingAdmissionPolicySpec(Struct, omit_defaults=True, kw_only=True, gc
 
 class ValidatingAdmissionPolicyStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     conditions: list[meta_v1.Condition] | None = None
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     typeChecking: TypeChecking | None = None
 
 
@@ -260,7 +261,7 @@ class ValidatingWebhook(Struct, omit_defaults=True, kw_only=True, gc=False):
     objectSelector: meta_v1.LabelSelector | None = None
     rules: list[RuleWithOperations] | None = None
     sideEffects: str = field(default_factory=zero_str)
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class ValidatingWebhookConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):

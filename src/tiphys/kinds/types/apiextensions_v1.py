@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int32, Int64
 from tiphys.kinds.types.zero import zero_bool, zero_list, zero_str
 from tiphys.machinery.timestamps import Time
 
@@ -25,7 +26,7 @@ class CustomResourceColumnDefinition(Struct, omit_defaults=True, kw_only=True, g
     format: str | None = None
     jsonPath: str = field(default_factory=zero_str)
     name: str = field(default_factory=zero_str)
-    priority: int | None = None
+    priority: Int32 | None = None
     type: str = field(default_factory=zero_str)
 
 
@@ -45,7 +46,7 @@ class CustomResourceDefinition(Struct, omit_defaults=True, kw_only=True, gc=Fals
 class CustomResourceDefinitionCondition(Struct, omit_defaults=True, kw_only=True, gc=False):
     lastTransitionTime: Time | None = None
     message: str | None = None
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     reason: str | None = None
     status: str = field(default_factory=zero_str)
     type: str = field(default_factory=zero_str)
@@ -79,7 +80,7 @@ class CustomResourceDefinitionSpec(Struct, omit_defaults=True, kw_only=True, gc=
 class CustomResourceDefinitionStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     acceptedNames: CustomResourceDefinitionNames | None = None
     conditions: list[CustomResourceDefinitionCondition] | None = None
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     storedVersions: list[str] | None = None
 
 
@@ -138,13 +139,13 @@ class JSONSchemaProps(Struct, omit_defaults=True, kw_only=True, gc=False):
     format: str | None = None
     id: str | None = None
     items: Any = None
-    maxItems: int | None = None
-    maxLength: int | None = None
-    maxProperties: int | None = None
+    maxItems: Int64 | None = None
+    maxLength: Int64 | None = None
+    maxProperties: Int64 | None = None
     maximum: float | None = None
-    minItems: int | None = None
-    minLength: int | None = None
-    minProperties: int | None = None
+    minItems: Int64 | None = None
+    minLength: Int64 | None = None
+    minProperties: Int64 | None = None
     minimum: float | None = None
     multipleOf: float | None = None
     not_: JSONSchemaProps | None = field(default=None, name="not")
@@ -174,7 +175,7 @@ class ServiceReference(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
     namespace: str = field(default_factory=zero_str)
     path: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
 
 
 class ValidationRule(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int64
 from tiphys.kinds.types.zero import zero_list, zero_str
 from tiphys.machinery.timestamps import Time
 
@@ -36,7 +37,7 @@ class StorageVersion(Struct, omit_defaults=True, kw_only=True, gc=False):
 class StorageVersionCondition(Struct, omit_defaults=True, kw_only=True, gc=False):
     lastTransitionTime: Time | None = None
     message: str = field(default_factory=zero_str)
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     reason: str = field(default_factory=zero_str)
     status: str = field(default_factory=zero_str)
     type: str = field(default_factory=zero_str)

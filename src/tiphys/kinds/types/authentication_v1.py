@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int64
 from tiphys.kinds.types.zero import zero_str
 from tiphys.machinery.timestamps import Time
 
@@ -51,7 +52,7 @@ class TokenRequestSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     attestations: dict[str, list[str]] | None = None
     audiences: list[str] | None = None
     boundObjectRef: BoundObjectReference | None = None
-    expirationSeconds: int | None = None
+    expirationSeconds: Int64 | None = None
 
 
 class TokenRequestStatus(Struct, omit_defaults=True, kw_only=True, gc=False):

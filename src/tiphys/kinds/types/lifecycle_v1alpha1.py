@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int32, Int64
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
 from tiphys.machinery.timestamps import Time
 
@@ -72,7 +73,7 @@ class EvictionRequestSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class EvictionRequestStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     conditions: list[meta_v1.Condition] | None = None
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
 
 
 class EvictionRequestTarget(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -85,7 +86,7 @@ class EvictionSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class EvictionStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     conditions: list[meta_v1.Condition] | None = None
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     requesters: list[Requester] | None = None
     responders: list[ResponderStatus] | None = None
     targetResponders: list[TargetResponder] | None = None
@@ -111,5 +112,5 @@ class ResponderStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class TargetResponder(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
-    priority: int = field(default_factory=zero_int)
+    priority: Int32 = field(default_factory=zero_int)
     state: str = field(default_factory=zero_str)

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Raw, Struct, field
 
+from tiphys.kinds.types.numbers import Int32, Int64
 from tiphys.kinds.types.zero import NO_RAW, zero_bool, zero_list, zero_str
 from tiphys.machinery.timestamps import Time
 
@@ -73,7 +74,7 @@ class APIVersions(Struct, omit_defaults=True, kw_only=True, gc=False):
 class Condition(Struct, omit_defaults=True, kw_only=True, gc=False):
     lastTransitionTime: Time | None = None
     message: str = field(default_factory=zero_str)
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     reason: str = field(default_factory=zero_str)
     status: str = field(default_factory=zero_str)
     type: str = field(default_factory=zero_str)
@@ -83,7 +84,7 @@ class DeleteOptions(Struct, omit_defaults=True, kw_only=True, gc=False):
     apiVersion: str | None = None
     kind: str | None = None
     dryRun: list[str] | None = None
-    gracePeriodSeconds: int | None = None
+    gracePeriodSeconds: Int64 | None = None
     ignoreStoreReadErrorWithClusterBreakingPotential: bool | None = None
     orphanDependents: bool | None = None
     preconditions: Preconditions | None = None
@@ -119,7 +120,7 @@ class LabelSelectorRequirement(Struct, omit_defaults=True, kw_only=True, gc=Fals
 
 class ListMeta(Struct, omit_defaults=True, kw_only=True, gc=False):
     continue_: str | None = field(default=None, name="continue")
-    remainingItemCount: int | None = None
+    remainingItemCount: Int64 | None = None
     resourceVersion: str | None = None
     selfLink: str | None = None
     shardInfo: ShardInfo | None = None
@@ -138,11 +139,11 @@ class ManagedFieldsEntry(Struct, omit_defaults=True, kw_only=True, gc=False):
 class ObjectMeta(Struct, omit_defaults=True, kw_only=True, gc=False):
     annotations: dict[str, str] | None = None
     creationTimestamp: Time | None = None
-    deletionGracePeriodSeconds: int | None = None
+    deletionGracePeriodSeconds: Int64 | None = None
     deletionTimestamp: Time | None = None
     finalizers: list[str] | None = None
     generateName: str | None = None
-    generation: int | None = None
+    generation: Int64 | None = None
     labels: dict[str, str] | None = None
     managedFields: list[ManagedFieldsEntry] | None = None
     name: str | None = None
@@ -180,7 +181,7 @@ class Status(Struct, omit_defaults=True, kw_only=True, gc=False):
     apiVersion: str = field(default_factory=_v1)
     kind: str = field(default_factory=_Status)
     metadata: ListMeta = field(default_factory=lambda: ListMeta())
-    code: int | None = None
+    code: Int32 | None = None
     details: StatusDetails | None = None
     message: str | None = None
     reason: str | None = None
@@ -198,7 +199,7 @@ class StatusDetails(Struct, omit_defaults=True, kw_only=True, gc=False):
     causes: list[StatusCause] | None = None
     group: str | None = None
     name: str | None = None
-    retryAfterSeconds: int | None = None
+    retryAfterSeconds: Int32 | None = None
     uid: str | None = None
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int64
 from tiphys.kinds.types.zero import zero_dict, zero_int, zero_list, zero_quantity, zero_str
 from tiphys.machinery.quantity import Quantity
 from tiphys.machinery.timestamps import Time
@@ -121,8 +122,8 @@ class DeviceAllocationResult(Struct, omit_defaults=True, kw_only=True, gc=False)
 class DeviceAttribute(Struct, omit_defaults=True, kw_only=True, gc=False):
     bool_: bool | None = field(default=None, name="bool")
     bools: list[bool] | None = None
-    int_: int | None = field(default=None, name="int")
-    ints: list[int] | None = None
+    int_: Int64 | None = field(default=None, name="int")
+    ints: list[Int64] | None = None
     string: str | None = None
     strings: list[str] | None = None
     version: str | None = None
@@ -213,7 +214,7 @@ class DeviceSelector(Struct, omit_defaults=True, kw_only=True, gc=False):
 class DeviceSubRequest(Struct, omit_defaults=True, kw_only=True, gc=False):
     allocationMode: str | None = None
     capacity: CapacityRequirements | None = None
-    count: int | None = None
+    count: Int64 | None = None
     derivedAttributes: list[DeviceDerivedAttribute] | None = None
     deviceClassName: str = field(default_factory=zero_str)
     name: str = field(default_factory=zero_str)
@@ -262,7 +263,7 @@ class DeviceToleration(Struct, omit_defaults=True, kw_only=True, gc=False):
     effect: str | None = None
     key: str | None = None
     operator: str | None = None
-    tolerationSeconds: int | None = None
+    tolerationSeconds: Int64 | None = None
     value: str | None = None
 
 
@@ -270,7 +271,7 @@ class ExactDeviceRequest(Struct, omit_defaults=True, kw_only=True, gc=False):
     adminAccess: bool | None = None
     allocationMode: str | None = None
     capacity: CapacityRequirements | None = None
-    count: int | None = None
+    count: Int64 | None = None
     derivedAttributes: list[DeviceDerivedAttribute] | None = None
     deviceClassName: str = field(default_factory=zero_str)
     selectors: list[DeviceSelector] | None = None
@@ -356,9 +357,9 @@ class ResourceClaimTemplateSpec(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 
 class ResourcePool(Struct, omit_defaults=True, kw_only=True, gc=False):
-    generation: int = field(default_factory=zero_int)
+    generation: Int64 = field(default_factory=zero_int)
     name: str = field(default_factory=zero_str)
-    resourceSliceCount: int = field(default_factory=zero_int)
+    resourceSliceCount: Int64 = field(default_factory=zero_int)
 
 
 class ResourceSlice(Struct, omit_defaults=True, kw_only=True, gc=False):

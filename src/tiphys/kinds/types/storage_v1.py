@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int32, Int64
 from tiphys.kinds.types.zero import zero_bool, zero_list, zero_str
 from tiphys.machinery.quantity import Quantity
 from tiphys.machinery.timestamps import Time
@@ -67,7 +68,7 @@ class CSIDriverList(Struct, omit_defaults=True, kw_only=True, gc=False):
 class CSIDriverSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     attachRequired: bool | None = None
     fsGroupPolicy: str | None = None
-    nodeAllocatableUpdatePeriodSeconds: int | None = None
+    nodeAllocatableUpdatePeriodSeconds: Int64 | None = None
     podInfoOnMount: bool | None = None
     preventPodSchedulingIfMissing: bool | None = None
     requiresRepublish: bool | None = None
@@ -161,7 +162,7 @@ class StorageHealthCondition(Struct, omit_defaults=True, kw_only=True, gc=False)
 
 class TokenRequest(Struct, omit_defaults=True, kw_only=True, gc=False):
     audience: str = field(default_factory=zero_str)
-    expirationSeconds: int | None = None
+    expirationSeconds: Int64 | None = None
 
 
 class VolumeAttachment(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -213,10 +214,10 @@ class VolumeAttributesClassList(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 
 class VolumeError(Struct, omit_defaults=True, kw_only=True, gc=False):
-    errorCode: int | None = None
+    errorCode: Int32 | None = None
     message: str | None = None
     time: Time | None = None
 
 
 class VolumeNodeResources(Struct, omit_defaults=True, kw_only=True, gc=False):
-    count: int | None = None
+    count: Int32 | None = None

@@ -353,24 +353,6 @@ def test_other_kinds(api_version: str, kind: str, document: dict[str, Any], expe
     assert warned(api_version, kind, document) == expected
 
 
-def definition(*formats: tuple[str, str]) -> dict[str, Any]:
-    """Of custom resources whose fields have these (type, format) pairs."""
-    fields = {f"f{place}": {"type": kind, "format": name} for place, (kind, name) in enumerate(formats)}
-    nested = {"type": "object", "properties": {"format": {"type": "string"}, "list": {"type": "array", "items": {}}}}
-    nested["properties"]["list"]["items"] = {"type": "object", "properties": fields}  # type: ignore[index]
-    return {"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": nested}}]}}
-
-
-def test_formats_that_nothing_checks() -> None:
-    known = [("string", "date-time"), ("integer", "int64"), ("number", "double"), ("", "k8sshortname")]
-    odd = [("string", "phone"), ("integer", "uint32"), ("boolean", "byte")]
-    kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-    assert warned(*kind, definition(*known)) == []
-    told = [f'unrecognized format "{name}"' for _, name in odd]
-    assert warned(*kind, definition(*known, *odd)) == told
-    assert warned(*kind, definition(*odd), definition(*odd[:2])) == told[2:]
-
-
 @pytest.mark.parametrize("text", ["10.0.0.1", "2001:db8::1", "", "nonsense"])
 def test_addresses_as_they_should_be(text: str) -> None:
     assert ip_warnings(text, Path("x")) == []

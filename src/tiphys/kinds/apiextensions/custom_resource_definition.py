@@ -10,7 +10,6 @@ import re
 from tiphys.kinds import cells, codec
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
 from tiphys.kinds.apiextensions import conditions
-from tiphys.kinds.apiextensions.definition_warnings import definition_warnings
 from tiphys.kinds.object_meta import immutable, label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
@@ -285,8 +284,6 @@ def validate_update(new: CustomResourceDefinition, old: CustomResourceDefinition
 
 
 STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
-    warnings=definition_warnings,
-    qualified_finalizers=False,
     default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
@@ -294,6 +291,7 @@ STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     validate=validate,
     validate_update=validate_update,
     deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
+    qualified_finalizers=False,
     columns=(
         cells.name_column(),
         Column(

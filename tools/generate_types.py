@@ -55,7 +55,6 @@ ZERO = {
     "Quantity": "zero_quantity",
     "Int32 | str": "zero_int",
 }
-INTEGERS = {"int32": "Int32", "int64": "Int64"}
 FIRST = ("apiVersion", "kind", "metadata")
 
 
@@ -100,8 +99,8 @@ class Module:
         self.definitions = definitions
         self.imports: set[str] = set()
         self.scalars: set[str] = set()
-        self.integers: set[str] = set()
         self.zeros: set[str] = set()
+        self.numbers: set[str] = set()
         self.raw = False
         self.typing: set[str] = set()
         self.constants: dict[str, str] = {}
@@ -114,10 +113,10 @@ class Module:
                 text = SPECIAL[target]
                 if text in ("Quantity", "Time", "MicroTime"):
                     self.scalars.add(text)
-                if text.startswith("Int32"):
-                    self.integers.add("Int32")
                 if "Any" in text:
                     self.typing.add("Any")
+                if "Int32" in text:
+                    self.numbers.add("Int32")
                 if text == "Raw":
                     self.raw = True
                 return text
@@ -127,15 +126,15 @@ class Module:
             self.imports.add(module)
             return f"{module}.{class_name(target)}"
         if "oneOf" in schema:
-            self.integers.add("Int32")
+            self.numbers.add("Int32")
             return "Int32 | str"
         kind = plain_type(schema)
         if kind == "string":
             return "bytes" if schema.get("format") == "byte" else "str"
         if kind == "integer":
-            integer = INTEGERS[schema["format"]]
-            self.integers.add(integer)
-            return integer
+            number = "Int32" if schema.get("format") == "int32" else "Int64"
+            self.numbers.add(number)
+            return number
         if kind == "number":
             return "float"
         if kind == "boolean":
@@ -230,11 +229,11 @@ class Module:
         names = ["Raw"] * self.raw + ["Struct"] + ["field"] * self.needs_field()
         head += [f"from msgspec import {', '.join(names)}", ""]
         local = [f"from tiphys.kinds.types import {name}" for name in sorted(self.imports)]
+        if self.numbers:
+            local.append(f"from tiphys.kinds.types.numbers import {', '.join(sorted(self.numbers))}")
         zeros = ["NO_RAW"] * self.raw + sorted(self.zeros)
         if zeros:
             local.append(f"from tiphys.kinds.types.zero import {', '.join(zeros)}")
-        if self.integers:
-            local.append(f"from tiphys.machinery.integers import {', '.join(sorted(self.integers))}")
         if self.scalars & {"Quantity"}:
             local.append("from tiphys.machinery.quantity import Quantity")
         times = sorted(self.scalars & {"Time", "MicroTime"})

@@ -14,7 +14,10 @@ from urllib.parse import parse_qsl, unquote
 
 from tiphys.machinery import errors
 
-_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+# OPTIONS, which only a proxied server may understand, is no verb: who may do everything may ask.
+_VERBS = {
+    "GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "OPTIONS": "",
+}  # fmt: skip
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})

@@ -144,7 +144,7 @@ PATCHES = {
     ),
     "merge of a list": (b"[]", MERGE, 400),
     "merge of nothing": (b"", MERGE, 400),
-    "merge of a wrong type": (b'{"data":{"a":[1]}}', MERGE, 400),
+    "merge of a wrong type": (b'{"data":{"a":[1]}}', MERGE, 422),
     "merge of another name": (b'{"metadata":{"name":"b"}}', MERGE, 400),
     "merge of another version": (b'{"metadata":{"resourceVersion":"1"}}', MERGE, 409),
     "merge of no version": (b'{"metadata":{"resourceVersion":"x"}}', MERGE, 400),

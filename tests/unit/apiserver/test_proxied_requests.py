@@ -113,3 +113,13 @@ async def test_a_refused_upgrade_leaves_no_pipe(world: World, kubelet: Kubelet) 
 async def test_streams_need_an_upgrade(world: World, kubelet: Kubelet) -> None:
     answer = await world.http("POST", f"{POD}/exec?command=sh&stdout=1")
     assert (answer.code, answer.body["message"]) == (400, "Upgrade request required")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "DELETE"])
+async def test_every_method_passes_through_a_proxy(world: World, kubelet: Kubelet, method: str) -> None:
+    kubelet.answer = b"HTTP/1.1 204 No Content\r\nAllow: GET, OPTIONS\r\n\r\n"
+    answer = await world.http(method, "/api/v1/nodes/n/proxy/pods")
+    assert (answer.code, answer.headers["Allow"]) == (204, "GET, OPTIONS")
+    assert kubelet.heads[0].startswith(f"{method} /pods HTTP/1.1")
+    assert (await world.http("OPTIONS", "/api/v1/nodes/n")).code == 405
+    assert (await world.http("TRACE", "/api/v1/nodes/n/proxy/pods")).code == 405

@@ -67,7 +67,7 @@ def test_other_encodings_say_the_same(path: str) -> None:
 
 def test_the_aggregated_list_in_protobuf() -> None:
     accept = AGGREGATED.replace("application/json", protobuf.MEDIA_TYPE)
-    document = discovery().document("/apis", f"{accept},application/json")
+    document = discovery().document("/apis", accept)
     assert document is not None
     assert document.content_type == accept
     plain = content(discovery(), "/apis", AGGREGATED)
@@ -180,7 +180,7 @@ def test_the_aggregated_form() -> None:
         (AGGREGATED.replace("v=v2", "v=v2beta1"), "APIGroupDiscoveryList"),
         (AGGREGATED.replace("v=v2", "v=v9") + ",application/json", "APIGroupList"),
         (f"{AGGREGATED};q=0.5,application/json", "APIGroupList"),
-        ("application/vnd.kubernetes.protobuf;q=0.2,application/json", "APIGroupList"),
+        ("application/vnd.kubernetes.protobuf,application/json;q=0.2", "APIGroupList"),
         ("text/html,application/json;q=0.2", "APIGroupList"),
     ],
 )

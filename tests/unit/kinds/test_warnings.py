@@ -48,6 +48,11 @@ def test_nothing_is_said_of_a_usual_pod_or_of_a_change_to_one() -> None:
     assert warned("v1", "Pod", bad, bad) == []
 
 
+def test_the_name_of_a_pod_is_its_host_s() -> None:
+    advice = NAME.replace("Pod names and hostnames", "the Pod's hostname")
+    assert warned("v1", "Pod", {**pod(), "metadata": {"name": "a.b"}}) == [advice]
+
+
 def test_labels_of_nodes_that_were_replaced() -> None:
     term = {"matchExpressions": [{"key": "beta.kubernetes.io/arch", "operator": "Exists"}]}
     nodes = {
@@ -90,7 +95,7 @@ def test_annotations_that_fields_replaced() -> None:
         "container.apparmor.security.beta.kubernetes.io/other": "x",
     }
     at = "metadata.annotations"
-    document = {**pod(), "metadata": {"annotations": annotations}}
+    document = {**pod(), "metadata": {"name": "p", "annotations": annotations}}
     assert warned("v1", "Pod", document) == [
         f"{at}[scheduler.alpha.kubernetes.io/critical-pod]:"
         ' non-functional in v1.16+; use the "priorityClassName" field instead',
@@ -231,7 +236,7 @@ def test_those_who_keep_pods_running(key: tuple[str, str]) -> None:
         f"{HOLDERS[key]}.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be"
         " treated as 1"
     )
-    assert warned(*key, document()) == [NAME, grace]
+    assert warned(*key, document()) == ([grace] if key[1] in ("StatefulSet", "DaemonSet") else [NAME, grace])
     assert warned(*key, document(a="b"), document()) == [grace]
     assert warned(*key, document(), document()) == []
 

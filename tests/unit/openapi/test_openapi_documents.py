@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
+import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -319,3 +322,23 @@ def test_names_of_groups() -> None:
         "Policy",
     ]
     assert [tag(group, "v1") for group in groups[:3]] == ["core_v1", "apps_v1", "rbacAuthorization_v1"]
+
+
+def of_the_published_client() -> set[tuple[str, str]]:
+    """(method, path) of everything that the generated Python client of this release can ask for."""
+    folder = pathlib.Path(importlib.import_module("kubernetes.client.api").__file__ or "").parent
+    pattern = re.compile(r"method='(\w+)',\s*resource_path='([^']+)'")
+    found = {pair for file in folder.glob("*_api.py") for pair in pattern.findall(file.read_text())}
+    assert len({path for _, path in found}) == 381
+    return {(method.lower(), path.rstrip("/")) for method, path in found}
+
+
+# Versions that are not stable, what is only alpha, paths with the group left open, and logs of the machine.
+OFF = re.compile(r"/v\d+(alpha|beta)\d|/(internal\.apiserver|lifecycle)\.k8s\.io$|/\{group\}/|^/logs")
+
+
+def test_everything_that_a_release_has_on_by_default_is_described() -> None:
+    described = {(method, path.rstrip("/")) for path, method, _ in operations(content("/openapi/v2"))}
+    wanted = {(method, path) for method, path in of_the_published_client() if not OFF.search(path)}
+    assert wanted - described == set()
+    assert {path for _, path in described - wanted if "/v1beta1" not in path} == set()

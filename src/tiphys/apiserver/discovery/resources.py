@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,20 +42,27 @@ _OFFERED = ", ".join(_ENCODINGS)
 
 
 def _wanted(path: str, accept: str) -> tuple[str, str]:
-    """What the client wants most: (media type, version of the aggregated form or "" for the classic one). ApiError
-    406."""
+    """What the client wants most: (media type, version of the aggregated form or "" for the classic one); JSON and YAML
+    before protobuf, as with objects. ApiError 406."""
+    found = list(_acceptable(path, accept))
+    if not found:
+        raise errors.not_acceptable(f"only the following media types are accepted: {_OFFERED}")
+    return next((wanted for wanted in found if wanted[0] != PROTOBUF), found[0])
+
+
+def _acceptable(path: str, accept: str) -> Iterator[tuple[str, str]]:
     for accepted in accepted_types(accept):
         media_type = JSON if is_json(accepted) else accepted.media_type
         parameters = accepted.parameters
         if media_type not in _ENCODINGS:
             continue
         if not parameters.get("as") or accepted.media_type not in _ENCODINGS:
-            return media_type, ""
+            yield media_type, ""
+            continue
         wanted = parameters.get("g") == DISCOVERY_GROUP and parameters["as"] == AGGREGATED_KIND
         versions = AGGREGATED_VERSIONS[:1] if media_type == PROTOBUF else AGGREGATED_VERSIONS
         if wanted and parameters.get("v") in versions and path in ("/api", "/apis"):
-            return media_type, parameters["v"]
-    raise errors.not_acceptable(f"only the following media types are accepted: {_OFFERED}")
+            yield media_type, parameters["v"]
 
 
 def storage_version_hash(group: str, version: str, kind: str) -> str:

@@ -28,6 +28,7 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict
 # (object, user, namespace, now) -> the answered object
 VirtualCreate = Callable[[Any, UserInfo, str, float], Any]
 ATTEMPTS = 5
+PROXY = "proxy"
 CREATE_WHILE_TERMINATING = "create not allowed while custom resource definition is terminating"
 
 
@@ -80,6 +81,8 @@ class Dispatch:
         """Whether the verb is served there. ApiError 404 or 405."""
         resource, verb = call.resource, call.verb
         verbs = resource.subresources[call.subresource].verbs if call.subresource else resource.verbs
+        if call.subresource == PROXY:
+            verbs = (*verbs, "")
         named = bool(call.name)
         misplaced = (verb == "create" and named and not call.subresource) or (verb in ("update", "patch") and not named)
         if verb not in verbs or misplaced:

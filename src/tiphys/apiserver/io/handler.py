@@ -139,7 +139,7 @@ class ApiHandler:
 
     def _admit_in_flight(self, info: RequestInfo) -> int:
         """1 for a reading, 2 for a mutating request that is now counted. ApiError 429."""
-        if info.verb in ("get", "list", "watch", "head", "options"):
+        if info.verb in ("", "get", "list", "watch", "head", "options"):
             if self._reading >= self._limits.reading_in_flight:
                 raise errors.too_many_requests("Too many requests, please try again later.", 1)
             self._reading += 1

@@ -5,7 +5,7 @@ Schemas are named by definition; that a definition exists is looked up by (group
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,9 +198,8 @@ class Builder:
 
     def _connect(self, part: Subresource, words: str, kind: Kind, named: list[parameters.Parameter]) -> dict[str, Any]:
         item: dict[str, Any] = {}
-        verbs: Iterable[str] = part.verbs
-        for verb in verbs:
-            method = _METHODS[verb]
+        methods = [_METHODS[verb] for verb in part.verbs]
+        for method in (*methods, "head", "options") if part.name == "proxy" else methods:
             text = f"connect {method.upper()} requests to {part.name} of the specified object"
             responses = {
                 "200": {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}},

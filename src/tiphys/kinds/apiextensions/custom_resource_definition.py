@@ -118,6 +118,7 @@ STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     validate_update=validate_update,
     warnings=warnings,
     deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
+    qualified_finalizers=False,
     columns=(
         cells.name_column(),
         Column(

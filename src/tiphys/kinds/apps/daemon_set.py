@@ -107,7 +107,7 @@ STRATEGY: Strategy[DaemonSet] = Strategy(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
-    warnings=holder_warnings(lambda daemon_set: daemon_set.spec.template, SPEC.child("template")),
+    warnings=holder_warnings(lambda daemon_set: daemon_set.spec.template, SPEC.child("template"), names_hosts=False),
     columns=(
         cells.name_column(),
         cells.number("Desired", lambda daemon_set: daemon_set.status.desiredNumberScheduled),

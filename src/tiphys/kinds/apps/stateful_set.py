@@ -134,7 +134,7 @@ def validate_status_update(new: StatefulSet, old: StatefulSet) -> list[FieldErro
     return found + not_decremented(status.collisionCount, old.status.collisionCount, STATUS.child("collisionCount"))
 
 
-_template_warnings = holder_warnings(lambda stateful_set: stateful_set.spec.template, SPEC.child("template"))
+_template_warnings = holder_warnings(lambda stateful_set: stateful_set.spec.template, SPEC.child("template"), False)
 
 
 def warnings(new: StatefulSet, old: StatefulSet | None) -> list[str]:

@@ -14,6 +14,7 @@ from tiphys.kinds.core.pod_update_validation import (
     validate_resize_update,
 )
 from tiphys.kinds.core.pod_warnings import pod_warnings
+from tiphys.kinds.core.template import hostname_warnings
 from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import Pod, PodIP, PodStatus
@@ -113,7 +114,9 @@ def fields(pod: Pod) -> dict[str, str]:
 
 def warnings(pod: Pod, old: Pod | None) -> list[str]:
     """Only its creator is told: those who change pods are mostly programs, and do so often."""
-    return pod_warnings(pod.spec, pod.metadata) if old is None else []
+    if old is not None:
+        return []
+    return hostname_warnings(pod.metadata, "the Pod's hostname") + pod_warnings(pod.spec, pod.metadata)
 
 
 STRATEGY: Strategy[Pod] = Strategy(

@@ -15,10 +15,7 @@ from tiphys.machinery import labels
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported
 
 default_template = default_pod_template
-HOSTNAME_ADVICE = (
-    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is"
-    " recommended: "
-)
+NAMES_AND_HOSTNAMES = "Pod names and hostnames"
 MISMATCH = "`selector` does not match template `labels`"
 
 
@@ -57,22 +54,24 @@ def always_restarting(template: PodTemplateSpec, path: Path, kind: str) -> list[
     return found
 
 
-def hostname_warnings(metadata: ObjectMeta) -> list[str]:
-    """Advice on the name of what pods are named after."""
-    found = label_name(metadata.name or "")
-    return [f"{HOSTNAME_ADVICE}[{' '.join(found)}]"] if found else []
+def hostname_warnings(metadata: ObjectMeta, used_in: str = NAMES_AND_HOSTNAMES) -> list[str]:
+    """Advice on the name of what hosts are named after."""
+    found = " ".join(label_name(metadata.name or ""))
+    advice = f"this is used in {used_in}, which can result in surprising behavior; a DNS label is recommended"
+    return [f"metadata.name: {advice}: [{found}]"] if found else []
 
 
 def holder_warnings(
-    template_of: Callable[[Any], PodTemplateSpec | None], path: Path
+    template_of: Callable[[Any], PodTemplateSpec | None], path: Path, names_hosts: bool = True
 ) -> Callable[[Any, Any], list[str]]:
-    """The `warnings` hook of a kind that keeps pods running: on a new object and whenever its spec changes."""
+    """The `warnings` hook of a kind that keeps pods running: on a new object and whenever its spec changes.
+    `names_hosts`: whether the names of its pods go into their hosts' names."""
 
     def warnings(new: Any, old: Any) -> list[str]:
         if old is not None and new.spec == old.spec:
             return []
         template = template_of(new)
-        found = hostname_warnings(new.metadata) if old is None else []
+        found = hostname_warnings(new.metadata) if old is None and names_hosts else []
         return found + (template_warnings(template, path) if template is not None else [])
 
     return warnings

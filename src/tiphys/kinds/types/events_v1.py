@@ -6,8 +6,8 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int32
 from tiphys.kinds.types.zero import zero_int, zero_list
-from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import MicroTime, Time
 
 def _Event() -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Raw, Struct, field
 
+from tiphys.kinds.types.numbers import Int32, Int64
 from tiphys.kinds.types.zero import NO_RAW, zero_bool, zero_list, zero_str
-from tiphys.machinery.integers import Int32, Int64
 from tiphys.machinery.timestamps import Time
 
 def _APIGroup() -> str:

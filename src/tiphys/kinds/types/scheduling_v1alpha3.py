@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
+from tiphys.kinds.types.numbers import Int32
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
-from tiphys.machinery.integers import Int32
 
 def _CompositePodGroup() -> str:
     return "CompositePodGroup"

@@ -1,6 +1,4 @@
-"""Whole numbers of the sizes that the API has: what does not fit into one is refused when it is read."""
-
-from __future__ import annotations
+"""Go's whole numbers: what does not fit into one is refused when an object is read, not cut down or kept."""
 
 from typing import Annotated
 

@@ -112,7 +112,8 @@ class Server:
         body = compact(load.body) if load.body is not None else ""
         media = load.media if load.body is not None else ""
         arguments = [TOKEN, load.method, media, load.prefix, str(load.names), load.path, body]
-        words = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--latency", "-s", str(SCRIPT), self.url]
+        words = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "30s", "--latency"]
+        words += ["-s", str(SCRIPT), self.url]
         before, began = self._times()
         text = subprocess.run([*words, "--", *arguments], capture_output=True, text=True, check=True).stdout
         after, ended = self._times()

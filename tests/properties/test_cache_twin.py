@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tiphys.client.cache import Cache
@@ -29,6 +29,7 @@ steps = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(steps)
+@example([("write", "a", True), ("delete", "a", False), ("write", "a", False), ("delete", "a", True)])
 def test_the_cache_never_goes_back_and_ends_at_the_truth(script: list[tuple[str, str, bool]]) -> None:
     cache: Cache[core_v1.ConfigMap] = Cache()
     cache.add_index("parity", by_parity)

@@ -16,7 +16,7 @@ from tiphys.kinds.core.pod_amounts import Amounts, gather
 from tiphys.kinds.core.quota_usage import CLAIMS, PODS, Requirement, Scopes, Source
 from tiphys.kinds.types import core_v1, meta_v1
 from tiphys.machinery import timestamps
-from tiphys.machinery.quantity import parse
+from tiphys.machinery.quantity import Quantity, parse
 
 NAMESPACES, NAMES = ("a", "b"), ("x", "y", "z")
 SCOPES: dict[Source, tuple[Scopes, ...]] = {
@@ -162,3 +162,25 @@ def test_the_totals_are_what_counting_everything_finds(source: Source, played: l
     for namespace in NAMESPACES:
         for scopes in SCOPES[source]:
             game.compare(namespace, scopes)
+
+
+amounts = st.dictionaries(st.sampled_from(("cpu", "memory", "example.com/gpu")), st.sampled_from(("1", "250m", "2Gi")))
+sides = st.tuples(st.none() | amounts, st.none() | amounts)
+
+
+@settings(deadline=None)
+@given(st.lists(sides, min_size=1, max_size=3))
+def test_what_is_worked_out_once_is_what_the_pod_asks_for(asked: list[tuple[Any, Any]]) -> None:
+    def quantities(side: dict[str, str] | None) -> dict[str, Quantity] | None:
+        return {name: parse(text) for name, text in side.items()} if side is not None else None
+
+    containers = [
+        core_v1.Container(
+            resources=core_v1.ResourceRequirements(requests=quantities(requests), limits=quantities(limits))
+        )
+        for requests, limits in asked
+    ]
+    plain = core_v1.Pod(spec=core_v1.PodSpec(containers=containers))
+    # An init container that asks for nothing changes nothing, but is not worked out once for all.
+    thorough = core_v1.Pod(spec=core_v1.PodSpec(containers=containers, initContainers=[core_v1.Container()]))
+    assert quota_usage.pod_usage(plain) == quota_usage.pod_usage(thorough)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
+
+import msgspec
 
 from tiphys.machinery import errors
 
@@ -23,8 +24,7 @@ _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`verb` is the API verb for resource requests and the lower-case method for others. `rest` is what follows the
     subresource in the path (of proxies), with its leading slash."""
 

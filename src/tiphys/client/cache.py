@@ -145,10 +145,10 @@ class Cache(Generic[T]):
         return (Change(old, obj),)
 
     def remove_own(self, key: ObjectKey, resource_version: int, uid: str) -> tuple[Change, ...]:
-        """The server has answered that it removed the object of this uid: no sighting of it from before counts any
-        more."""
+        """The server has answered that it removed the object of this uid, last written at this version: no sighting of
+        it, or of an older one of its name, counts any more."""
         old = self.get(*key)
-        if old is None or old.metadata.uid != uid:  # type: ignore[attr-defined]
+        if old is None or (old.metadata.uid != uid and version_of(old) > resource_version):  # type: ignore[attr-defined]
             return ()
         self._removed_uids.add(uid)
         return self.remove(key, max(resource_version, version_of(old)))

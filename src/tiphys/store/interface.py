@@ -20,6 +20,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 
 class StoreError(Exception):
     """Any fault that a store reports."""
@@ -57,8 +59,7 @@ class StoreUnavailable(StoreError):
     """The disk or the network failed (full, unwritable, gone). The message says what and where."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyValue:
+class KeyValue(msgspec.Struct, frozen=True, gc=False):
     """One key at one revision. `create_revision` is when it came to be, `mod_revision` its last change."""
 
     key: str
@@ -72,8 +73,7 @@ class EventType(enum.Enum):
     DELETE = "DELETE"
 
 
-@dataclass(frozen=True, slots=True)
-class StoreEvent:
+class StoreEvent(msgspec.Struct, frozen=True, gc=False):
     """One change. `kv` is the new state, for DELETE the last state with `mod_revision` of the deletion;
     `previous` is the state before (None when the key was created)."""
 

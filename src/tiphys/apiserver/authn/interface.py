@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from tiphys.apiserver.authn.identity import UserInfo
 
 
@@ -20,15 +22,14 @@ class PeerCertificate:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequestHead:
+class HttpRequestHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request without its body. `headers` has lower-case names; repeated headers are joined with ", ", but for
     those that may not be joined (`all_headers` has every one in the order sent)."""
 
     method: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     all_headers: tuple[tuple[str, str], ...] = ()
     remote_address: str = ""
 

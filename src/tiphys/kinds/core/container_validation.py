@@ -6,7 +6,8 @@ What is asked of the pod as a whole (its volumes, claims, system, grace period) 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tiphys.kinds.core.env_validation import validate_env, validate_env_from
 from tiphys.kinds.core.handler_validation import validate_lifecycle, validate_probe
@@ -51,11 +52,10 @@ _EPHEMERAL_FORBIDDEN = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What containers are checked against. `volumes` by name; `users_own` is spec.hostUsers = false."""
 
-    volumes: dict[str, Volume] = field(default_factory=dict)
+    volumes: dict[str, Volume] = {}
     claim_names: frozenset[str] = frozenset()
     restart_policy: str = "Always"
     grace_seconds: int | None = None

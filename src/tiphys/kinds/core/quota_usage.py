@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from tiphys.kinds.core.persistent_volume_claim import storage_class_of
-from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, gather, largest, pod_amounts, side_of
+from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, amounts, gather, largest, pod_amounts, side_of
 from tiphys.kinds.core.qos import BEST_EFFORT, qos_class
 from tiphys.kinds.core.resource_validation import is_extended, is_huge_page
 from tiphys.kinds.resource_api.device_validation import ALLOCATED_LIMIT
@@ -104,9 +104,32 @@ def end_of_counting(pod: core_v1.Pod) -> float | None:
     return timestamps.seconds(ending) + grace_seconds
 
 
-def pod_usage(pod: core_v1.Pod) -> Amounts:
-    """What a pod uses while it counts."""
-    return {"pods": ONE, **_compute(pod_amounts(pod.spec, REQUESTS), pod_amounts(pod.spec, LIMITS))}
+def pod_usage(pod: core_v1.Pod) -> Mapping[str, Decimal]:
+    """What a pod uses while it counts; not to be changed. Pods of one template are worked out once."""
+    spec = pod.spec
+    if spec.initContainers or spec.resources is not None or spec.overhead:
+        return _used_by(pod_amounts(spec, REQUESTS), pod_amounts(spec, LIMITS))
+    return _used_by_containers(
+        tuple(tuple(side_of(container.resources, REQUESTS).items()) for container in spec.containers),
+        tuple(tuple(side_of(container.resources, LIMITS).items()) for container in spec.containers),
+    )
+
+
+_Sides: TypeAlias = tuple[tuple[tuple[str, Quantity], ...], ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def _used_by_containers(requests: _Sides, limits: _Sides) -> Mapping[str, Decimal]:
+    """Of containers that run together and nothing else."""
+    totals: tuple[Amounts, Amounts] = ({}, {})
+    for total, sides in zip(totals, (requests, limits), strict=True):
+        for side in sides:
+            gather(total, amounts(dict(side)))
+    return _used_by(*totals)
+
+
+def _used_by(requests: Amounts, limits: Amounts) -> Mapping[str, Decimal]:
+    return {"pods": ONE, **_compute(requests, limits)}
 
 
 def _compute(requests: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,7 +237,7 @@ def scopes_of(spec: core_v1.ResourceQuotaSpec) -> Scopes:
 
 def in_scopes(scopes: Scopes, source: Source, obj: Any) -> bool:
     """Whether a quota with these scopes is about this object."""
-    return all(_in_scope(requirement, source, obj) for requirement in scopes)
+    return not scopes or all(_in_scope(requirement, source, obj) for requirement in scopes)
 
 
 def _in_scope(requirement: Requirement, source: Source, obj: Any) -> bool:

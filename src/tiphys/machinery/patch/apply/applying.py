@@ -7,10 +7,10 @@ subresource cannot change. The order of the steps is that of "Server-Side Apply"
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tiphys.machinery.patch.apply import field_set, managers, walk
 from tiphys.machinery.patch.apply.field_set import FieldSet, Path
@@ -28,16 +28,14 @@ LAST_APPLIED_LIMIT_BYTES = 256 * 1024
 DifferenceOf = Callable[[str, Any, Any], Difference | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`obj` is the plain object after the apply."""
 
     obj: Any
     managers: tuple[Manager, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     manager: Manager
     path: Path
 

@@ -7,7 +7,9 @@ is not written anew. `now` is the text of a Time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from tiphys.machinery.patch.apply import field_set
 from tiphys.machinery.patch.apply.field_set import FieldSet
@@ -30,8 +32,7 @@ _UNOWNED_METADATA = frozenset({
 DifferenceIn = Callable[[str], Difference | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manager:
+class Manager(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One entry. `fields` is FieldsV1 text; `time` may be "" (not known)."""
 
     name: str

@@ -155,11 +155,14 @@ def _message(name: str, data: memoryview, depth: int) -> dict[str, Any]:
         raise ProtobufError("messages are nested too deeply")
     rows = table()[name]
     found: dict[str, Any] = {}
-    for number, wire, value in _fields(data):
+    fields = _fields(data)
+    for number, wire, value in fields:
         row = rows.get(number)
         if row is None:
             continue
         key, kind, flags = row
+        if key in found and wire == 2 and kind in table() and flags in ("", "z"):
+            value = _joined(fields, number)
         if not flags:
             found[key] = _value(kind, wire, value, depth + 1)
         elif "m" in flags:
@@ -176,6 +179,11 @@ def _message(name: str, data: memoryview, depth: int) -> dict[str, Any]:
             elif "z" not in flags or plain or (plain == "" and key in _MEANT_EMPTY):
                 found[key] = plain
     return found
+
+
+def _joined(fields: list[tuple[int, int, Any]], number: int) -> memoryview:
+    """A message that comes in parts: one after the other they are the whole one."""
+    return memoryview(b"".join(part for each, wire, part in fields if each == number and wire == 2))
 
 
 def _numbers(data: memoryview) -> dict[int, Any]:

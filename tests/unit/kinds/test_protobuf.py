@@ -105,6 +105,15 @@ def test_numbers_may_be_packed() -> None:
     assert pods[0]["spec"]["securityContext"] == {"supplementalGroups": [7, 300]}
 
 
+def test_a_message_may_come_in_parts() -> None:
+    parts = data(1, data(1, "old") + data(3, "shop")) + data(1, data(1, "web") + entry(11, "app", "web"))
+    assert decode(wrapped("v1", "ConfigMap", parts))["metadata"] == {
+        "name": "web",
+        "namespace": "shop",
+        "labels": {"app": "web"},
+    }
+
+
 def test_a_key_alone_has_the_zero_value() -> None:
     disrupted = data(2, data(1, "a")) + entry(2, "b", "") + entry(2, "c", number(1, 0))
     status = decode(wrapped("policy/v1", "PodDisruptionBudget", data(3, disrupted)))["status"]

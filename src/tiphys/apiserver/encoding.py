@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
-from tiphys.kinds import codec, protobuf
+from tiphys.kinds import codec, protobuf, zero_values
 from tiphys.machinery import errors
 
 JSON = "application/json"
@@ -162,7 +162,7 @@ def decode_body(
         obj = _leniently(data, wanted, api_version, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
-    _check_kind(obj, api_version, kind)
+    _accept(obj, api_version, kind)
     if field_validation == "Ignore":
         return obj, []
     return obj, strictness_outcome(repeated + strictness.findings(data, wanted), field_validation)
@@ -198,15 +198,17 @@ def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str) -> An
             obj = codec.convert(without_nulls(plain), wanted)
         except msgspec.ValidationError as error:
             raise unhandled(kind, api_version, str(error)) from error
-    _check_kind(obj, api_version, kind)
+    _accept(obj, api_version, kind)
     return obj
 
 
-def _check_kind(obj: Any, api_version: str, kind: str) -> None:
+def _accept(obj: Any, api_version: str, kind: str) -> None:
+    """The object is of the kind that the endpoint expects, and says things in one way only. ApiError 400."""
     if not obj.kind:
         obj.kind = kind
     if not obj.apiVersion:
         obj.apiVersion = api_version
+    zero_values.drop(obj)
     if obj.kind != kind:
         found = f'no kind "{obj.kind}" is registered for version "{obj.apiVersion}"'
         raise errors.bad_request(

@@ -10,7 +10,7 @@ import msgspec
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.watch_cache import Entry
-from tiphys.kinds import codec
+from tiphys.kinds import codec, zero_values
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import meta_v1
 from tiphys.machinery import errors
@@ -91,7 +91,9 @@ class ObjectBody(msgspec.Struct, frozen=True, gc=False):
 
     def decode(self, wanted: type[Any], api_version: str, kind: str) -> tuple[Any, list[str]]:
         if isinstance(self.value, wanted):
-            return codec.copy(self.value), []
+            obj = codec.copy(self.value)
+            zero_values.drop(obj)
+            return obj, []
         return encoding.from_plain(codec.plain(self.value), wanted, api_version, kind), []
 
     def plain(self) -> Any:

@@ -161,7 +161,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec.taints": [{"key": "a", "effect": "NoRun"}]},
         [
             (
-                "spec.taints[0].effect",
+                "metadata.taints[0].effect",
                 "NotSupported",
                 'Unsupported value: "NoRun": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
             )
@@ -385,13 +385,37 @@ def test_namespaces_carry_their_name_and_a_finalizer() -> None:
     assert resource_for(codec.plain(namespace)).strategy.fields(namespace) == {"status.phase": "Active"}
 
 
+def test_the_network_of_a_node_is_said_twice() -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    first, second, other = "10.1.0.0/24", "fd00:1::/64", "10.2.0.0/24"
+    for given, expected in (
+        ({"podCIDR": first}, (first, [first])),
+        ({"podCIDRs": [first, second]}, (first, [first, second])),
+        ({"podCIDR": first, "podCIDRs": [first, second]}, (first, [first, second])),
+        ({"podCIDR": first, "podCIDRs": [other]}, (first, [first])),
+    ):
+        spec = created({**node, "spec": given}).spec
+        assert (spec.podCIDR, spec.podCIDRs) == expected
+
+
+def test_the_status_of_a_node_is_checked() -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    address = {"type": "InternalIP", "address": "192.0.2.1"}
+    new = stored(node, {"addresses": [address, address], "capacity": {"cpu": "-1"}})
+    strategy = resource_for(node).strategy
+    assert told(strategy.validate_status_update(new, stored(node))) == [
+        ("status.addresses[1]", "Duplicate", 'Duplicate value: {"address":"192.0.2.1","type":"InternalIP"}'),
+        ("status.capacity.cpu", "Invalid", 'Invalid value: "-1": must be greater than or equal to 0'),
+    ]
+
+
 def test_the_phase_of_a_namespace_follows_its_deletion() -> None:
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     strategy = resource_for(document).strategy
     ending = stored(document, {"phase": "Terminating"})
     assert told(strategy.validate_status_update(ending, stored(document))) == [
         (
-            "status.phase",
+            "status.Phase",
             "Invalid",
             "Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty",
         )

@@ -11,6 +11,11 @@ from tiphys.kinds import codec
 from tiphys.kinds.apiextensions.custom_resource_definition import version_order
 
 RBAC = "rbac.authorization.k8s.io"
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
+    " end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 
 
 def thing(api_version: str, kind: str, name: str = "a", namespace: str = "", **content: Any) -> dict[str, Any]:
@@ -205,7 +210,43 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         "no backend",
         INGRESS,
         {f"{PATH}.backend": {}},
-        [(f"{PATH0}.backend", "Required", "Required value: resource or service backend is required")],
+        [(f"{PATH0}.backend", "Invalid", 'Invalid value: "": resource or service backend is required')],
+    ),
+    (
+        "resource behind a path",
+        INGRESS,
+        {f"{PATH}.backend": {"resource": {"apiGroup": "", "kind": "a/b", "name": ""}}},
+        [
+            (f"{PATH0}.backend.resource.apiGroup", "Invalid", f'Invalid value: "": {SUBDOMAIN}'),
+            (f"{PATH0}.backend.resource.kind", "Invalid", "Invalid value: \"a/b\": may not contain '/'"),
+            (f"{PATH0}.backend.resource.name", "Required", "Required value: name is required"),
+        ],
+    ),
+    (
+        "kind of subject",
+        BINDING,
+        {"subjects.1.kind": "Robot", "subjects.1.namespace": "a"},
+        [
+            (
+                "subjects[1].kind",
+                "NotSupported",
+                'Unsupported value: "Robot": supported values: "ServiceAccount", "User", "Group"',
+            )
+        ],
+    ),
+    ("user with a namespace", BINDING, {"subjects.1.namespace": "a"}, []),
+    (
+        "selector of roles",
+        thing(f"{RBAC}/v1", "ClusterRole", aggregationRule={"clusterRoleSelectors": [{}]}),
+        {"aggregationRule.clusterRoleSelectors.0.matchExpressions": [{"key": "a", "operator": "Is"}]},
+        [
+            (
+                "aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator",
+                "Invalid",
+                'Invalid value: "Is": not a valid selector operator',
+            ),
+            ("aggregationRule.clusterRoleSelectors[0]", "Invalid", "Invalid value: null: invalid label selector."),
+        ],
     ),
     (
         "address as a host",
@@ -589,7 +630,7 @@ def test_network_policies_say_what_they_are_about() -> None:
 
 def test_subjects_get_their_group() -> None:
     binding = created(BINDING)
-    assert [subject.apiGroup for subject in binding.subjects] == ["", RBAC]
+    assert [subject.apiGroup for subject in binding.subjects] == [None, RBAC]
 
 
 def test_webhook_defaults() -> None:

@@ -55,6 +55,7 @@ from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
 from tiphys.apiserver.quota import QuotaCharges
 from tiphys.apiserver.rest.call import Call
+from tiphys.apiserver.signing_hooks import SigningRequests, TrustBundles
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
@@ -288,6 +289,9 @@ class ApiServer:
             )
             self.caches.subscribe(core_v1.Service, allocator.observe)
             hooks["", "services"] = ServiceAddresses(allocator)
+        certificates = "certificates.k8s.io"
+        hooks[certificates, "certificatesigningrequests"] = SigningRequests(self._authorizer)
+        hooks[certificates, "clustertrustbundles"] = TrustBundles(self._authorizer)
         if standard is not None:
             check = standard.escalation
             hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)

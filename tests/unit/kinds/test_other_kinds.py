@@ -10,6 +10,11 @@ from documents import NOTHING, changed, create_findings, created, row, stored, u
 from tiphys.kinds import codec
 from tiphys.kinds.apiextensions.custom_resource_definition import version_order
 
+LABEL = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
+    " an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
 RBAC = "rbac.authorization.k8s.io"
 SUBDOMAIN = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
@@ -380,7 +385,53 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
                 "Required",
                 "Required value: must populate information for the given metric source",
             ),
+            (
+                "spec.metrics[0].resource.target.averageUtilization",
+                "Required",
+                "Required value: must set either a target raw value or a target utilization",
+            ),
             ("spec.metrics[0].resource", "Forbidden", "Forbidden: must populate the given metric source only"),
+        ],
+    ),
+    (
+        "metric of one container",
+        AUTOSCALER,
+        {
+            "spec.metrics": [
+                {
+                    "type": "ContainerResource",
+                    "containerResource": {
+                        "name": "pods",
+                        "container": "A",
+                        "target": {"type": "Utilization", "averageUtilization": 50},
+                    },
+                }
+            ]
+        },
+        [
+            (
+                "spec.metrics[0].containerResource.name",
+                "Invalid",
+                'Invalid value: "pods": must be a standard resource for containers',
+            ),
+            ("spec.metrics[0].containerResource.container", "Invalid", f'Invalid value: "A": {LABEL}'),
+        ],
+    ),
+    (
+        "path of a webhook",
+        HOOKS,
+        {"webhooks.0.clientConfig": {"service": {"name": "a", "namespace": "b", "path": "/one//T"}}},
+        [
+            (
+                "webhooks[0].clientConfig.service.path",
+                "Invalid",
+                'Invalid value: "/one//T": segment[1] may not be empty',
+            ),
+            (
+                "webhooks[0].clientConfig.service.path",
+                "Invalid",
+                f'Invalid value: "/one//T": segment[2]: {SUBDOMAIN}',
+            ),
         ],
     ),
     (

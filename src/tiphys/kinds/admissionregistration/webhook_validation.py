@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tiphys.kinds.label_selectors import validate_label_selector
-from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name
+from tiphys.kinds.object_meta import dns1035_name, label_key_findings, subdomain_name
 from tiphys.kinds.types.admissionregistration_v1 import (
     MatchCondition,
     MutatingWebhook,
@@ -122,8 +122,8 @@ def _version_findings(versions: list[str], path: Path) -> list[FieldError]:
     for position, version in enumerate(versions):
         if version in versions[:position]:
             found.append(invalid(path.index(position), version, "duplicate version"))
-        found += [invalid(path.index(position), version, text) for text in label_name(version)]
-    if not found and not set(versions) & set(REVIEW_VERSIONS):
+        found += [invalid(path.index(position), version, text) for text in dns1035_name(version)]
+    if not set(versions) & set(REVIEW_VERSIONS):
         words = ", ".join(REVIEW_VERSIONS)
         found.append(invalid(path, versions, f"must include at least one of {words}"))
     return found
@@ -244,11 +244,7 @@ def _service_findings(service: ServiceReference | Any, path: Path) -> list[Field
         found.append(invalid(path.child("path"), route, "must start with a '/'"))
     if route.endswith("/"):
         found.append(forbidden(path.child("path"), "must not end with a '/'"))
-    for position, step in enumerate(route.strip("/").split("/")):
-        if not step:
-            found.append(invalid(path.child("path"), route, f"segment[{position}] may not be empty"))
-        elif not step.isascii():
-            found += [
-                invalid(path.child("path"), route, f"segment[{position}]: {text}") for text in subdomain_name(step)
-            ]
+    for position, step in enumerate(route[1:].removesuffix("/").split("/")):
+        texts = [f": {text}" for text in subdomain_name(step)] if step else [" may not be empty"]
+        found += [invalid(path.child("path"), route, f"segment[{position}]{text}") for text in texts]
     return found

@@ -12,7 +12,15 @@ from tiphys.kinds.types.policy_v1 import PodDisruptionBudget
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported
 
 SPEC, STATUS = Path("spec"), Path("status")
+COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 POLICIES = ("AlwaysAllow", "IfHealthyBudget")
+
+
+def default(budget: PodDisruptionBudget) -> None:
+    """What is counted is always shown."""
+    for field in COUNTS:
+        if getattr(budget.status, field) is None:
+            setattr(budget.status, field, 0)
 
 
 def validate(budget: PodDisruptionBudget) -> list[FieldError]:
@@ -33,7 +41,7 @@ def validate(budget: PodDisruptionBudget) -> list[FieldError]:
 
 
 def validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> list[FieldError]:
-    return none_negative(new.status, STATUS, "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+    return none_negative(new.status, STATUS, *COUNTS)
 
 
 def _amount(value: int | str | None) -> str:
@@ -41,6 +49,7 @@ def _amount(value: int | str | None) -> str:
 
 
 STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
+    default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,

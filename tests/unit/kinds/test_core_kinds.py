@@ -242,6 +242,47 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec.limits.0": {"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "2"}}},
         [("spec.limits[0].min[cpu]", "Invalid", 'Invalid value: "2": min value 2 is greater than max value 1')],
     ),
+    (
+        "defaults below the least",
+        LIMITS,
+        {"spec.limits.0": {"type": "Container", "min": {"cpu": "2"}, "default": {"cpu": "1"}, "max": {"cpu": "4"}}},
+        [
+            (
+                "spec.limits[0].defaultRequest[cpu]",
+                "Invalid",
+                'Invalid value: "1": min value 2 is greater than default request value 1',
+            ),
+            (
+                "spec.limits[0].default[cpu]",
+                "Invalid",
+                'Invalid value: "1": min value 2 is greater than default value 1',
+            ),
+        ],
+    ),
+    (
+        "what is limited",
+        LIMITS,
+        {"spec.limits.0": {"type": "Disk", "max": {"storage": "1Gi"}}},
+        [
+            (
+                "spec.limits[0].type",
+                "Invalid",
+                'Invalid value: "Disk": must be a standard limit type or fully qualified',
+            )
+        ],
+    ),
+    (
+        "limits of pods",
+        LIMITS,
+        {"spec.limits.0": {"type": "Pod", "max": {"pods": "1"}}},
+        [
+            (
+                "spec.limits[0].max[pods]",
+                "Invalid",
+                'Invalid value: "pods": must be a standard resource for containers',
+            )
+        ],
+    ),
     ("quota", QUOTA, {}, []),
     (
         "quota of a fraction",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from documents import NOTHING, changed, create_findings, created, row, stored, update_findings
+from documents import NOTHING, changed, create_findings, created, resource_for, row, stored, told, update_findings
 
 from tiphys.kinds import codec
 from tiphys.kinds.apiextensions.custom_resource_definition import version_order
@@ -104,6 +104,18 @@ WEBHOOK = {
     "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
 }
 HOOKS = thing("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", webhooks=[WEBHOOK])
+NEW_EVENT = thing(
+    "events.k8s.io/v1",
+    "Event",
+    namespace="default",
+    eventTime="2026-01-01T00:00:00.000000Z",
+    reportingController="example.com/test",
+    reportingInstance="test-1",
+    action="Testing",
+    reason="Tested",
+    type="Normal",
+    regarding={"kind": "Pod", "name": "a", "namespace": "default"},
+)
 FLOW = thing(
     "flowcontrol.apiserver.k8s.io/v1",
     "FlowSchema",
@@ -418,6 +430,71 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         ],
     ),
     (
+        "verbs of a flow",
+        FLOW,
+        {"spec.distinguisherMethod": {"type": "ByDay"}, "spec.rules.0.nonResourceRules.0.verbs": ["get", "head"]},
+        [
+            (
+                "spec.distinguisherMethod.type",
+                "NotSupported",
+                'Unsupported value: "ByDay": supported values: "ByNamespace", "ByUser"',
+            ),
+            (
+                "spec.rules[0].nonResourceRules[0].verbs",
+                "NotSupported",
+                'Unsupported value: ["get","head"]: supported values: "create", "delete", "deletecollection", "get",'
+                ' "list", "patch", "proxy", "update", "watch"',
+            ),
+        ],
+    ),
+    (
+        "resources of a flow",
+        FLOW,
+        {"spec.rules.0.resourceRules": [{"verbs": ["*"], "apiGroups": [], "resources": [], "namespaces": ["A"]}]},
+        [
+            (
+                "spec.rules[0].resourceRules[0].apiGroups",
+                "Required",
+                "Required value: resource rules must supply at least one api group",
+            ),
+            (
+                "spec.rules[0].resourceRules[0].resources",
+                "Required",
+                "Required value: resource rules must supply at least one resource",
+            ),
+            (
+                "spec.rules[0].resourceRules[0].namespaces[0]",
+                "Invalid",
+                f"Invalid value: \"A\": each member of this list must be '*' or a DNS-1123 label; {LABEL}",
+            ),
+        ],
+    ),
+    (
+        "too many hands",
+        LEVEL,
+        {"spec.limited.limitResponse.queuing": {"queues": 70000, "handSize": 4, "queueLengthLimit": 1}},
+        [
+            (
+                "spec.limited.limitResponse.queuing.handSize",
+                "Invalid",
+                "Invalid value: 4: required entropy bits of deckSize 70000 and handSize 4 should not be greater than"
+                " 60",
+            )
+        ],
+    ),
+    (
+        "event",
+        NEW_EVENT,
+        {"type": "Odd", "series": {"count": 1}, "deprecatedCount": 3, "regarding.namespace": "other"},
+        [
+            ("involvedObject.namespace", "Invalid", 'Invalid value: "other": does not match event.namespace'),
+            ("type", "Invalid", 'Invalid value: "": has invalid value: Odd'),
+            ("series.count", "Invalid", 'Invalid value: "": should be at least 2'),
+            ("series.lastObservedTime", "Required", "Required value"),
+            ("count", "Invalid", 'Invalid value: "": needs to be unset'),
+        ],
+    ),
+    (
         "path of a webhook",
         HOOKS,
         {"webhooks.0.clientConfig": {"service": {"name": "a", "namespace": "b", "path": "/one//T"}}},
@@ -567,7 +644,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
             (
                 "spec.volumeLifecycleModes",
                 "NotSupported",
-                'Unsupported value: "Short": supported values: "Ephemeral", "Persistent"',
+                'Unsupported value: "Short": supported values: "Persistent", "Ephemeral"',
             )
         ],
     ),
@@ -798,7 +875,7 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = [
             "MissingPL": "?",
         },
     ),
-    (LEVEL, None, {"NominalConcurrencyShares": "30", "Queues": "64", "HandSize": "8", "QueueLengthLimit": "50"}),
+    (LEVEL, None, {"NominalConcurrencyShares": 30, "Queues": 64, "HandSize": 8, "QueueLengthLimit": 50}),
     (
         SERVED,
         {"conditions": [{"type": "Available", "status": "False", "reason": "Gone"}]},
@@ -819,3 +896,11 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = [
 def test_columns_of_others(document: dict[str, Any], status: dict[str, Any] | None, expected: dict[str, Any]) -> None:
     shown = row(stored(document, status))
     assert {name: shown[name] for name in expected} == expected
+
+
+def test_conditions_of_flow_schemas_have_types_of_their_own() -> None:
+    new = stored(FLOW, {"conditions": [{"type": "A"}, {"type": "A"}, {}]})
+    assert told(resource_for(FLOW).strategy.validate_status_update(new, stored(FLOW))) == [
+        ("status.conditions[1].type", "Duplicate", 'Duplicate value: "A"'),
+        ("status.conditions[2].type", "Required", "Required value: must not be empty"),
+    ]

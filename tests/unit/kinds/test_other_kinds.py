@@ -15,6 +15,11 @@ LABEL = (
     " an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
     " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
+OLD_LABEL = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character,"
+    " and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is"
+    " '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
 RBAC = "rbac.authorization.k8s.io"
 SUBDOMAIN = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
@@ -427,6 +432,89 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
                 'Invalid value: "pods": must be a standard resource for containers',
             ),
             ("spec.metrics[0].containerResource.container", "Invalid", f'Invalid value: "A": {LABEL}'),
+        ],
+    ),
+    (
+        "names of a definition",
+        DEFINITION,
+        {"spec.scope": "", "spec.names.singular": "Ship", "spec.names.kind": "Big Ship"},
+        [
+            ("spec.scope", "Required", "Required value"),
+            ("spec.names.singular", "Invalid", f'Invalid value: "Ship": {OLD_LABEL}'),
+            (
+                "spec.names.kind",
+                "Invalid",
+                f'Invalid value: "Big Ship": may have mixed case, but should otherwise match: {OLD_LABEL}',
+            ),
+            (
+                "spec.names.listKind",
+                "Invalid",
+                f'Invalid value: "Big ShipList": may have mixed case, but should otherwise match: {OLD_LABEL}',
+            ),
+        ],
+    ),
+    (
+        "conversion of a definition",
+        DEFINITION,
+        {"spec.conversion": {"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {}}}},
+        [
+            (
+                "spec.conversion.webhookClientConfig",
+                "Forbidden",
+                "Forbidden: should not be set when strategy is not set to Webhook",
+            ),
+            (
+                "spec.conversion.conversionReviewVersions",
+                "Forbidden",
+                "Forbidden: should not be set when strategy is not set to Webhook",
+            ),
+        ],
+    ),
+    (
+        "webhook that converts",
+        DEFINITION,
+        {"spec.conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v2"]}}},
+        [
+            (
+                "spec.conversion.webhookClientConfig",
+                "Required",
+                "Required value: required when strategy is set to Webhook",
+            ),
+            (
+                "spec.conversion.conversionReviewVersions",
+                "Invalid",
+                'Invalid value: ["v2"]: must include at least one of v1, v1beta1',
+            ),
+        ],
+    ),
+    (
+        "columns of a definition",
+        DEFINITION,
+        {"spec.versions.0.additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": "spec"}]},
+        [
+            (
+                "spec.versions[0].additionalPrinterColumns[0].JSONPath",
+                "Invalid",
+                'Invalid value: "spec": must be a simple json path starting with .',
+            )
+        ],
+    ),
+    (
+        "root of a schema beside a status",
+        DEFINITION,
+        {
+            "spec.versions.0.subresources": {"status": {}},
+            "spec.versions.0.schema": {"openAPIV3Schema": {"type": "object", "maxProperties": 3}},
+        },
+        [
+            (
+                "spec.versions[0].schema.openAPIV3Schema",
+                "Invalid",
+                'Invalid value: {"maxProperties":3,"type":"object"}: only [Description Type Format Title Maximum'
+                " ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems"
+                " MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations] fields"
+                " are allowed at the root of the schema if the status subresource is enabled",
+            )
         ],
     ),
     (
@@ -896,6 +984,13 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = [
 def test_columns_of_others(document: dict[str, Any], status: dict[str, Any] | None, expected: dict[str, Any]) -> None:
     shown = row(stored(document, status))
     assert {name: shown[name] for name in expected} == expected
+
+
+def test_new_definitions_record_their_storage_version() -> None:
+    assert codec.plain(created(DEFINITION).status) == {
+        "acceptedNames": {"kind": "", "plural": ""},
+        "storedVersions": ["v1"],
+    }
 
 
 def test_conditions_of_flow_schemas_have_types_of_their_own() -> None:

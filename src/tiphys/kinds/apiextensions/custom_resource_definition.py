@@ -10,13 +10,14 @@ import re
 from tiphys.kinds import cells, codec
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
 from tiphys.kinds.apiextensions import conditions
-from tiphys.kinds.object_meta import immutable, label_name, subdomain_name
-from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
+from tiphys.kinds.object_meta import immutable, subdomain_name
+from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceConversion,
     CustomResourceDefinition,
     CustomResourceDefinitionNames,
+    CustomResourceDefinitionStatus,
     CustomResourceDefinitionVersion,
     JSONSchemaProps,
 )
@@ -36,6 +37,7 @@ from tiphys.machinery.schema import structural
 
 SPEC = Path("spec")
 SELECTABLE_FIELDS_LIMIT = 8
+NOT_SIMPLE = "must be a simple json path starting with ."
 SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
@@ -54,8 +56,6 @@ def version_order(version: str) -> tuple[int, int, int, str]:
 
 def default(definition: CustomResourceDefinition) -> None:
     spec = definition.spec
-    if not spec.scope:
-        spec.scope = "Namespaced"
     if not spec.names.singular:
         spec.names.singular = spec.names.kind.lower()
     if not spec.names.listKind and spec.names.kind:
@@ -66,6 +66,14 @@ def default(definition: CustomResourceDefinition) -> None:
     service = hook.clientConfig.service if hook is not None and hook.clientConfig is not None else None
     if service is not None and service.port is None:
         service.port = 443
+
+
+def prepare_for_create(definition: CustomResourceDefinition) -> None:
+    """The version in which objects are stored is recorded at once; names are accepted later."""
+    stored = [version.name for version in definition.spec.versions if version.storage]
+    definition.status = CustomResourceDefinitionStatus(
+        acceptedNames=CustomResourceDefinitionNames(), storedVersions=stored or None
+    )
 
 
 def validate(definition: CustomResourceDefinition) -> list[FieldError]:
@@ -79,10 +87,12 @@ def validate(definition: CustomResourceDefinition) -> list[FieldError]:
         found.append(required(SPEC.child("group")))
     else:
         found += [invalid(SPEC.child("group"), spec.group, text) for text in subdomain_name(spec.group)]
-        if "." not in spec.group:
+        if "." not in spec.group and not subdomain_name(spec.group):
             detail = "should be a domain with at least one dot"
             found.append(invalid(SPEC.child("group"), spec.group, detail))
-    if spec.scope not in SCOPES:
+    if not spec.scope:
+        found.append(required(SPEC.child("scope")))
+    elif spec.scope not in SCOPES:
         found.append(not_supported(SPEC.child("scope"), spec.scope, SCOPES))
     if spec.preserveUnknownFields:
         detail = (
@@ -134,12 +144,15 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
     if version.schema is None or version.schema.openAPIV3Schema is None:
         found.append(required(path.child("schema", "openAPIV3Schema"), "schemas are required"))
     else:
-        found += structural.findings(
-            codec.plain(version.schema.openAPIV3Schema), path.child("schema", "openAPIV3Schema")
-        )
+        at, schema = path.child("schema", "openAPIV3Schema"), codec.plain(version.schema.openAPIV3Schema)
+        found += structural.findings(schema, at)
+        if version.subresources is not None and version.subresources.status is not None:
+            found += structural.findings_at_status_root(schema, at)
     if version.deprecationWarning is not None and not version.deprecated:
         detail = "can only be set for deprecated versions"
         found.append(invalid(path.child("deprecationWarning"), version.deprecationWarning, detail))
+    elif version.deprecationWarning == "":
+        found.append(invalid(path.child("deprecationWarning"), "", "must not be an empty string"))
     for position, column in enumerate(version.additionalPrinterColumns or ()):
         at = path.child("additionalPrinterColumns").index(position)
         if not column.name:
@@ -150,10 +163,7 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
             found.append(invalid(at.child("type"), column.type, f"must be one of {','.join(COLUMN_TYPES)}"))
         if column.format and column.format not in COLUMN_FORMATS:
             found.append(invalid(at.child("format"), column.format, f"must be one of {','.join(COLUMN_FORMATS)}"))
-        if not column.jsonPath:
-            found.append(required(at.child("jsonPath")))
-        else:
-            found += _path_findings(column.jsonPath, at.child("jsonPath"))
+        found += _column_path_findings(column.jsonPath, at.child("JSONPath"))
     scale = version.subresources.scale if version.subresources is not None else None
     if scale is not None:
         at = path.child("subresources", "scale")
@@ -161,19 +171,28 @@ def _version_findings(version: CustomResourceDefinitionVersion, path: Path) -> l
             value = getattr(scale, field)
             if not value:
                 found.append(required(at.child(field)))
+            elif not value.startswith("."):
+                found.append(invalid(at.child(field), value, NOT_SIMPLE))
             elif not value.startswith(root):
                 found.append(invalid(at.child(field), value, f"should be a json path under {root[:-1]}"))
             elif not json_path.is_simple(value):
                 found.append(invalid(at.child(field), value, "is an invalid path: only names are allowed"))
         selector = scale.labelSelectorPath
-        if selector and not (json_path.is_simple(selector) and selector.startswith((".spec.", ".status."))):
+        if selector and not selector.startswith("."):
+            found.append(invalid(at.child("labelSelectorPath"), selector, NOT_SIMPLE))
+        elif selector and not (json_path.is_simple(selector) and selector.startswith((".spec.", ".status."))):
             detail = "should be a json path under either .status or .spec"
             found.append(invalid(at.child("labelSelectorPath"), selector, detail))
     found += _selectable_findings(version, path.child("selectableFields"))
     return found
 
 
-def _path_findings(text: str, path: Path) -> list[FieldError]:
+def _column_path_findings(text: str, path: Path) -> list[FieldError]:
+    """Clients know the field by this name."""
+    if not text:
+        return [required(path)]
+    if not text.startswith("."):
+        return [invalid(path, text, NOT_SIMPLE)]
     try:
         json_path.compile_path(text)
     except ValueError as error:
@@ -224,10 +243,13 @@ def _names_findings(names: CustomResourceDefinitionNames, path: Path) -> list[Fi
     found: list[FieldError] = []
     for field in ("plural", "singular", "kind", "listKind"):
         value = getattr(names, field) or ""
-        if not value and field in ("plural", "kind", "listKind"):
+        if not value:
             found.append(required(path.child(field)))
-        elif value:
-            found += [invalid(path.child(field), value, text) for text in dns1035_label(value.lower())]
+        elif field in ("plural", "singular"):
+            found += [invalid(path.child(field), value, text) for text in dns1035_label(value)]
+        else:
+            words = "may have mixed case, but should otherwise match: "
+            found += [invalid(path.child(field), value, words + text) for text in dns1035_label(value.lower())]
     for field in ("shortNames", "categories"):
         for position, value in enumerate(getattr(names, field) or ()):
             found += [invalid(path.child(field).index(position), value, text) for text in dns1035_label(value)]
@@ -239,23 +261,27 @@ def _names_findings(names: CustomResourceDefinitionNames, path: Path) -> list[Fi
 def _conversion_findings(conversion: CustomResourceConversion, path: Path) -> list[FieldError]:
     if not conversion.strategy:
         return [required(path.child("strategy"))]
-    if conversion.strategy == "None":
-        if conversion.webhook is not None:
-            return [forbidden(path.child("webhook"), "should not be set when strategy is not set to Webhook")]
-        return []
+    # Clients know the two parts of the webhook by these names.
+    hook, config, at = conversion.webhook, path.child("webhookClientConfig"), path.child("conversionReviewVersions")
     if conversion.strategy != "Webhook":
-        return [not_supported(path.child("strategy"), conversion.strategy, ("None", "Webhook"))]
-    hook, at = conversion.webhook, path.child("webhook")
+        detail = "should not be set when strategy is not set to Webhook"
+        found = [forbidden(config, detail)] if hook is not None and hook.clientConfig is not None else []
+        if hook is not None and hook.conversionReviewVersions:
+            found.append(forbidden(at, detail))
+        if conversion.strategy != "None":
+            found.append(not_supported(path.child("strategy"), conversion.strategy, ("None", "Webhook")))
+        return found
     if hook is None or hook.clientConfig is None:
-        return [required(at.child("clientConfig"), "required when strategy is set to Webhook")]
-    found = validate_client_config(hook.clientConfig, at.child("clientConfig"))
-    versions, at = hook.conversionReviewVersions, at.child("conversionReviewVersions")
+        found = [required(config, "required when strategy is set to Webhook")]
+    else:
+        found = validate_client_config(hook.clientConfig, config)
+    versions = hook.conversionReviewVersions if hook is not None else []
     if not versions:
         return [*found, required(at)]
     for position, version in enumerate(versions):
         if version in versions[:position]:
             found.append(duplicate(at.index(position), version))
-        found += [invalid(at.index(position), version, text) for text in label_name(version)]
+        found += [invalid(at.index(position), version, text) for text in dns1035_label(version)]
     if not {"v1", "v1beta1"} & set(versions):
         found.append(invalid(at, versions, "must include at least one of v1, v1beta1"))
     return found
@@ -292,7 +318,7 @@ def prepare_for_status_update(new: CustomResourceDefinition, old: CustomResource
 
 STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     default=default,
-    prepare_for_create=clear_status,
+    prepare_for_create=prepare_for_create,
     prepare_for_update=keep_status,
     prepare_for_status_update=prepare_for_status_update,
     validate=validate,

@@ -29,6 +29,16 @@ _NOT_IN_CHOICES = (
     "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
 )  # fmt: skip
 _CHOICES = ("allOf", "anyOf", "oneOf")
+# What the root may say where the status is written on its own, and how clients are told of it.
+_STATUS_ROOT = (
+    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern"
+    " MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields"
+    " XValidations"
+)
+STATUS_ROOT_KEYWORDS = {word[0].lower() + word[1:]: word for word in _STATUS_ROOT.split() if word[0] != "X"} | {
+    "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields",
+    "x-kubernetes-validations": "XValidations",
+}
 _INT_OR_STRING_CHOICE = [{"type": "integer"}, {"type": "string"}]
 NO_RULES = "CEL validation rules are not supported by this server yet"
 
@@ -63,6 +73,23 @@ def _metadata_findings(schema: Schema, path: Path) -> list[FieldError]:
     return [forbidden(path, detail)]
 
 
+def _wrong_type(path: Path, kind: str | None, detail: str) -> FieldError:
+    return invalid(path.child("type"), kind, detail) if kind else required(path.child("type"), detail)
+
+
+def findings_at_status_root(schema: Schema, path: Path) -> list[FieldError]:
+    """Where the status is written on its own, the root of the schema describes one object part by part, no more."""
+    found: list[FieldError] = []
+    if set(schema) - set(STATUS_ROOT_KEYWORDS):
+        words = " ".join(STATUS_ROOT_KEYWORDS.values())
+        detail = f"only [{words}] fields are allowed at the root of the schema if the status subresource is enabled"
+        found.append(invalid(path, schema, detail))
+    if schema.get("type", "object") != "object":
+        detail = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        found.append(invalid(path.child("type"), schema["type"], detail))
+    return found
+
+
 def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -> None:
     """One part of the structure and everything below it. `role` is what the part is to the one above."""
     _keywords(schema, path, found)
@@ -75,7 +102,7 @@ def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -
         found.append(required(path.child("type"), f"must not be empty for specified {role}"))
     if schema.get(EMBEDDED):
         if kind != "object":
-            found.append(invalid(path.child("type"), kind or "", f"must be object if {EMBEDDED} is true"))
+            found.append(_wrong_type(path, kind, f"must be object if {EMBEDDED} is true"))
         if not schema.get(PRESERVE) and not schema.get("properties"):
             found.append(
                 required(path.child("properties"), f"must not be empty if {EMBEDDED} is true without {PRESERVE}")
@@ -182,9 +209,7 @@ def _list_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
         if map_type not in MAP_TYPES:
             found.append(not_supported(at, map_type, MAP_TYPES))
         if kind != "object":
-            found.append(
-                invalid(path.child("type"), kind or "", "must be object if x-kubernetes-map-type is specified")
-            )
+            found.append(_wrong_type(path, kind, "must be object if x-kubernetes-map-type is specified"))
     at_keys = path.child("x-kubernetes-list-map-keys")
     if list_type is None:
         if keys:
@@ -195,10 +220,11 @@ def _list_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
     if list_type not in LIST_TYPES:
         found.append(not_supported(path.child("x-kubernetes-list-type"), list_type, LIST_TYPES))
     if kind != "array":
-        found.append(invalid(path.child("type"), kind or "", "must be array if x-kubernetes-list-type is specified"))
+        found.append(_wrong_type(path, kind, "must be array if x-kubernetes-list-type is specified"))
     if list_type != "map":
         if keys:
-            found.append(forbidden(at_keys, "must be empty if x-kubernetes-list-type is not map"))
+            detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+            found.append(invalid(path.child("x-kubernetes-list-type"), list_type, detail))
         if list_type == "set":
             _set_findings(schema, path, found)
         return

@@ -36,7 +36,7 @@ SPECIAL = {
     f"{META}.FieldsV1": "Raw",
     f"{META}.Patch": "Any",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "Any",
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int | str",
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "Int32 | str",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON": "Any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray": "Any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool": "Any",
@@ -45,11 +45,12 @@ SPECIAL = {
 ZERO = {
     "str": "zero_str",
     "int": "zero_int",
+    "Int32": "zero_int",
     "bool": "zero_bool",
     "float": "zero_float",
     "bytes": "zero_bytes",
     "Quantity": "zero_quantity",
-    "int | str": "zero_int",
+    "Int32 | str": "zero_int",
 }
 FIRST = ("apiVersion", "kind", "metadata")
 
@@ -109,6 +110,8 @@ class Module:
                 text = SPECIAL[target]
                 if text in ("Quantity", "Time", "MicroTime"):
                     self.scalars.add(text)
+                if "Int32" in text:
+                    self.scalars.add("Int32")
                 if "Any" in text:
                     self.typing.add("Any")
                 if text == "Raw":
@@ -120,10 +123,14 @@ class Module:
             self.imports.add(module)
             return f"{module}.{class_name(target)}"
         if "oneOf" in schema:
-            return "int | str"
+            self.scalars.add("Int32")
+            return "Int32 | str"
         kind = plain_type(schema)
         if kind == "string":
             return "bytes" if schema.get("format") == "byte" else "str"
+        if kind == "integer" and schema.get("format") == "int32":
+            self.scalars.add("Int32")
+            return "Int32"
         if kind == "integer":
             return "int"
         if kind == "number":
@@ -223,6 +230,8 @@ class Module:
         zeros = ["NO_RAW"] * self.raw + sorted(self.zeros)
         if zeros:
             local.append(f"from tiphys.kinds.types.zero import {', '.join(zeros)}")
+        if self.scalars & {"Int32"}:
+            local.append("from tiphys.machinery.integers import Int32")
         if self.scalars & {"Quantity"}:
             local.append("from tiphys.machinery.quantity import Quantity")
         times = sorted(self.scalars & {"Time", "MicroTime"})

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_list, zero_str
+from tiphys.machinery.integers import Int32
 
 def _MutatingAdmissionPolicy() -> str:
     return "MutatingAdmissionPolicy"
@@ -134,7 +135,7 @@ class MutatingWebhook(Struct, omit_defaults=True, kw_only=True, gc=False):
     reinvocationPolicy: str | None = None
     rules: list[RuleWithOperations] | None = None
     sideEffects: str = field(default_factory=zero_str)
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class MutatingWebhookConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -190,7 +191,7 @@ class ServiceReference(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
     namespace: str = field(default_factory=zero_str)
     path: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
 
 
 class TypeChecking(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -260,7 +261,7 @@ class ValidatingWebhook(Struct, omit_defaults=True, kw_only=True, gc=False):
     objectSelector: meta_v1.LabelSelector | None = None
     rules: list[RuleWithOperations] | None = None
     sideEffects: str = field(default_factory=zero_str)
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class ValidatingWebhookConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_bool, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _CustomResourceDefinition() -> str:
@@ -25,7 +26,7 @@ class CustomResourceColumnDefinition(Struct, omit_defaults=True, kw_only=True, g
     format: str | None = None
     jsonPath: str = field(default_factory=zero_str)
     name: str = field(default_factory=zero_str)
-    priority: int | None = None
+    priority: Int32 | None = None
     type: str = field(default_factory=zero_str)
 
 
@@ -174,7 +175,7 @@ class ServiceReference(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
     namespace: str = field(default_factory=zero_str)
     path: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
 
 
 class ValidationRule(Struct, omit_defaults=True, kw_only=True, gc=False):

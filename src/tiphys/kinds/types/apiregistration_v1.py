@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _APIService() -> str:
@@ -44,11 +45,11 @@ class APIServiceList(Struct, omit_defaults=True, kw_only=True, gc=False):
 class APIServiceSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     caBundle: bytes | None = None
     group: str | None = None
-    groupPriorityMinimum: int = field(default_factory=zero_int)
+    groupPriorityMinimum: Int32 = field(default_factory=zero_int)
     insecureSkipTLSVerify: bool | None = None
     service: ServiceReference | None = None
     version: str | None = None
-    versionPriority: int = field(default_factory=zero_int)
+    versionPriority: Int32 = field(default_factory=zero_int)
 
 
 class APIServiceStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -58,4 +59,4 @@ class APIServiceStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
 class ServiceReference(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str | None = None
     namespace: str | None = None
-    port: int | None = None
+    port: Int32 | None = None

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _ControllerRevision() -> str:
@@ -84,24 +85,24 @@ class DaemonSetList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class DaemonSetSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minReadySeconds: int | None = None
-    revisionHistoryLimit: int | None = None
+    minReadySeconds: Int32 | None = None
+    revisionHistoryLimit: Int32 | None = None
     selector: meta_v1.LabelSelector = field(default_factory=lambda: meta_v1.LabelSelector())
     template: core_v1.PodTemplateSpec = field(default_factory=lambda: core_v1.PodTemplateSpec())
     updateStrategy: DaemonSetUpdateStrategy | None = None
 
 
 class DaemonSetStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    collisionCount: int | None = None
+    collisionCount: Int32 | None = None
     conditions: list[DaemonSetCondition] | None = None
-    currentNumberScheduled: int = field(default_factory=zero_int)
-    desiredNumberScheduled: int = field(default_factory=zero_int)
-    numberAvailable: int | None = None
-    numberMisscheduled: int = field(default_factory=zero_int)
-    numberReady: int = field(default_factory=zero_int)
-    numberUnavailable: int | None = None
+    currentNumberScheduled: Int32 = field(default_factory=zero_int)
+    desiredNumberScheduled: Int32 = field(default_factory=zero_int)
+    numberAvailable: Int32 | None = None
+    numberMisscheduled: Int32 = field(default_factory=zero_int)
+    numberReady: Int32 = field(default_factory=zero_int)
+    numberUnavailable: Int32 | None = None
     observedGeneration: int | None = None
-    updatedNumberScheduled: int | None = None
+    updatedNumberScheduled: Int32 | None = None
 
 
 class DaemonSetUpdateStrategy(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -134,26 +135,26 @@ class DeploymentList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class DeploymentSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minReadySeconds: int | None = None
+    minReadySeconds: Int32 | None = None
     paused: bool | None = None
-    progressDeadlineSeconds: int | None = None
-    replicas: int | None = None
-    revisionHistoryLimit: int | None = None
+    progressDeadlineSeconds: Int32 | None = None
+    replicas: Int32 | None = None
+    revisionHistoryLimit: Int32 | None = None
     selector: meta_v1.LabelSelector = field(default_factory=lambda: meta_v1.LabelSelector())
     strategy: DeploymentStrategy | None = None
     template: core_v1.PodTemplateSpec = field(default_factory=lambda: core_v1.PodTemplateSpec())
 
 
 class DeploymentStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    availableReplicas: int | None = None
-    collisionCount: int | None = None
+    availableReplicas: Int32 | None = None
+    collisionCount: Int32 | None = None
     conditions: list[DeploymentCondition] | None = None
     observedGeneration: int | None = None
-    readyReplicas: int | None = None
-    replicas: int | None = None
-    terminatingReplicas: int | None = None
-    unavailableReplicas: int | None = None
-    updatedReplicas: int | None = None
+    readyReplicas: Int32 | None = None
+    replicas: Int32 | None = None
+    terminatingReplicas: Int32 | None = None
+    unavailableReplicas: Int32 | None = None
+    updatedReplicas: Int32 | None = None
 
 
 class DeploymentStrategy(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -185,35 +186,35 @@ class ReplicaSetList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class ReplicaSetSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minReadySeconds: int | None = None
-    replicas: int | None = None
+    minReadySeconds: Int32 | None = None
+    replicas: Int32 | None = None
     selector: meta_v1.LabelSelector = field(default_factory=lambda: meta_v1.LabelSelector())
     template: core_v1.PodTemplateSpec | None = None
 
 
 class ReplicaSetStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    availableReplicas: int | None = None
+    availableReplicas: Int32 | None = None
     conditions: list[ReplicaSetCondition] | None = None
-    fullyLabeledReplicas: int | None = None
+    fullyLabeledReplicas: Int32 | None = None
     observedGeneration: int | None = None
-    readyReplicas: int | None = None
-    replicas: int = field(default_factory=zero_int)
-    terminatingReplicas: int | None = None
+    readyReplicas: Int32 | None = None
+    replicas: Int32 = field(default_factory=zero_int)
+    terminatingReplicas: Int32 | None = None
 
 
 class RollingUpdateDaemonSet(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxSurge: int | str | None = None
-    maxUnavailable: int | str | None = None
+    maxSurge: Int32 | str | None = None
+    maxUnavailable: Int32 | str | None = None
 
 
 class RollingUpdateDeployment(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxSurge: int | str | None = None
-    maxUnavailable: int | str | None = None
+    maxSurge: Int32 | str | None = None
+    maxUnavailable: Int32 | str | None = None
 
 
 class RollingUpdateStatefulSetStrategy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxUnavailable: int | str | None = None
-    partition: int | None = None
+    maxUnavailable: Int32 | str | None = None
+    partition: Int32 | None = None
 
 
 class StatefulSet(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -240,7 +241,7 @@ class StatefulSetList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class StatefulSetOrdinals(Struct, omit_defaults=True, kw_only=True, gc=False):
-    start: int | None = None
+    start: Int32 | None = None
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -249,12 +250,12 @@ class StatefulSetPersistentVolumeClaimRetentionPolicy(Struct, omit_defaults=True
 
 
 class StatefulSetSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minReadySeconds: int | None = None
+    minReadySeconds: Int32 | None = None
     ordinals: StatefulSetOrdinals | None = None
     persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy | None = None
     podManagementPolicy: str | None = None
-    replicas: int | None = None
-    revisionHistoryLimit: int | None = None
+    replicas: Int32 | None = None
+    revisionHistoryLimit: Int32 | None = None
     selector: meta_v1.LabelSelector = field(default_factory=lambda: meta_v1.LabelSelector())
     serviceName: str | None = None
     template: core_v1.PodTemplateSpec = field(default_factory=lambda: core_v1.PodTemplateSpec())
@@ -263,16 +264,16 @@ class StatefulSetSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class StatefulSetStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    availableReplicas: int | None = None
-    collisionCount: int | None = None
+    availableReplicas: Int32 | None = None
+    collisionCount: Int32 | None = None
     conditions: list[StatefulSetCondition] | None = None
-    currentReplicas: int | None = None
+    currentReplicas: Int32 | None = None
     currentRevision: str | None = None
     observedGeneration: int | None = None
-    readyReplicas: int | None = None
-    replicas: int = field(default_factory=zero_int)
+    readyReplicas: Int32 | None = None
+    replicas: Int32 = field(default_factory=zero_int)
     updateRevision: str | None = None
-    updatedReplicas: int | None = None
+    updatedReplicas: Int32 | None = None
 
 
 class StatefulSetUpdateStrategy(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _HorizontalPodAutoscaler() -> str:
@@ -43,16 +44,16 @@ class HorizontalPodAutoscalerList(Struct, omit_defaults=True, kw_only=True, gc=F
 
 
 class HorizontalPodAutoscalerSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxReplicas: int = field(default_factory=zero_int)
-    minReplicas: int | None = None
+    maxReplicas: Int32 = field(default_factory=zero_int)
+    minReplicas: Int32 | None = None
     scaleTargetRef: CrossVersionObjectReference = field(default_factory=lambda: CrossVersionObjectReference())
-    targetCPUUtilizationPercentage: int | None = None
+    targetCPUUtilizationPercentage: Int32 | None = None
 
 
 class HorizontalPodAutoscalerStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    currentCPUUtilizationPercentage: int | None = None
-    currentReplicas: int = field(default_factory=zero_int)
-    desiredReplicas: int = field(default_factory=zero_int)
+    currentCPUUtilizationPercentage: Int32 | None = None
+    currentReplicas: Int32 = field(default_factory=zero_int)
+    desiredReplicas: Int32 = field(default_factory=zero_int)
     lastScaleTime: Time | None = None
     observedGeneration: int | None = None
 
@@ -66,9 +67,9 @@ class Scale(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class ScaleSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    replicas: int | None = None
+    replicas: Int32 | None = None
 
 
 class ScaleStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    replicas: int = field(default_factory=zero_int)
+    replicas: Int32 = field(default_factory=zero_int)
     selector: str | None = None

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.quantity import Quantity
 from tiphys.machinery.timestamps import Time
 
@@ -48,15 +49,15 @@ class ExternalMetricStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class HPAScalingPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    periodSeconds: int = field(default_factory=zero_int)
+    periodSeconds: Int32 = field(default_factory=zero_int)
     type: str = field(default_factory=zero_str)
-    value: int = field(default_factory=zero_int)
+    value: Int32 = field(default_factory=zero_int)
 
 
 class HPAScalingRules(Struct, omit_defaults=True, kw_only=True, gc=False):
     policies: list[HPAScalingPolicy] | None = None
     selectPolicy: str | None = None
-    stabilizationWindowSeconds: int | None = None
+    stabilizationWindowSeconds: Int32 | None = None
     tolerance: Quantity | None = None
 
 
@@ -91,17 +92,17 @@ class HorizontalPodAutoscalerList(Struct, omit_defaults=True, kw_only=True, gc=F
 
 class HorizontalPodAutoscalerSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     behavior: HorizontalPodAutoscalerBehavior | None = None
-    maxReplicas: int = field(default_factory=zero_int)
+    maxReplicas: Int32 = field(default_factory=zero_int)
     metrics: list[MetricSpec] | None = None
-    minReplicas: int | None = None
+    minReplicas: Int32 | None = None
     scaleTargetRef: CrossVersionObjectReference = field(default_factory=lambda: CrossVersionObjectReference())
 
 
 class HorizontalPodAutoscalerStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     conditions: list[HorizontalPodAutoscalerCondition] | None = None
     currentMetrics: list[MetricStatus] | None = None
-    currentReplicas: int | None = None
-    desiredReplicas: int = field(default_factory=zero_int)
+    currentReplicas: Int32 | None = None
+    desiredReplicas: Int32 = field(default_factory=zero_int)
     lastScaleTime: Time | None = None
     observedGeneration: int | None = None
 
@@ -130,14 +131,14 @@ class MetricStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class MetricTarget(Struct, omit_defaults=True, kw_only=True, gc=False):
-    averageUtilization: int | None = None
+    averageUtilization: Int32 | None = None
     averageValue: Quantity | None = None
     type: str = field(default_factory=zero_str)
     value: Quantity | None = None
 
 
 class MetricValueStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    averageUtilization: int | None = None
+    averageUtilization: Int32 | None = None
     averageValue: Quantity | None = None
     value: Quantity | None = None
 

@@ -8,6 +8,7 @@ from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types import scheduling_v1alpha3
 from tiphys.kinds.types.zero import zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _CronJob() -> str:
@@ -43,11 +44,11 @@ class CronJobList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class CronJobSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     concurrencyPolicy: str | None = None
-    failedJobsHistoryLimit: int | None = None
+    failedJobsHistoryLimit: Int32 | None = None
     jobTemplate: JobTemplateSpec = field(default_factory=lambda: JobTemplateSpec())
     schedule: str = field(default_factory=zero_str)
     startingDeadlineSeconds: int | None = None
-    successfulJobsHistoryLimit: int | None = None
+    successfulJobsHistoryLimit: Int32 | None = None
     suspend: bool | None = None
     timeZone: str | None = None
 
@@ -91,14 +92,14 @@ class JobSchedulingConfiguration(Struct, omit_defaults=True, kw_only=True, gc=Fa
 
 class JobSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     activeDeadlineSeconds: int | None = None
-    backoffLimit: int | None = None
-    backoffLimitPerIndex: int | None = None
+    backoffLimit: Int32 | None = None
+    backoffLimitPerIndex: Int32 | None = None
     completionMode: str | None = None
-    completions: int | None = None
+    completions: Int32 | None = None
     managedBy: str | None = None
     manualSelector: bool | None = None
-    maxFailedIndexes: int | None = None
-    parallelism: int | None = None
+    maxFailedIndexes: Int32 | None = None
+    parallelism: Int32 | None = None
     podFailurePolicy: PodFailurePolicy | None = None
     podReplacementPolicy: str | None = None
     scheduling: JobSchedulingConfiguration | None = None
@@ -106,20 +107,20 @@ class JobSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     successPolicy: SuccessPolicy | None = None
     suspend: bool | None = None
     template: core_v1.PodTemplateSpec = field(default_factory=lambda: core_v1.PodTemplateSpec())
-    ttlSecondsAfterFinished: int | None = None
+    ttlSecondsAfterFinished: Int32 | None = None
 
 
 class JobStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    active: int | None = None
+    active: Int32 | None = None
     completedIndexes: str | None = None
     completionTime: Time | None = None
     conditions: list[JobCondition] | None = None
-    failed: int | None = None
+    failed: Int32 | None = None
     failedIndexes: str | None = None
-    ready: int | None = None
+    ready: Int32 | None = None
     startTime: Time | None = None
-    succeeded: int | None = None
-    terminating: int | None = None
+    succeeded: Int32 | None = None
+    terminating: Int32 | None = None
     uncountedTerminatedPods: UncountedTerminatedPods | None = None
 
 
@@ -135,7 +136,7 @@ class PodFailurePolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
 class PodFailurePolicyOnExitCodesRequirement(Struct, omit_defaults=True, kw_only=True, gc=False):
     containerName: str | None = None
     operator: str = field(default_factory=zero_str)
-    values: list[int] = field(default_factory=zero_list)
+    values: list[Int32] = field(default_factory=zero_list)
 
 
 class PodFailurePolicyOnPodConditionsPattern(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -154,7 +155,7 @@ class SuccessPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class SuccessPolicyRule(Struct, omit_defaults=True, kw_only=True, gc=False):
-    succeededCount: int | None = None
+    succeededCount: Int32 | None = None
     succeededIndexes: str | None = None
 
 

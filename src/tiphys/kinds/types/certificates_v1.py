@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_bytes, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _CertificateSigningRequest() -> str:
@@ -55,7 +56,7 @@ class CertificateSigningRequestList(Struct, omit_defaults=True, kw_only=True, gc
 
 
 class CertificateSigningRequestSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    expirationSeconds: int | None = None
+    expirationSeconds: Int32 | None = None
     extra: dict[str, list[str]] | None = None
     groups: list[str] | None = None
     request: bytes = field(default_factory=zero_bytes)
@@ -105,7 +106,7 @@ class PodCertificateRequestList(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 
 class PodCertificateRequestSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxExpirationSeconds: int | None = None
+    maxExpirationSeconds: Int32 | None = None
     nodeName: str = field(default_factory=zero_str)
     nodeUID: str = field(default_factory=zero_str)
     podName: str = field(default_factory=zero_str)

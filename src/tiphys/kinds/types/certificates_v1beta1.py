@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_bytes, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _ClusterTrustBundle() -> str:
@@ -59,7 +60,7 @@ class PodCertificateRequestList(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 
 class PodCertificateRequestSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxExpirationSeconds: int | None = None
+    maxExpirationSeconds: Int32 | None = None
     nodeName: str = field(default_factory=zero_str)
     nodeUID: str = field(default_factory=zero_str)
     pkixPublicKey: bytes | None = None

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_list
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import MicroTime
 
 def _Lease() -> str:
@@ -35,8 +36,8 @@ class LeaseList(Struct, omit_defaults=True, kw_only=True, gc=False):
 class LeaseSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     acquireTime: MicroTime | None = None
     holderIdentity: str | None = None
-    leaseDurationSeconds: int | None = None
-    leaseTransitions: int | None = None
+    leaseDurationSeconds: Int32 | None = None
+    leaseTransitions: Int32 | None = None
     preferredHolder: str | None = None
     renewTime: MicroTime | None = None
     strategy: str | None = None

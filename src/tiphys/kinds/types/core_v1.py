@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_bool, zero_int, zero_list, zero_quantity, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.quantity import Quantity
 from tiphys.machinery.timestamps import MicroTime, Time
 
@@ -114,7 +115,7 @@ def _v1() -> str:
 
 class AWSElasticBlockStoreVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
     fsType: str | None = None
-    partition: int | None = None
+    partition: Int32 | None = None
     readOnly: bool | None = None
     volumeID: str = field(default_factory=zero_str)
 
@@ -223,7 +224,7 @@ class CinderVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class ClientIPConfig(Struct, omit_defaults=True, kw_only=True, gc=False):
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class ClusterTrustBundleProjection(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -298,7 +299,7 @@ class ConfigMapProjection(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class ConfigMapVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     defaultUser: int | None = None
     items: list[KeyToPath] | None = None
     name: str | None = None
@@ -345,9 +346,9 @@ class ContainerImage(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class ContainerPort(Struct, omit_defaults=True, kw_only=True, gc=False):
-    containerPort: int = field(default_factory=zero_int)
+    containerPort: Int32 = field(default_factory=zero_int)
     hostIP: str | None = None
-    hostPort: int | None = None
+    hostPort: Int32 | None = None
     name: str | None = None
     protocol: str | None = None
 
@@ -364,7 +365,7 @@ class ContainerRestartRule(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class ContainerRestartRuleOnExitCodes(Struct, omit_defaults=True, kw_only=True, gc=False):
     operator: str = field(default_factory=zero_str)
-    values: list[int] | None = None
+    values: list[Int32] | None = None
 
 
 class ContainerState(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -379,11 +380,11 @@ class ContainerStateRunning(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class ContainerStateTerminated(Struct, omit_defaults=True, kw_only=True, gc=False):
     containerID: str | None = None
-    exitCode: int = field(default_factory=zero_int)
+    exitCode: Int32 = field(default_factory=zero_int)
     finishedAt: Time | None = None
     message: str | None = None
     reason: str | None = None
-    signal: int | None = None
+    signal: Int32 | None = None
     startedAt: Time | None = None
 
 
@@ -402,7 +403,7 @@ class ContainerStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
     ready: bool = field(default_factory=zero_bool)
     resources: ResourceRequirements | None = None
-    restartCount: int = field(default_factory=zero_int)
+    restartCount: Int32 = field(default_factory=zero_int)
     started: bool | None = None
     state: ContainerState | None = None
     stopSignal: str | None = None
@@ -415,7 +416,7 @@ class ContainerUser(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class DaemonEndpoint(Struct, omit_defaults=True, kw_only=True, gc=False):
-    Port: int = field(default_factory=zero_int)
+    Port: Int32 = field(default_factory=zero_int)
 
 
 class DownwardAPIProjection(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -424,21 +425,21 @@ class DownwardAPIProjection(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class DownwardAPIVolumeFile(Struct, omit_defaults=True, kw_only=True, gc=False):
     fieldRef: ObjectFieldSelector | None = None
-    mode: int | None = None
+    mode: Int32 | None = None
     path: str = field(default_factory=zero_str)
     resourceFieldRef: ResourceFieldSelector | None = None
     user: int | None = None
 
 
 class DownwardAPIVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     defaultUser: int | None = None
     items: list[DownwardAPIVolumeFile] | None = None
 
 
 class EmptyDirVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
     medium: str | None = None
-    mode: int | None = None
+    mode: Int32 | None = None
     sizeLimit: Quantity | None = None
 
 
@@ -452,7 +453,7 @@ class EndpointAddress(Struct, omit_defaults=True, kw_only=True, gc=False):
 class EndpointPort(Struct, omit_defaults=True, kw_only=True, gc=False):
     appProtocol: str | None = None
     name: str | None = None
-    port: int = field(default_factory=zero_int)
+    port: Int32 = field(default_factory=zero_int)
     protocol: str | None = None
 
 
@@ -534,7 +535,7 @@ class Event(Struct, omit_defaults=True, kw_only=True, gc=False):
     kind: str = field(default_factory=_Event)
     metadata: meta_v1.ObjectMeta = field(default_factory=lambda: meta_v1.ObjectMeta())
     action: str | None = None
-    count: int | None = None
+    count: Int32 | None = None
     eventTime: MicroTime | None = None
     firstTimestamp: Time | None = None
     involvedObject: ObjectReference = field(default_factory=lambda: ObjectReference())
@@ -557,7 +558,7 @@ class EventList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class EventSeries(Struct, omit_defaults=True, kw_only=True, gc=False):
-    count: int | None = None
+    count: Int32 | None = None
     lastObservedTime: MicroTime | None = None
 
 
@@ -568,7 +569,7 @@ class EventSource(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class EvictionResponder(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
-    priority: int = field(default_factory=zero_int)
+    priority: Int32 = field(default_factory=zero_int)
 
 
 class ExecAction(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -577,7 +578,7 @@ class ExecAction(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class FCVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
     fsType: str | None = None
-    lun: int | None = None
+    lun: Int32 | None = None
     readOnly: bool | None = None
     targetWWNs: list[str] | None = None
     wwids: list[str] | None = None
@@ -613,14 +614,14 @@ class FlockerVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class GCEPersistentDiskVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
     fsType: str | None = None
-    partition: int | None = None
+    partition: Int32 | None = None
     pdName: str = field(default_factory=zero_str)
     readOnly: bool | None = None
 
 
 class GRPCAction(Struct, omit_defaults=True, kw_only=True, gc=False):
     mode: str | None = None
-    port: int = field(default_factory=zero_int)
+    port: Int32 = field(default_factory=zero_int)
     service: str | None = None
 
 
@@ -647,7 +648,7 @@ class HTTPGetAction(Struct, omit_defaults=True, kw_only=True, gc=False):
     host: str | None = None
     httpHeaders: list[HTTPHeader] | None = None
     path: str | None = None
-    port: int | str = field(default_factory=zero_int)
+    port: Int32 | str = field(default_factory=zero_int)
     protocol: str | None = None
     scheme: str | None = None
 
@@ -678,7 +679,7 @@ class ISCSIPersistentVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=F
     initiatorName: str | None = None
     iqn: str = field(default_factory=zero_str)
     iscsiInterface: str | None = None
-    lun: int = field(default_factory=zero_int)
+    lun: Int32 = field(default_factory=zero_int)
     portals: list[str] | None = None
     readOnly: bool | None = None
     secretRef: SecretReference | None = None
@@ -692,7 +693,7 @@ class ISCSIVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
     initiatorName: str | None = None
     iqn: str = field(default_factory=zero_str)
     iscsiInterface: str | None = None
-    lun: int = field(default_factory=zero_int)
+    lun: Int32 = field(default_factory=zero_int)
     portals: list[str] | None = None
     readOnly: bool | None = None
     secretRef: LocalObjectReference | None = None
@@ -710,7 +711,7 @@ class ImageVolumeStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class KeyToPath(Struct, omit_defaults=True, kw_only=True, gc=False):
     key: str = field(default_factory=zero_str)
-    mode: int | None = None
+    mode: Int32 | None = None
     path: str = field(default_factory=zero_str)
     user: int | None = None
 
@@ -1137,7 +1138,7 @@ class PodCertificateProjection(Struct, omit_defaults=True, kw_only=True, gc=Fals
     credentialBundlePath: str | None = None
     keyPath: str | None = None
     keyType: str = field(default_factory=zero_str)
-    maxExpirationSeconds: int | None = None
+    maxExpirationSeconds: Int32 | None = None
     signerName: str = field(default_factory=zero_str)
     user: int | None = None
     userAnnotations: dict[str, str] | None = None
@@ -1247,7 +1248,7 @@ class PodSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     os: PodOS | None = None
     overhead: dict[str, Quantity] | None = None
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     readinessGates: list[PodReadinessGate] | None = None
     resourceClaims: list[PodResourceClaim] | None = None
@@ -1321,7 +1322,7 @@ class PodVolumeHealth(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class PortStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     error: str | None = None
-    port: int = field(default_factory=zero_int)
+    port: Int32 = field(default_factory=zero_int)
     protocol: str = field(default_factory=zero_str)
 
 
@@ -1333,24 +1334,24 @@ class PortworxVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class PreferredSchedulingTerm(Struct, omit_defaults=True, kw_only=True, gc=False):
     preference: NodeSelectorTerm = field(default_factory=lambda: NodeSelectorTerm())
-    weight: int = field(default_factory=zero_int)
+    weight: Int32 = field(default_factory=zero_int)
 
 
 class Probe(Struct, omit_defaults=True, kw_only=True, gc=False):
     exec: ExecAction | None = None
-    failureThreshold: int | None = None
+    failureThreshold: Int32 | None = None
     grpc: GRPCAction | None = None
     httpGet: HTTPGetAction | None = None
-    initialDelaySeconds: int | None = None
-    periodSeconds: int | None = None
-    successThreshold: int | None = None
+    initialDelaySeconds: Int32 | None = None
+    periodSeconds: Int32 | None = None
+    successThreshold: Int32 | None = None
     tcpSocket: TCPSocketAction | None = None
     terminationGracePeriodSeconds: int | None = None
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class ProjectedVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     defaultUser: int | None = None
     sources: list[VolumeProjection] | None = None
 
@@ -1410,19 +1411,19 @@ class ReplicationControllerList(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 
 class ReplicationControllerSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minReadySeconds: int | None = None
-    replicas: int | None = None
+    minReadySeconds: Int32 | None = None
+    replicas: Int32 | None = None
     selector: dict[str, str] | None = None
     template: PodTemplateSpec | None = None
 
 
 class ReplicationControllerStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    availableReplicas: int | None = None
+    availableReplicas: Int32 | None = None
     conditions: list[ReplicationControllerCondition] | None = None
-    fullyLabeledReplicas: int | None = None
+    fullyLabeledReplicas: Int32 | None = None
     observedGeneration: int | None = None
-    readyReplicas: int | None = None
-    replicas: int = field(default_factory=zero_int)
+    readyReplicas: Int32 | None = None
+    replicas: Int32 = field(default_factory=zero_int)
 
 
 class ResourceClaim(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -1567,7 +1568,7 @@ class SecretReference(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class SecretVolumeSource(Struct, omit_defaults=True, kw_only=True, gc=False):
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     defaultUser: int | None = None
     items: list[KeyToPath] | None = None
     optional: bool | None = None
@@ -1630,10 +1631,10 @@ class ServiceList(Struct, omit_defaults=True, kw_only=True, gc=False):
 class ServicePort(Struct, omit_defaults=True, kw_only=True, gc=False):
     appProtocol: str | None = None
     name: str | None = None
-    nodePort: int | None = None
-    port: int = field(default_factory=zero_int)
+    nodePort: Int32 | None = None
+    port: Int32 = field(default_factory=zero_int)
     protocol: str | None = None
-    targetPort: int | str | None = None
+    targetPort: Int32 | str | None = None
 
 
 class ServiceSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -1643,7 +1644,7 @@ class ServiceSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     externalIPs: list[str] | None = None
     externalName: str | None = None
     externalTrafficPolicy: str | None = None
-    healthCheckNodePort: int | None = None
+    healthCheckNodePort: Int32 | None = None
     internalTrafficPolicy: str | None = None
     ipFamilies: list[str] | None = None
     ipFamilyPolicy: str | None = None
@@ -1695,7 +1696,7 @@ class Sysctl(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class TCPSocketAction(Struct, omit_defaults=True, kw_only=True, gc=False):
     host: str | None = None
-    port: int | str = field(default_factory=zero_int)
+    port: Int32 | str = field(default_factory=zero_int)
 
 
 class Taint(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -1725,8 +1726,8 @@ class TopologySelectorTerm(Struct, omit_defaults=True, kw_only=True, gc=False):
 class TopologySpreadConstraint(Struct, omit_defaults=True, kw_only=True, gc=False):
     labelSelector: meta_v1.LabelSelector | None = None
     matchLabelKeys: list[str] | None = None
-    maxSkew: int = field(default_factory=zero_int)
-    minDomains: int | None = None
+    maxSkew: Int32 = field(default_factory=zero_int)
+    minDomains: Int32 | None = None
     nodeAffinityPolicy: str | None = None
     nodeTaintsPolicy: str | None = None
     topologyKey: str = field(default_factory=zero_str)
@@ -1846,7 +1847,7 @@ class VsphereVirtualDiskVolumeSource(Struct, omit_defaults=True, kw_only=True, g
 
 class WeightedPodAffinityTerm(Struct, omit_defaults=True, kw_only=True, gc=False):
     podAffinityTerm: PodAffinityTerm = field(default_factory=lambda: PodAffinityTerm())
-    weight: int = field(default_factory=zero_int)
+    weight: Int32 = field(default_factory=zero_int)
 
 
 class WindowsSecurityContextOptions(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_list, zero_str
+from tiphys.machinery.integers import Int32
 
 def _EndpointSlice() -> str:
     return "EndpointSlice"
@@ -43,7 +44,7 @@ class EndpointHints(Struct, omit_defaults=True, kw_only=True, gc=False):
 class EndpointPort(Struct, omit_defaults=True, kw_only=True, gc=False):
     appProtocol: str | None = None
     name: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
     protocol: str | None = None
 
 

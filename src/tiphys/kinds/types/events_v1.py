@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import MicroTime, Time
 
 def _Event() -> str:
@@ -24,7 +25,7 @@ class Event(Struct, omit_defaults=True, kw_only=True, gc=False):
     kind: str = field(default_factory=_Event)
     metadata: meta_v1.ObjectMeta = field(default_factory=lambda: meta_v1.ObjectMeta())
     action: str | None = None
-    deprecatedCount: int | None = None
+    deprecatedCount: Int32 | None = None
     deprecatedFirstTimestamp: Time | None = None
     deprecatedLastTimestamp: Time | None = None
     deprecatedSource: core_v1.EventSource | None = None
@@ -47,5 +48,5 @@ class EventList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class EventSeries(Struct, omit_defaults=True, kw_only=True, gc=False):
-    count: int = field(default_factory=zero_int)
+    count: Int32 = field(default_factory=zero_int)
     lastObservedTime: MicroTime | None = None

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _FlowSchema() -> str:
@@ -25,8 +26,8 @@ def _flowcontrol_apiserver_k8s_io_v1() -> str:
 
 
 class ExemptPriorityLevelConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):
-    lendablePercent: int | None = None
-    nominalConcurrencyShares: int | None = None
+    lendablePercent: Int32 | None = None
+    nominalConcurrencyShares: Int32 | None = None
 
 
 class FlowDistinguisherMethod(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -58,7 +59,7 @@ class FlowSchemaList(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class FlowSchemaSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     distinguisherMethod: FlowDistinguisherMethod | None = None
-    matchingPrecedence: int | None = None
+    matchingPrecedence: Int32 | None = None
     priorityLevelConfiguration: PriorityLevelConfigurationReference = field(default_factory=lambda: PriorityLevelConfigurationReference())
     rules: list[PolicyRulesWithSubjects] | None = None
 
@@ -77,10 +78,10 @@ class LimitResponse(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class LimitedPriorityLevelConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):
-    borrowingLimitPercent: int | None = None
-    lendablePercent: int | None = None
+    borrowingLimitPercent: Int32 | None = None
+    lendablePercent: Int32 | None = None
     limitResponse: LimitResponse = field(default_factory=lambda: LimitResponse())
-    nominalConcurrencyShares: int | None = None
+    nominalConcurrencyShares: Int32 | None = None
 
 
 class NonResourcePolicyRule(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -132,9 +133,9 @@ class PriorityLevelConfigurationStatus(Struct, omit_defaults=True, kw_only=True,
 
 
 class QueuingConfiguration(Struct, omit_defaults=True, kw_only=True, gc=False):
-    handSize: int | None = None
-    queueLengthLimit: int | None = None
-    queues: int | None = None
+    handSize: Int32 | None = None
+    queueLengthLimit: Int32 | None = None
+    queues: Int32 | None = None
 
 
 class ResourcePolicyRule(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _Eviction() -> str:
@@ -111,5 +112,5 @@ class ResponderStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class TargetResponder(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str = field(default_factory=zero_str)
-    priority: int = field(default_factory=zero_int)
+    priority: Int32 = field(default_factory=zero_int)
     state: str = field(default_factory=zero_str)

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Raw, Struct, field
 
 from tiphys.kinds.types.zero import NO_RAW, zero_bool, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _APIGroup() -> str:
@@ -180,7 +181,7 @@ class Status(Struct, omit_defaults=True, kw_only=True, gc=False):
     apiVersion: str = field(default_factory=_v1)
     kind: str = field(default_factory=_Status)
     metadata: ListMeta = field(default_factory=lambda: ListMeta())
-    code: int | None = None
+    code: Int32 | None = None
     details: StatusDetails | None = None
     message: str | None = None
     reason: str | None = None
@@ -198,7 +199,7 @@ class StatusDetails(Struct, omit_defaults=True, kw_only=True, gc=False):
     causes: list[StatusCause] | None = None
     group: str | None = None
     name: str | None = None
-    retryAfterSeconds: int | None = None
+    retryAfterSeconds: Int32 | None = None
     uid: str | None = None
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 
 def _IPAddress() -> str:
     return "IPAddress"
@@ -134,7 +135,7 @@ class IngressLoadBalancerStatus(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 class IngressPortStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     error: str | None = None
-    port: int = field(default_factory=zero_int)
+    port: Int32 = field(default_factory=zero_int)
     protocol: str = field(default_factory=zero_str)
 
 
@@ -195,8 +196,8 @@ class NetworkPolicyPeer(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class NetworkPolicyPort(Struct, omit_defaults=True, kw_only=True, gc=False):
-    endPort: int | None = None
-    port: int | str | None = None
+    endPort: Int32 | None = None
+    port: Int32 | str | None = None
     protocol: str | None = None
 
 
@@ -216,7 +217,7 @@ class ParentReference(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class ServiceBackendPort(Struct, omit_defaults=True, kw_only=True, gc=False):
     name: str | None = None
-    number: int | None = None
+    number: Int32 | None = None
 
 
 class ServiceCIDR(Struct, omit_defaults=True, kw_only=True, gc=False):

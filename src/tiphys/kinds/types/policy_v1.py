@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_list
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.timestamps import Time
 
 def _Eviction() -> str:
@@ -44,17 +45,17 @@ class PodDisruptionBudgetList(Struct, omit_defaults=True, kw_only=True, gc=False
 
 
 class PodDisruptionBudgetSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
-    maxUnavailable: int | str | None = None
-    minAvailable: int | str | None = None
+    maxUnavailable: Int32 | str | None = None
+    minAvailable: Int32 | str | None = None
     selector: meta_v1.LabelSelector | None = None
     unhealthyPodEvictionPolicy: str | None = None
 
 
 class PodDisruptionBudgetStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     conditions: list[meta_v1.Condition] | None = None
-    currentHealthy: int | None = None
-    desiredHealthy: int | None = None
+    currentHealthy: Int32 | None = None
+    desiredHealthy: Int32 | None = None
     disruptedPods: dict[str, Time] | None = None
-    disruptionsAllowed: int | None = None
-    expectedPods: int | None = None
+    disruptionsAllowed: Int32 | None = None
+    expectedPods: Int32 | None = None
     observedGeneration: int | None = None

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_quantity, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.quantity import Quantity
 from tiphys.machinery.timestamps import Time
 
@@ -63,24 +64,24 @@ class DeviceTaintSelector(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class PartitionTypeStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    allocatable: int = field(default_factory=zero_int)
+    allocatable: Int32 = field(default_factory=zero_int)
     attribute: str = field(default_factory=zero_str)
-    total: int = field(default_factory=zero_int)
+    total: Int32 = field(default_factory=zero_int)
     type: str = field(default_factory=zero_str)
 
 
 class PoolStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
-    allocatedDevices: int | None = None
-    availableDevices: int | None = None
+    allocatedDevices: Int32 | None = None
+    availableDevices: Int32 | None = None
     driver: str = field(default_factory=zero_str)
     generation: int = field(default_factory=zero_int)
     nodeName: str | None = None
     partitionSummary: list[PartitionTypeStatus] | None = None
     poolName: str = field(default_factory=zero_str)
-    resourceSliceCount: int | None = None
+    resourceSliceCount: Int32 | None = None
     shareableSummary: ShareableSummaryStatus | None = None
-    totalDevices: int | None = None
-    unavailableDevices: int | None = None
+    totalDevices: Int32 | None = None
+    unavailableDevices: Int32 | None = None
     validationError: str | None = None
 
 
@@ -102,13 +103,13 @@ class ResourcePoolStatusRequestList(Struct, omit_defaults=True, kw_only=True, gc
 class ResourcePoolStatusRequestSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     defaultPartitionTypeAttribute: str | None = None
     driver: str = field(default_factory=zero_str)
-    limit: int | None = None
+    limit: Int32 | None = None
     poolName: str | None = None
 
 
 class ResourcePoolStatusRequestStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     conditions: list[meta_v1.Condition] | None = None
-    poolCount: int = field(default_factory=zero_int)
+    poolCount: Int32 = field(default_factory=zero_int)
     pools: list[PoolStatus] | None = None
 
 
@@ -121,5 +122,5 @@ class ShareableCapacityStatus(Struct, omit_defaults=True, kw_only=True, gc=False
 
 class ShareableSummaryStatus(Struct, omit_defaults=True, kw_only=True, gc=False):
     capacity: list[ShareableCapacityStatus] | None = None
-    fullyAvailableDevices: int = field(default_factory=zero_int)
-    partiallyAvailableDevices: int = field(default_factory=zero_int)
+    fullyAvailableDevices: Int32 = field(default_factory=zero_int)
+    partiallyAvailableDevices: Int32 = field(default_factory=zero_int)

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_list
+from tiphys.machinery.integers import Int32
 
 def _PriorityClass() -> str:
     return "PriorityClass"
@@ -24,7 +25,7 @@ class PriorityClass(Struct, omit_defaults=True, kw_only=True, gc=False):
     description: str | None = None
     globalDefault: bool | None = None
     preemptionPolicy: str | None = None
-    value: int | None = None
+    value: Int32 | None = None
 
 
 class PriorityClassList(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 
 def _CompositePodGroup() -> str:
     return "CompositePodGroup"
@@ -51,7 +52,7 @@ class CompositeDisruptionMode(Struct, omit_defaults=True, kw_only=True, gc=False
 
 
 class CompositeGangSchedulingPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minGroupCount: int = field(default_factory=zero_int)
+    minGroupCount: Int32 = field(default_factory=zero_int)
 
 
 class CompositePodGroup(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -82,7 +83,7 @@ class CompositePodGroupSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     disruptionMode: CompositeDisruptionMode | None = None
     parentCompositePodGroupName: str | None = None
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     schedulingConstraints: CompositePodGroupSchedulingConstraints | None = None
     schedulingPolicy: CompositePodGroupSchedulingPolicy = field(default_factory=lambda: CompositePodGroupSchedulingPolicy())
@@ -99,7 +100,7 @@ class CompositePodGroupTemplate(Struct, omit_defaults=True, kw_only=True, gc=Fal
     name: str = field(default_factory=zero_str)
     podGroupTemplates: list[PodGroupTemplate] | None = None
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     schedulingConstraints: CompositePodGroupSchedulingConstraints | None = None
     schedulingPolicy: CompositePodGroupSchedulingPolicy = field(default_factory=lambda: CompositePodGroupSchedulingPolicy())
@@ -111,7 +112,7 @@ class DisruptionMode(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class GangSchedulingPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minCount: int = field(default_factory=zero_int)
+    minCount: Int32 = field(default_factory=zero_int)
 
 
 class PodGroup(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -153,7 +154,7 @@ class PodGroupSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     disruptionMode: DisruptionMode | None = None
     parentCompositePodGroupName: str | None = None
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     resourceClaims: list[PodGroupResourceClaim] | None = None
     schedulingConstraints: PodGroupSchedulingConstraints | None = None
@@ -170,7 +171,7 @@ class PodGroupTemplate(Struct, omit_defaults=True, kw_only=True, gc=False):
     disruptionMode: DisruptionMode | None = None
     name: str = field(default_factory=zero_str)
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     resourceClaims: list[PodGroupResourceClaim] | None = None
     schedulingConstraints: PodGroupSchedulingConstraints | None = None
@@ -223,7 +224,7 @@ class WorkloadPodGroupDisruptionMode(Struct, omit_defaults=True, kw_only=True, g
 
 
 class WorkloadPodGroupGangSchedulingPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minCount: int | None = None
+    minCount: Int32 | None = None
 
 
 class WorkloadPodGroupResourceClaim(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_int, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 
 def _PodGroup() -> str:
     return "PodGroup"
@@ -45,7 +46,7 @@ class CompositeDisruptionMode(Struct, omit_defaults=True, kw_only=True, gc=False
 
 
 class CompositeGangSchedulingPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minGroupCount: int = field(default_factory=zero_int)
+    minGroupCount: Int32 = field(default_factory=zero_int)
 
 
 class CompositePodGroupSchedulingConstraints(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -63,7 +64,7 @@ class CompositePodGroupTemplate(Struct, omit_defaults=True, kw_only=True, gc=Fal
     name: str = field(default_factory=zero_str)
     podGroupTemplates: list[PodGroupTemplate] | None = None
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     schedulingConstraints: CompositePodGroupSchedulingConstraints | None = None
     schedulingPolicy: CompositePodGroupSchedulingPolicy = field(default_factory=lambda: CompositePodGroupSchedulingPolicy())
@@ -75,7 +76,7 @@ class DisruptionMode(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class GangSchedulingPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
-    minCount: int = field(default_factory=zero_int)
+    minCount: Int32 = field(default_factory=zero_int)
 
 
 class PodGroup(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -117,7 +118,7 @@ class PodGroupSpec(Struct, omit_defaults=True, kw_only=True, gc=False):
     disruptionMode: DisruptionMode | None = None
     parentCompositePodGroupName: str | None = None
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     resourceClaims: list[PodGroupResourceClaim] | None = None
     schedulingConstraints: PodGroupSchedulingConstraints | None = None
@@ -134,7 +135,7 @@ class PodGroupTemplate(Struct, omit_defaults=True, kw_only=True, gc=False):
     disruptionMode: DisruptionMode | None = None
     name: str = field(default_factory=zero_str)
     preemptionPolicy: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     priorityClassName: str | None = None
     resourceClaims: list[PodGroupResourceClaim] | None = None
     schedulingConstraints: PodGroupSchedulingConstraints | None = None

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.zero import zero_bool, zero_list, zero_str
+from tiphys.machinery.integers import Int32
 from tiphys.machinery.quantity import Quantity
 from tiphys.machinery.timestamps import Time
 
@@ -213,10 +214,10 @@ class VolumeAttributesClassList(Struct, omit_defaults=True, kw_only=True, gc=Fal
 
 
 class VolumeError(Struct, omit_defaults=True, kw_only=True, gc=False):
-    errorCode: int | None = None
+    errorCode: Int32 | None = None
     message: str | None = None
     time: Time | None = None
 
 
 class VolumeNodeResources(Struct, omit_defaults=True, kw_only=True, gc=False):
-    count: int | None = None
+    count: Int32 | None = None

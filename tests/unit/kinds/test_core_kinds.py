@@ -426,6 +426,16 @@ def test_namespaces_carry_their_name_and_a_finalizer() -> None:
     assert resource_for(codec.plain(namespace)).strategy.fields(namespace) == {"status.phase": "Active"}
 
 
+def test_an_empty_ssh_key_is_none() -> None:
+    secret = core("Secret", type="kubernetes.io/ssh-auth", stringData={"ssh-privatekey": ""})
+    assert create_findings(secret) == [("data[ssh-privatekey]", "Required", "Required value")]
+
+
+def test_accounts_keep_the_names_of_their_secrets() -> None:
+    account = core("ServiceAccount", secrets=[{"kind": "Secret", "name": "a", "namespace": "other"}])
+    assert codec.plain(created(account))["secrets"] == [{"name": "a"}]
+
+
 def test_the_network_of_a_node_is_said_twice() -> None:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
     first, second, other = "10.1.0.0/24", "fd00:1::/64", "10.2.0.0/24"

@@ -256,6 +256,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
             )
         ],
     ),
+    ("namespace of an account", BINDING, {"subjects.0.namespace": "Kube System"}, []),
     ("user with a namespace", BINDING, {"subjects.1.namespace": "a"}, []),
     (
         "selector of roles",

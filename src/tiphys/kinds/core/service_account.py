@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.strategy import Strategy
-from tiphys.kinds.types.core_v1 import ServiceAccount
+from tiphys.kinds.types.core_v1 import ObjectReference, ServiceAccount
+
+
+def keep_names(account: ServiceAccount, _: ServiceAccount | None = None) -> None:
+    """Its Secrets are in its own namespace: all that is kept of a reference is the name."""
+    if account.secrets:
+        account.secrets = [ObjectReference(name=secret.name) for secret in account.secrets]
+
 
 STRATEGY: Strategy[ServiceAccount] = Strategy(
+    prepare_for_create=keep_names,
+    prepare_for_update=keep_names,
     columns=(
         cells.name_column(),
         cells.count("Secrets", lambda account: len(account.secrets or ())),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiphys.kinds.equality import same
-from tiphys.kinds.object_meta import label_name, path_segment_name, subdomain_name
+from tiphys.kinds.object_meta import path_segment_name, subdomain_name
 from tiphys.kinds.types.rbac_v1 import PolicyRule, RoleRef, Subject
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
@@ -82,10 +82,6 @@ def _subject_findings(subject: Subject, namespaced: bool, path: Path) -> list[Fi
             found.append(not_supported(path.child("apiGroup"), subject.apiGroup, ("",)))
         if not subject.namespace and not namespaced:
             found.append(required(path.child("namespace")))
-        elif subject.namespace:
-            found += [
-                invalid(path.child("namespace"), subject.namespace, text) for text in label_name(subject.namespace)
-            ]
     elif subject.kind in ("User", "Group"):
         if subject.apiGroup != GROUP:
             found.append(not_supported(path.child("apiGroup"), subject.apiGroup or "", (GROUP,)))

@@ -55,7 +55,8 @@ from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
 from tiphys.apiserver.quota import QuotaCharges
 from tiphys.apiserver.rest.call import Call
-from tiphys.apiserver.write_hooks import BindingEscalation, CertificateRequester, RoleEscalation, ServiceAddresses
+from tiphys.apiserver.signing_hooks import SigningRequests, TrustBundles
+from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
 from tiphys.kinds.crd import CustomResource
@@ -278,9 +279,7 @@ class ApiServer:
 
     def _hooks(self, standard: StandardAuthorizer | None) -> HookTable:
         rbac = "rbac.authorization.k8s.io"
-        hooks: dict[tuple[str, str], WriteHook] = {
-            ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequester()
-        }
+        hooks: dict[tuple[str, str], WriteHook] = {}
         if self._config.service_cidrs:
             allocator = ServiceAllocator(
                 self._config.service_cidrs,
@@ -289,6 +288,9 @@ class ApiServer:
             )
             self.caches.subscribe(core_v1.Service, allocator.observe)
             hooks["", "services"] = ServiceAddresses(allocator)
+        certificates = "certificates.k8s.io"
+        hooks[certificates, "certificatesigningrequests"] = SigningRequests(self._authorizer)
+        hooks[certificates, "clustertrustbundles"] = TrustBundles(self._authorizer)
         if standard is not None:
             check = standard.escalation
             hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)

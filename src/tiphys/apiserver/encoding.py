@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
-from tiphys.kinds import codec, misfits, protobuf
+from tiphys.kinds import codec, misfits, protobuf, zero_values
 from tiphys.kinds.leniency import lenient
 from tiphys.kinds.misfits import Misfit
 from tiphys.kinds.unstructured import Unstructured
@@ -214,7 +214,7 @@ def decode_body(
         obj = _leniently(data, wanted, api_version, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error) from error
-    _check_kind(obj, api_version, kind, also)
+    _accept(obj, api_version, kind, also)
     if field_validation == "Ignore":
         return obj, []
     return obj, strictness_outcome(repeated + strictness.findings(data, wanted), field_validation)
@@ -250,7 +250,7 @@ def typed(plain: Any, wanted: type[Any], api_version: str, kind: str, also: Coll
         obj = codec.convert(plain, wanted)
     except msgspec.ValidationError:
         obj = _fitting(lenient(plain, wanted), wanted)
-    _check_kind(obj, api_version, kind, also)
+    _accept(obj, api_version, kind, also)
     return obj
 
 
@@ -261,11 +261,13 @@ def _fitting(plain: Any, wanted: type[Any]) -> Any:
         raise DoesNotFit(misfits.first(plain, wanted), str(error)) from error
 
 
-def _check_kind(obj: Any, api_version: str, kind: str, also: Collection[str]) -> None:
+def _accept(obj: Any, api_version: str, kind: str, also: Collection[str]) -> None:
+    """The object is of the kind that the endpoint expects, and says things in one way only. ApiError 400."""
     if not obj.kind:
         obj.kind = kind
     if not obj.apiVersion or obj.apiVersion in also:
         obj.apiVersion = api_version
+    zero_values.drop(obj)
     if obj.kind != kind:
         found = f'no kind "{obj.kind}" is registered for version "{obj.apiVersion}"'
         raise errors.bad_request(

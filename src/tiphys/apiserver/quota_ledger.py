@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.apiserver.watch_cache import Collection, Entry, WindowExceeded
+from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry, WindowExceeded
 from tiphys.kinds.core import quota_usage
 from tiphys.kinds.core.pod_amounts import Amounts, gather
 from tiphys.kinds.core.quota_usage import PODS, Scopes, Source
@@ -36,8 +36,14 @@ class PendingWrite(msgspec.Struct, eq=False, kw_only=True):
     def landed(self, entry: Entry | None) -> bool:
         """Whether the caches have it, by what they have under its name."""
         if self.replaced:
-            return entry is None or str(entry.revision) != self.replaced
+            return entry is None or entry.revision > int(self.replaced)
         return entry is not None and entry.object.metadata.uid == self.uid
+
+    def landed_by(self, event: CacheEvent) -> bool:
+        """Whether the caches have it from this event on; the event may be older than the write."""
+        if self.replaced:
+            return event.entry.revision > int(self.replaced)
+        return not event.deleted and self.landed(event.entry)
 
 
 class _Charge(msgspec.Struct, eq=False):
@@ -179,16 +185,17 @@ class Ledger:
             for event in events:
                 totals = self._namespaces.get(event.entry.namespace)
                 if totals is not None:
-                    self._follow(totals, event.entry, event.deleted, now)
+                    self._follow(totals, event, now)
         self._revision = collection.revision
 
-    def _follow(self, totals: _Totals, entry: Entry, deleted: bool, now: float) -> None:
-        if deleted:
+    def _follow(self, totals: _Totals, event: CacheEvent, now: float) -> None:
+        entry = event.entry
+        if event.deleted:
             totals.discharge(entry.name)
         else:
             totals.put(entry.name, self._object(entry), now)
         for write in self._pending.get((entry.namespace, entry.name), ()):
-            if write.landed(None if deleted else entry):
+            if write.landed_by(event):
                 totals.discharge(write)
         if not totals:
             del self._namespaces[entry.namespace]

@@ -57,15 +57,3 @@ class BindingEscalation:
     def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
         self._check.check_binding(context.user, old, new)
         return None
-
-
-class CertificateRequester:
-    """Who asks for a certificate is who sends the request, whatever it says: approvers rely on it."""
-
-    def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
-        if old is None:
-            user = context.user
-            new.spec.username, new.spec.uid = user.name, user.uid or None
-            new.spec.groups = list(user.groups) or None
-            new.spec.extra = {key: list(words) for key, words in user.extra.items()} or None
-        return None

@@ -148,7 +148,7 @@ def validate_owner_references(references: list[OwnerReference], path: Path) -> l
     found: list[FieldError] = []
     controller = ""
     for reference in references:
-        if not reference.apiVersion.rpartition("/")[2]:
+        if not reference.apiVersion.rpartition("/")[2] or reference.apiVersion.count("/") > 1:
             found.append(invalid(path.child("apiVersion"), reference.apiVersion, "version must not be empty"))
         for field, value in (("kind", reference.kind), ("name", reference.name), ("uid", reference.uid)):
             if not value:

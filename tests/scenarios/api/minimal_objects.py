@@ -189,7 +189,9 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
     ("batch", "v1", "jobs"): Minimal({"spec": JOB_SPEC}, status={"active": 1, "ready": 0}),
     ("certificates.k8s.io", "v1", "certificatesigningrequests"): Minimal(
         {"spec": {"request": SIGNING_REQUEST, "signerName": "example.com/signer", "usages": ["client auth"]}},
-        status=UNDATED,
+        status={
+            "conditions": [{"type": "Tested", "status": "True", "lastUpdateTime": TIME, "lastTransitionTime": TIME}]
+        },
     ),
     ("certificates.k8s.io", "v1", "clustertrustbundles"): Minimal({"spec": {"trustBundle": _trust_bundle()}}),
     ("certificates.k8s.io", "v1", "podcertificaterequests"): Minimal(

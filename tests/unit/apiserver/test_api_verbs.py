@@ -234,6 +234,17 @@ async def test_kinds_without_a_spec_count_generations_too(
     assert [found["metadata"].get("generation") for found in (made, same, changed)] == [1, 1, 2]
 
 
+async def test_what_one_client_writes_as_zero_another_may_leave_out(world: World) -> None:
+    spoken = pod("a")
+    spoken["spec"] |= {"hostNetwork": False, "nodeName": ""}
+    made = (await world.http("POST", PODS, spoken)).body
+    assert "hostNetwork" not in made["spec"]
+    assert "nodeName" not in made["spec"]
+    again = {**made, "spec": {**made["spec"], "hostNetwork": False}}
+    answer = await world.http("PUT", f"{PODS}/a", again)
+    assert (answer.code, answer.body) == (200, made), "nothing changed"
+
+
 async def test_priority_classes_have_one_generation(world: World) -> None:
     path = "/apis/scheduling.k8s.io/v1/priorityclasses"
     made = (await world.http("POST", path, {"metadata": {"name": "a"}, "value": 5})).body

@@ -60,7 +60,7 @@ def _value(kind: Any, dice: random.Random, depth: int) -> Any:
     if isinstance(kind, _inspect.StrType):
         return dice.choice(WORDS)
     if isinstance(kind, _inspect.IntType):
-        return dice.choice(NUMBERS)
+        return dice.choice([number for number in NUMBERS if kind.le is None or number <= kind.le])
     if isinstance(kind, _inspect.FloatType):
         return dice.random()
     if isinstance(kind, _inspect.BoolType):

@@ -162,7 +162,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec.taints": [{"key": "a", "effect": "NoRun"}]},
         [
             (
-                "spec.taints[0].effect",
+                "metadata.taints[0].effect",
                 "NotSupported",
                 'Unsupported value: "NoRun": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
             )
@@ -242,6 +242,47 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         LIMITS,
         {"spec.limits.0": {"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "2"}}},
         [("spec.limits[0].min[cpu]", "Invalid", 'Invalid value: "2": min value 2 is greater than max value 1')],
+    ),
+    (
+        "defaults below the least",
+        LIMITS,
+        {"spec.limits.0": {"type": "Container", "min": {"cpu": "2"}, "default": {"cpu": "1"}, "max": {"cpu": "4"}}},
+        [
+            (
+                "spec.limits[0].defaultRequest[cpu]",
+                "Invalid",
+                'Invalid value: "1": min value 2 is greater than default request value 1',
+            ),
+            (
+                "spec.limits[0].default[cpu]",
+                "Invalid",
+                'Invalid value: "1": min value 2 is greater than default value 1',
+            ),
+        ],
+    ),
+    (
+        "what is limited",
+        LIMITS,
+        {"spec.limits.0": {"type": "Disk", "max": {"storage": "1Gi"}}},
+        [
+            (
+                "spec.limits[0].type",
+                "Invalid",
+                'Invalid value: "Disk": must be a standard limit type or fully qualified',
+            )
+        ],
+    ),
+    (
+        "limits of pods",
+        LIMITS,
+        {"spec.limits.0": {"type": "Pod", "max": {"pods": "1"}}},
+        [
+            (
+                "spec.limits[0].max[pods]",
+                "Invalid",
+                'Invalid value: "pods": must be a standard resource for containers',
+            )
+        ],
     ),
     ("quota", QUOTA, {}, []),
     (
@@ -409,13 +450,47 @@ def test_namespaces_carry_their_name_and_a_finalizer() -> None:
     assert resource_for(codec.plain(namespace)).strategy.fields(namespace) == {"status.phase": "Active"}
 
 
+def test_an_empty_ssh_key_is_none() -> None:
+    secret = core("Secret", type="kubernetes.io/ssh-auth", stringData={"ssh-privatekey": ""})
+    assert create_findings(secret) == [("data[ssh-privatekey]", "Required", "Required value")]
+
+
+def test_accounts_keep_the_names_of_their_secrets() -> None:
+    account = core("ServiceAccount", secrets=[{"kind": "Secret", "name": "a", "namespace": "other"}])
+    assert codec.plain(created(account))["secrets"] == [{"name": "a"}]
+
+
+def test_the_network_of_a_node_is_said_twice() -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    first, second, other = "10.1.0.0/24", "fd00:1::/64", "10.2.0.0/24"
+    for given, expected in (
+        ({"podCIDR": first}, (first, [first])),
+        ({"podCIDRs": [first, second]}, (first, [first, second])),
+        ({"podCIDR": first, "podCIDRs": [first, second]}, (first, [first, second])),
+        ({"podCIDR": first, "podCIDRs": [other]}, (first, [first])),
+    ):
+        spec = created({**node, "spec": given}).spec
+        assert (spec.podCIDR, spec.podCIDRs) == expected
+
+
+def test_the_status_of_a_node_is_checked() -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    address = {"type": "InternalIP", "address": "192.0.2.1"}
+    new = stored(node, {"addresses": [address, address], "capacity": {"cpu": "-1"}})
+    strategy = resource_for(node).strategy
+    assert told(strategy.validate_status_update(new, stored(node))) == [
+        ("status.addresses[1]", "Duplicate", 'Duplicate value: {"address":"192.0.2.1","type":"InternalIP"}'),
+        ("status.capacity.cpu", "Invalid", 'Invalid value: "-1": must be greater than or equal to 0'),
+    ]
+
+
 def test_the_phase_of_a_namespace_follows_its_deletion() -> None:
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     strategy = resource_for(document).strategy
     ending = stored(document, {"phase": "Terminating"})
     assert told(strategy.validate_status_update(ending, stored(document))) == [
         (
-            "status.phase",
+            "status.Phase",
             "Invalid",
             "Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty",
         )

@@ -20,6 +20,7 @@ from tiphys.kinds.object_meta import (
     subdomain_name,
     validate_object_meta,
     validate_object_meta_update,
+    validate_owner_references,
 )
 from tiphys.kinds.types.core_v1 import Container, PodSpec
 from tiphys.kinds.types.meta_v1 import LabelSelector, LabelSelectorRequirement, ObjectMeta, OwnerReference
@@ -232,3 +233,13 @@ VALUES = st.recursive(
 def test_sameness_is_symmetric_and_reflexive(left: Any, right: Any) -> None:
     assert same(left, left)
     assert same(left, right) == same(right, left)
+
+
+@pytest.mark.parametrize("api_version", ["", "apps/", "a/b/c"])
+def test_owners_have_a_version(api_version: str) -> None:
+    owner = OwnerReference(apiVersion=api_version, kind="ConfigMap", name="a", uid="u")
+    (found,) = validate_owner_references([owner], Path("metadata.ownerReferences"))
+    assert (found.field, found.message) == (
+        "metadata.ownerReferences.apiVersion",
+        f'Invalid value: "{api_version}": version must not be empty',
+    )

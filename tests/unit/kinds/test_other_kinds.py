@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from documents import NOTHING, changed, create_findings, created, row, stored, update_findings
+from documents import NOTHING, changed, create_findings, created, resource_for, row, stored, told, update_findings
 
 from tiphys.kinds import codec
 from tiphys.kinds.apiextensions.custom_resource_definition import version_order
 
+LABEL = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
+    " an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+OLD_LABEL = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character,"
+    " and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is"
+    " '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
 RBAC = "rbac.authorization.k8s.io"
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
+    " end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 
 
 def thing(api_version: str, kind: str, name: str = "a", namespace: str = "", **content: Any) -> dict[str, Any]:
@@ -94,6 +109,18 @@ WEBHOOK = {
     "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
 }
 HOOKS = thing("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", webhooks=[WEBHOOK])
+NEW_EVENT = thing(
+    "events.k8s.io/v1",
+    "Event",
+    namespace="default",
+    eventTime="2026-01-01T00:00:00.000000Z",
+    reportingController="example.com/test",
+    reportingInstance="test-1",
+    action="Testing",
+    reason="Tested",
+    type="Normal",
+    regarding={"kind": "Pod", "name": "a", "namespace": "default"},
+)
 FLOW = thing(
     "flowcontrol.apiserver.k8s.io/v1",
     "FlowSchema",
@@ -205,7 +232,44 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         "no backend",
         INGRESS,
         {f"{PATH}.backend": {}},
-        [(f"{PATH0}.backend", "Required", "Required value: resource or service backend is required")],
+        [(f"{PATH0}.backend", "Invalid", 'Invalid value: "": resource or service backend is required')],
+    ),
+    (
+        "resource behind a path",
+        INGRESS,
+        {f"{PATH}.backend": {"resource": {"apiGroup": "", "kind": "a/b", "name": ""}}},
+        [
+            (f"{PATH0}.backend.resource.apiGroup", "Invalid", f'Invalid value: "": {SUBDOMAIN}'),
+            (f"{PATH0}.backend.resource.kind", "Invalid", "Invalid value: \"a/b\": may not contain '/'"),
+            (f"{PATH0}.backend.resource.name", "Required", "Required value: name is required"),
+        ],
+    ),
+    (
+        "kind of subject",
+        BINDING,
+        {"subjects.1.kind": "Robot", "subjects.1.namespace": "a"},
+        [
+            (
+                "subjects[1].kind",
+                "NotSupported",
+                'Unsupported value: "Robot": supported values: "ServiceAccount", "User", "Group"',
+            )
+        ],
+    ),
+    ("namespace of an account", BINDING, {"subjects.0.namespace": "Kube System"}, []),
+    ("user with a namespace", BINDING, {"subjects.1.namespace": "a"}, []),
+    (
+        "selector of roles",
+        thing(f"{RBAC}/v1", "ClusterRole", aggregationRule={"clusterRoleSelectors": [{}]}),
+        {"aggregationRule.clusterRoleSelectors.0.matchExpressions": [{"key": "a", "operator": "Is"}]},
+        [
+            (
+                "aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator",
+                "Invalid",
+                'Invalid value: "Is": not a valid selector operator',
+            ),
+            ("aggregationRule.clusterRoleSelectors[0]", "Invalid", "Invalid value: null: invalid label selector."),
+        ],
     ),
     (
         "address as a host",
@@ -339,7 +403,201 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
                 "Required",
                 "Required value: must populate information for the given metric source",
             ),
+            (
+                "spec.metrics[0].resource.target.averageUtilization",
+                "Required",
+                "Required value: must set either a target raw value or a target utilization",
+            ),
             ("spec.metrics[0].resource", "Forbidden", "Forbidden: must populate the given metric source only"),
+        ],
+    ),
+    (
+        "metric of one container",
+        AUTOSCALER,
+        {
+            "spec.metrics": [
+                {
+                    "type": "ContainerResource",
+                    "containerResource": {
+                        "name": "pods",
+                        "container": "A",
+                        "target": {"type": "Utilization", "averageUtilization": 50},
+                    },
+                }
+            ]
+        },
+        [
+            (
+                "spec.metrics[0].containerResource.name",
+                "Invalid",
+                'Invalid value: "pods": must be a standard resource for containers',
+            ),
+            ("spec.metrics[0].containerResource.container", "Invalid", f'Invalid value: "A": {LABEL}'),
+        ],
+    ),
+    (
+        "names of a definition",
+        DEFINITION,
+        {"spec.scope": "", "spec.names.singular": "Ship", "spec.names.kind": "Big Ship"},
+        [
+            ("spec.scope", "Required", "Required value"),
+            ("spec.names.singular", "Invalid", f'Invalid value: "Ship": {OLD_LABEL}'),
+            (
+                "spec.names.kind",
+                "Invalid",
+                f'Invalid value: "Big Ship": may have mixed case, but should otherwise match: {OLD_LABEL}',
+            ),
+            (
+                "spec.names.listKind",
+                "Invalid",
+                f'Invalid value: "Big ShipList": may have mixed case, but should otherwise match: {OLD_LABEL}',
+            ),
+        ],
+    ),
+    (
+        "conversion of a definition",
+        DEFINITION,
+        {"spec.conversion": {"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {}}}},
+        [
+            (
+                "spec.conversion.webhookClientConfig",
+                "Forbidden",
+                "Forbidden: should not be set when strategy is not set to Webhook",
+            ),
+            (
+                "spec.conversion.conversionReviewVersions",
+                "Forbidden",
+                "Forbidden: should not be set when strategy is not set to Webhook",
+            ),
+        ],
+    ),
+    (
+        "webhook that converts",
+        DEFINITION,
+        {"spec.conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v2"]}}},
+        [
+            (
+                "spec.conversion.webhookClientConfig",
+                "Required",
+                "Required value: required when strategy is set to Webhook",
+            ),
+            (
+                "spec.conversion.conversionReviewVersions",
+                "Invalid",
+                'Invalid value: ["v2"]: must include at least one of v1, v1beta1',
+            ),
+        ],
+    ),
+    (
+        "columns of a definition",
+        DEFINITION,
+        {"spec.versions.0.additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": "spec"}]},
+        [
+            (
+                "spec.additionalPrinterColumns[0].JSONPath",
+                "Invalid",
+                'Invalid value: "spec": must be a simple json path starting with .',
+            )
+        ],
+    ),
+    (
+        "root of a schema beside a status",
+        DEFINITION,
+        {
+            "spec.versions.0.subresources": {"status": {}},
+            "spec.versions.0.schema": {"openAPIV3Schema": {"type": "object", "maxProperties": 3}},
+        },
+        [
+            (
+                "spec.validation.openAPIV3Schema",
+                "Invalid",
+                'Invalid value: {"maxProperties":3,"type":"object"}: only [Description Type Format Title Maximum'
+                " ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems"
+                " MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations] fields"
+                " are allowed at the root of the schema if the status subresource is enabled",
+            )
+        ],
+    ),
+    (
+        "verbs of a flow",
+        FLOW,
+        {"spec.distinguisherMethod": {"type": "ByDay"}, "spec.rules.0.nonResourceRules.0.verbs": ["get", "head"]},
+        [
+            (
+                "spec.distinguisherMethod.type",
+                "NotSupported",
+                'Unsupported value: "ByDay": supported values: "ByNamespace", "ByUser"',
+            ),
+            (
+                "spec.rules[0].nonResourceRules[0].verbs",
+                "NotSupported",
+                'Unsupported value: ["get","head"]: supported values: "create", "delete", "deletecollection", "get",'
+                ' "list", "patch", "proxy", "update", "watch"',
+            ),
+        ],
+    ),
+    (
+        "resources of a flow",
+        FLOW,
+        {"spec.rules.0.resourceRules": [{"verbs": ["*"], "apiGroups": [], "resources": [], "namespaces": ["A"]}]},
+        [
+            (
+                "spec.rules[0].resourceRules[0].apiGroups",
+                "Required",
+                "Required value: resource rules must supply at least one api group",
+            ),
+            (
+                "spec.rules[0].resourceRules[0].resources",
+                "Required",
+                "Required value: resource rules must supply at least one resource",
+            ),
+            (
+                "spec.rules[0].resourceRules[0].namespaces[0]",
+                "Invalid",
+                f"Invalid value: \"A\": each member of this list must be '*' or a DNS-1123 label; {LABEL}",
+            ),
+        ],
+    ),
+    (
+        "too many hands",
+        LEVEL,
+        {"spec.limited.limitResponse.queuing": {"queues": 70000, "handSize": 4, "queueLengthLimit": 1}},
+        [
+            (
+                "spec.limited.limitResponse.queuing.handSize",
+                "Invalid",
+                "Invalid value: 4: required entropy bits of deckSize 70000 and handSize 4 should not be greater than"
+                " 60",
+            )
+        ],
+    ),
+    (
+        "event",
+        NEW_EVENT,
+        {"type": "Odd", "series": {"count": 1}, "deprecatedCount": 3, "regarding.namespace": "other"},
+        [
+            ("involvedObject.namespace", "Invalid", 'Invalid value: "other": does not match event.namespace'),
+            ("type", "Invalid", 'Invalid value: "": has invalid value: Odd'),
+            ("series.count", "Invalid", 'Invalid value: "": should be at least 2'),
+            ("series.lastObservedTime", "Required", "Required value"),
+            ("count", "Invalid", 'Invalid value: "": needs to be unset'),
+        ],
+    ),
+    (
+        "path of a webhook",
+        HOOKS,
+        {"webhooks.0.clientConfig": {"service": {"name": "a", "namespace": "b", "path": "/one//T"}}},
+        [
+            (
+                "webhooks[0].clientConfig.service.path",
+                "Invalid",
+                'Invalid value: "/one//T": segment[1] may not be empty',
+            ),
+            (
+                "webhooks[0].clientConfig.service.path",
+                "Invalid",
+                f'Invalid value: "/one//T": segment[2]: {SUBDOMAIN}',
+            ),
         ],
     ),
     (
@@ -476,7 +734,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
             (
                 "spec.volumeLifecycleModes",
                 "NotSupported",
-                'Unsupported value: "Short": supported values: "Ephemeral", "Persistent"',
+                'Unsupported value: "Short": supported values: "Persistent", "Ephemeral"',
             )
         ],
     ),
@@ -590,7 +848,7 @@ def test_network_policies_say_what_they_are_about() -> None:
 
 def test_subjects_get_their_group() -> None:
     binding = created(BINDING)
-    assert [subject.apiGroup for subject in binding.subjects] == ["", RBAC]
+    assert [subject.apiGroup for subject in binding.subjects] == [None, RBAC]
 
 
 def test_webhook_defaults() -> None:
@@ -707,7 +965,7 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = [
             "MissingPL": "?",
         },
     ),
-    (LEVEL, None, {"NominalConcurrencyShares": "30", "Queues": "64", "HandSize": "8", "QueueLengthLimit": "50"}),
+    (LEVEL, None, {"NominalConcurrencyShares": 30, "Queues": 64, "HandSize": 8, "QueueLengthLimit": 50}),
     (
         SERVED,
         {"conditions": [{"type": "Available", "status": "False", "reason": "Gone"}]},
@@ -728,3 +986,18 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = [
 def test_columns_of_others(document: dict[str, Any], status: dict[str, Any] | None, expected: dict[str, Any]) -> None:
     shown = row(stored(document, status))
     assert {name: shown[name] for name in expected} == expected
+
+
+def test_new_definitions_record_their_storage_version() -> None:
+    assert codec.plain(created(DEFINITION).status) == {
+        "acceptedNames": {"kind": "", "plural": ""},
+        "storedVersions": ["v1"],
+    }
+
+
+def test_conditions_of_flow_schemas_have_types_of_their_own() -> None:
+    new = stored(FLOW, {"conditions": [{"type": "A"}, {"type": "A"}, {}]})
+    assert told(resource_for(FLOW).strategy.validate_status_update(new, stored(FLOW))) == [
+        ("status.conditions[1].type", "Duplicate", 'Duplicate value: "A"'),
+        ("status.conditions[2].type", "Required", "Required value: must not be empty"),
+    ]

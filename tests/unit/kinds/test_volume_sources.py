@@ -256,6 +256,14 @@ PERSISTENT: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         ],
     ),
     (
+        "attributes without a driver",
+        {"nfs": {"server": "s", "path": "/"}, "volumeAttributesClassName": ""},
+        [
+            ("spec.volumeAttributesClassName", "Required", "Required value: an empty string is disallowed"),
+            ("spec.csi", "Required", "Required value: has to be specified when using volumeAttributesClassName"),
+        ],
+    ),
+    (
         "local",
         {"local": {"path": "/a"}},
         [

@@ -10,7 +10,7 @@ import msgspec
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.watch_cache import Entry
-from tiphys.kinds import codec
+from tiphys.kinds import codec, zero_values
 from tiphys.kinds.leniency import lenient
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import meta_v1
@@ -99,7 +99,9 @@ class ObjectBody(msgspec.Struct, frozen=True, gc=False):
         self, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()
     ) -> tuple[Any, list[str]]:
         if isinstance(self.value, wanted):
-            return codec.copy(self.value), []
+            obj = codec.copy(self.value)
+            zero_values.drop(obj)
+            return obj, []
         return encoding.from_plain(codec.plain(self.value), wanted, api_version, kind, also), []
 
     def plain(self) -> Any:

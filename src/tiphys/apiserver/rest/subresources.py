@@ -38,14 +38,18 @@ def prepare_approval(context: WriteContext, new: Any, old: Any) -> None:
     """Only the conditions of a signing request change."""
     update.check_identity(context, new, old)
     update.keep_metadata(new, old)
-    conditions = new.status.conditions
-    now = timestamps.time_of(context.now)
+    date_conditions(new, old, context.now)
+    _keep_all_but(new, old, status=msgspec.structs.replace(old.status, conditions=new.status.conditions))
+
+
+def date_conditions(new: Any, old: Any, now: float) -> None:
+    """Conditions of a signing request that do not say when they were written and came to be say it now."""
+    moment = timestamps.time_of(now)
     known = {(each.type, each.status): each for each in old.status.conditions or ()}
-    for condition in conditions or ():
+    for condition in new.status.conditions or ():
         before = known.get((condition.type, condition.status))
-        condition.lastUpdateTime = condition.lastUpdateTime or now
-        condition.lastTransitionTime = condition.lastTransitionTime or (before and before.lastTransitionTime) or now
-    _keep_all_but(new, old, status=msgspec.structs.replace(old.status, conditions=conditions))
+        condition.lastUpdateTime = condition.lastUpdateTime or moment
+        condition.lastTransitionTime = condition.lastTransitionTime or (before and before.lastTransitionTime) or moment
 
 
 def prepare_ephemeral_containers(context: WriteContext, new: Any, old: Any) -> None:

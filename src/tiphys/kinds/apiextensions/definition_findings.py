@@ -171,7 +171,10 @@ def _part_findings(version: CustomResourceDefinitionVersion, field: str, path: P
     schema = version.schema.openAPIV3Schema if version.schema is not None else None
     if field == "schema":
         if schema is not None:
-            yield from structural.findings(codec.plain(schema), path.child("openAPIV3Schema"))
+            plain, at = codec.plain(schema), path.child("openAPIV3Schema")
+            if version.subresources is not None and version.subresources.status is not None:
+                yield from structural.findings_at_status_root(plain, at)
+            yield from structural.findings(plain, at)
     elif field == "subresources":
         if version.subresources is not None and version.subresources.scale is not None:
             yield from _scale_findings(version.subresources.scale, path.child("scale"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tiphys.kinds.core.resource_validation import container_resource_name
 from tiphys.kinds.label_selectors import validate_label_selector
-from tiphys.kinds.object_meta import path_segment_name, subdomain_name
+from tiphys.kinds.object_meta import label_name, path_segment_name, subdomain_name
 from tiphys.kinds.types.autoscaling_v1 import CrossVersionObjectReference as OldReference
 from tiphys.kinds.types.autoscaling_v2 import (
     CrossVersionObjectReference,
@@ -68,22 +69,20 @@ def validate_metrics(metrics: Sequence[MetricSpec], path: Path, minimum: int) ->
 
 
 def _metric_findings(metric: MetricSpec, path: Path) -> list[FieldError]:
-    if not metric.type:
-        return [required(path.child("type"), "must specify a metric source type")]
-    if metric.type not in METRIC_TYPES:
-        return [not_supported(path.child("type"), metric.type, METRIC_TYPES)]
     found: list[FieldError] = []
-    wanted = _FIELDS[metric.type]
-    for field in _FIELDS.values():
+    if not metric.type:
+        found.append(required(path.child("type"), "must specify a metric source type"))
+    if metric.type not in METRIC_TYPES:
+        found.append(not_supported(path.child("type"), metric.type, METRIC_TYPES))
+    wanted = _FIELDS.get(metric.type, "")
+    for kind, field in _FIELDS.items():
         source = getattr(metric, field)
-        if field == wanted and source is None:
-            detail = "must populate information for the given metric source"
-            found.append(required(path.child(field), detail))
+        if source is not None:
+            found += _source_findings(kind, source, path.child(field))
+            if wanted and field != wanted:
+                found.append(forbidden(path.child(field), "must populate the given metric source only"))
         elif field == wanted:
-            found += _source_findings(metric.type, source, path.child(field))
-        elif source is not None:
-            detail = "must populate the given metric source only"
-            found.append(forbidden(path.child(field), detail))
+            found.append(required(path.child(field), "must populate information for the given metric source"))
     return found
 
 
@@ -92,8 +91,12 @@ def _source_findings(kind: str, source: Any, path: Path) -> list[FieldError]:
     if kind in ("Resource", "ContainerResource"):
         if not source.name:
             found.append(required(path.child("name"), "must specify a resource name"))
+        elif kind == "ContainerResource":
+            found += [invalid(path.child("name"), source.name, text) for text in container_resource_name(source.name)]
         if kind == "ContainerResource" and not source.container:
             found.append(required(path.child("container"), "must specify a container"))
+        elif kind == "ContainerResource":
+            found += [invalid(path.child("container"), source.container, t) for t in label_name(source.container)]
     else:
         found += _identifier_findings(source.metric, path.child("metric"))
     if kind == "Object":
@@ -104,7 +107,7 @@ def _source_findings(kind: str, source: Any, path: Path) -> list[FieldError]:
 def _identifier_findings(metric: MetricIdentifier, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not metric.name:
-        found.append(required(path.child("name")))
+        found.append(required(path.child("name"), "must specify a metric name"))
     else:
         found += [invalid(path.child("name"), metric.name, text) for text in path_segment_name(metric.name)]
     return found + validate_label_selector(metric.selector, path.child("selector"))
@@ -114,7 +117,7 @@ def _target_findings(kind: str, target: MetricTarget, path: Path) -> list[FieldE
     found: list[FieldError] = []
     if not target.type:
         found.append(required(path.child("type"), "must specify a metric target type"))
-    elif target.type not in TARGET_TYPES:
+    if target.type not in TARGET_TYPES:
         detail = "must be either Utilization, Value, or AverageValue"
         found.append(invalid(path.child("type"), target.type, detail))
     if target.averageUtilization is not None and target.averageUtilization < 1:
@@ -130,7 +133,8 @@ def _target_findings(kind: str, target: MetricTarget, path: Path) -> list[FieldE
             detail = "may not set both a target value for metric and a per-pod target"
             found.append(forbidden(path.child("value"), detail))
         if target.value is None and target.averageValue is None:
-            detail = "must set either a target value for metric or a per-pod target"
+            per_pod = "averageValue" if kind == "Object" else "for metric or a per-pod target"
+            detail = f"must set either a target value {'or ' if kind == 'Object' else ''}{per_pod}"
             found.append(required(path.child("averageValue"), detail))
     if kind in ("Resource", "ContainerResource"):
         if target.averageUtilization is None and target.averageValue is None:

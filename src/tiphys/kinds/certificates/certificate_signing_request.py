@@ -58,11 +58,6 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE REQUEST-----[A-Za-z0-9+/=\s]+-----EN
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
-def default(request: CertificateSigningRequest) -> None:
-    if request.spec.usages is None:
-        request.spec.usages = ["digital signature", "key encipherment"]
-
-
 def prepare_for_create(request: CertificateSigningRequest) -> None:
     """The identity of the asker is set after this, by the API server, whatever the asker says."""
     request.status = CertificateSigningRequestStatus()
@@ -96,7 +91,7 @@ def validate(request: CertificateSigningRequest) -> list[FieldError]:
         if usage in (spec.usages or [])[:position]:
             found.append(duplicate(at, usage))
     if not spec.signerName:
-        found.append(required(SPEC.child("signerName")))
+        found.append(required(SPEC.child("signerName"), "signerName must be provided"))
     elif spec.signerName == "kubernetes.io/legacy-unknown":
         detail = "the legacy signerName is not allowed via this API version"
         found.append(invalid(SPEC.child("signerName"), spec.signerName, detail))
@@ -186,13 +181,12 @@ def _wanted(request: CertificateSigningRequest, _: float) -> str:
 
 
 STRATEGY: Strategy[CertificateSigningRequest] = Strategy(
-    default=default,
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,
     prepare_for_status_update=prepare_for_status_update,
     validate=validate,
     validate_update=validate_transition,
-    validate_status_update=validate_transition,
+    validate_status_update=lambda new, old: _condition_findings(new) + validate_transition(new, old),
     name_findings=path_segment_name,
     subresource_validators={"approval": validate_transition},
     columns=(

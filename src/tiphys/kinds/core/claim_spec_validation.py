@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tiphys.kinds.core.resource_validation import validate_storage_request
 from tiphys.kinds.label_selectors import validate_label_selector
-from tiphys.kinds.object_meta import subdomain_name
+from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.types.core_v1 import PersistentVolumeClaimSpec, TypedLocalObjectReference, TypedObjectReference
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
 
@@ -51,4 +51,6 @@ def _data_source_findings(source: TypedLocalObjectReference | TypedObjectReferen
         found.append(invalid(path, source.kind, detail))
     elif source.apiGroup:
         found += [invalid(path.child("apiGroup"), source.apiGroup, text) for text in subdomain_name(source.apiGroup)]
+    if isinstance(source, TypedObjectReference) and source.namespace:
+        found += [invalid(path.child("namespace"), source.namespace, text) for text in label_name(source.namespace)]
     return found

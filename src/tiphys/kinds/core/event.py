@@ -7,7 +7,7 @@ from tiphys.kinds.object_meta import label_key_findings
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.core_v1 import Event, ObjectReference
 from tiphys.machinery.duration import age
-from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 
 INSTANCE_LIMIT = ACTION_LIMIT = REASON_LIMIT = 128
 NOTE_LIMIT = 1024
@@ -21,7 +21,7 @@ def at_most_characters(limit: int) -> str:
 def namespace_findings(namespace: str, about: ObjectReference | None, path: Path) -> list[FieldError]:
     """An event is in the namespace of what it is about; for things without one, in `default`."""
     about_namespace = (about.namespace if about else None) or ""
-    matches = namespace == about_namespace if about_namespace else namespace in ("", "default")
+    matches = namespace == about_namespace if about_namespace else namespace in ("", "default", "kube-system")
     return [] if matches else [invalid(path, about_namespace, "does not match event.namespace")]
 
 
@@ -64,12 +64,6 @@ def reporting_findings(
     if note and len(note) > NOTE_LIMIT:
         found.append(invalid(Path("message" if core else "note"), "", at_most_characters(NOTE_LIMIT)))
     return found
-
-
-def type_findings(event_type: str | None) -> list[FieldError]:
-    if not event_type:
-        return [required(Path("type"))]
-    return [] if event_type in TYPES else [not_supported(Path("type"), event_type, TYPES)]
 
 
 def object_text(about: ObjectReference | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.core.resource_validation import (
-    amount_findings,
     container_resource_name,
     may_overcommit,
     resource_name,
@@ -41,8 +40,9 @@ def validate(limit_range: LimitRange) -> list[FieldError]:
     for position, item in enumerate(limit_range.spec.limits):
         path = LIMITS.index(position)
         found += [invalid(path.child("type"), item.type, text) for text in label_key_findings(item.type)]
-        if not item.type:
-            found.append(required(path.child("type")))
+        if not found and "/" not in item.type and item.type not in (CONTAINER, POD, CLAIM):
+            detail = "must be a standard limit type or fully qualified"
+            found.append(invalid(path.child("type"), item.type, detail))
         if item.type in seen:
             found.append(duplicate(path.child("type"), item.type))
         seen.add(item.type)
@@ -54,12 +54,10 @@ def _item_findings(item: LimitRangeItem, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     names: dict[str, None] = {}
     for side in _SIDES:
-        for name, amount in (getattr(item, side) or {}).items():
+        for name in getattr(item, side) or {}:
             names[name] = None
-            texts = container_resource_name(name) if item.type == CONTAINER else resource_name(name)
+            texts = container_resource_name(name) if item.type in (CONTAINER, POD) else resource_name(name)
             found += [invalid(path.child(side).key(name), name, text) for text in texts]
-            if side != "maxLimitRequestRatio":
-                found += [invalid(path.child(side).key(name), str(amount), t) for t in amount_findings(name, amount)]
     if item.type == POD:
         for side in ("default", "defaultRequest"):
             if getattr(item, side):
@@ -93,10 +91,9 @@ def _order_findings(item: LimitRangeItem, name: str, path: Path) -> list[FieldEr
             continue
         below = limit == "min"
         if value.amount < bound.amount if below else value.amount > bound.amount:
-            order = "less than" if below else "greater than"
             word = {"min": "min value", "max": "max value", "default": "default limit value"}[limit]
-            name_of = words[side] if side != "defaultRequest" else "default request"
-            detail = f"{name_of} value {value} is {order} {word} {bound}"
+            smaller, larger = (f"{words[side]} value {value}", f"{word} {bound}")
+            detail = f"{larger} is greater than {smaller}" if below else f"{smaller} is greater than {larger}"
             found.append(invalid(path.child(side).key(name), str(value), detail))
     ratio = given("maxLimitRequestRatio")
     if ratio is not None:

@@ -39,17 +39,14 @@ def prepare_for_update(new: Namespace, old: Namespace) -> None:
 
 def validate(namespace: Namespace) -> list[FieldError]:
     found: list[FieldError] = []
-    for position, finalizer in enumerate(namespace.spec.finalizers or ()):
-        at = FINALIZERS.index(position)
-        texts = label_key_findings(finalizer)
-        found += [invalid(at, finalizer, text) for text in texts]
-        if not texts:
-            found += unqualified_finalizer_findings(finalizer, at)
+    for finalizer in namespace.spec.finalizers or ():
+        found += [invalid(FINALIZERS, finalizer, text) for text in label_key_findings(finalizer)]
+        found += unqualified_finalizer_findings(finalizer, FINALIZERS)
     return found
 
 
 def validate_status_update(new: Namespace, old: Namespace) -> list[FieldError]:
-    path = Path("status.phase")
+    path = Path("status.Phase")
     deleted = bool(new.metadata.deletionTimestamp)
     if not deleted and new.status.phase != "Active":
         return [invalid(path, new.status.phase or "", "may only be 'Active' if `deletionTimestamp` is empty")]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tiphys.kinds import cells
 from tiphys.kinds.address_warnings import cidr_warnings
-from tiphys.kinds.core.resource_validation import amount_findings, resource_name
+from tiphys.kinds.core.resource_validation import amount_findings
 from tiphys.kinds.core.toleration_validation import validate_taints
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -22,7 +22,8 @@ def default(node: Node) -> None:
     """What a node has is what pods may use, unless it says less."""
     if node.status.capacity and not node.status.allocatable:
         node.status.allocatable = dict(node.status.capacity)
-    if node.spec.podCIDR and not node.spec.podCIDRs:
+    # Where the two disagree, the one network counts: writers of long ago know only that.
+    if node.spec.podCIDR and node.spec.podCIDR not in (node.spec.podCIDRs or ())[:1]:
         node.spec.podCIDRs = [node.spec.podCIDR]
     if node.spec.podCIDRs and not node.spec.podCIDR:
         node.spec.podCIDR = node.spec.podCIDRs[0]
@@ -31,7 +32,7 @@ def default(node: Node) -> None:
 def validate(node: Node) -> list[FieldError]:
     found: list[FieldError] = []
     if node.spec.taints:
-        found += validate_taints(node.spec.taints, SPEC.child("taints"))
+        found += validate_taints(node.spec.taints, Path("metadata.taints"))  # as clients know it
     found += _network_findings(node)
     seen: set[tuple[str, str]] = set()
     for position, address in enumerate(node.status.addresses or ()):
@@ -58,8 +59,7 @@ def _amount_findings(node: Node) -> list[FieldError]:
     found: list[FieldError] = []
     for field in ("capacity", "allocatable"):
         for name, amount in (getattr(node.status, field) or {}).items():
-            at = Path(f"status.{field}").key(name)
-            found += [invalid(at, name, text) for text in resource_name(name)]
+            at = Path(f"status.{field}").child(name)
             found += [invalid(at, str(amount), text) for text in amount_findings(name, amount)]
     return found
 
@@ -120,6 +120,7 @@ STRATEGY: Strategy[Node] = Strategy(
     prepare_for_status_update=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    validate_status_update=lambda new, _: validate(new),
     columns=(
         cells.name_column(),
         cells.text("Status", status_word),

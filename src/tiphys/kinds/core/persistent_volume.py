@@ -93,6 +93,13 @@ def validate_volume_spec(spec: PersistentVolumeSpec, path: Path, name: str) -> l
     if spec.storageClassName:
         at = path.child("storageClassName")
         found += [invalid(at, spec.storageClassName, text) for text in subdomain_name(spec.storageClassName)]
+    attributes, at = spec.volumeAttributesClassName, path.child("volumeAttributesClassName")
+    if attributes == "":
+        found.append(required(at, "an empty string is disallowed"))
+    elif attributes is not None:
+        found += [invalid(at, attributes, text) for text in subdomain_name(attributes)]
+    if attributes is not None and spec.csi is None:
+        found.append(required(path.child("csi"), "has to be specified when using volumeAttributesClassName"))
     if spec.volumeMode is not None and spec.volumeMode not in VOLUME_MODES:
         found.append(not_supported(path.child("volumeMode"), spec.volumeMode, VOLUME_MODES))
     return found

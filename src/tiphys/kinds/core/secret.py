@@ -17,10 +17,7 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, 
 
 OPAQUE = "Opaque"
 DATA = Path("data")
-_NEEDED_KEYS = {
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
-}
+_TLS_KEYS, _SSH_KEY = ("tls.crt", "tls.key"), "ssh-privatekey"
 
 
 def default(secret: Secret) -> None:
@@ -48,8 +45,10 @@ def validate(secret: Secret) -> list[FieldError]:
     elif secret.type == "kubernetes.io/basic-auth":
         if "username" not in data and "password" not in data:
             found += [required(DATA.key("username")), required(DATA.key("password"))]
-    else:
-        found += [required(DATA.key(key)) for key in _NEEDED_KEYS.get(secret.type or "", ()) if key not in data]
+    elif secret.type == "kubernetes.io/ssh-auth":
+        found += [] if data.get(_SSH_KEY) else [required(DATA.key(_SSH_KEY))]  # an empty key is none
+    elif secret.type == "kubernetes.io/tls":
+        found += [required(DATA.key(key)) for key in _TLS_KEYS if key not in data]
     return found
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.strategy import Strategy
-from tiphys.kinds.types.core_v1 import ServiceAccount
+from tiphys.kinds.types.core_v1 import ObjectReference, ServiceAccount
 from tiphys.machinery.field_errors import Path
 
 ENFORCED_ANNOTATION = "kubernetes.io/enforce-mountable-secrets"
 ENFORCED = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+
+
+def keep_names(account: ServiceAccount, _: ServiceAccount | None = None) -> None:
+    """Its Secrets are in its own namespace: all that is kept of a reference is the name."""
+    if account.secrets:
+        account.secrets = [ObjectReference(name=secret.name) for secret in account.secrets]
 
 
 def warnings(account: ServiceAccount, old: ServiceAccount | None) -> list[str]:
@@ -20,6 +26,8 @@ def warnings(account: ServiceAccount, old: ServiceAccount | None) -> list[str]:
 
 
 STRATEGY: Strategy[ServiceAccount] = Strategy(
+    prepare_for_create=keep_names,
+    prepare_for_update=keep_names,
     warnings=warnings,
     columns=(
         cells.name_column(),

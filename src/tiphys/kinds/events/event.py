@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.core.event import namespace_findings, object_text, reporting_findings, type_findings
+from tiphys.kinds.core.event import TYPES, namespace_findings, object_text, reporting_findings
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.strategy import Column, Strategy
-from tiphys.kinds.types.events_v1 import Event
+from tiphys.kinds.types.events_v1 import Event, EventSeries
 from tiphys.machinery.duration import age
 from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 
+SHORTEST_SERIES = 2
+DEPRECATED = {
+    "deprecatedCount": "count",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+}
+
 
 def validate(event: Event) -> list[FieldError]:
-    found = namespace_findings(event.metadata.namespace or "", event.regarding, Path("regarding.namespace"))
+    # Clients are told the names that the fields have in the core group.
+    found = namespace_findings(event.metadata.namespace or "", event.regarding, Path("involvedObject.namespace"))
     if not event.eventTime:
         found.append(required(Path("eventTime")))
     found += reporting_findings(
         event.reportingController, event.reportingInstance, event.action, event.reason, event.note, core=False
     )
-    found += type_findings(event.type)
+    if event.type not in TYPES:
+        found.append(invalid(Path("type"), "", f"has invalid value: {event.type or ''}"))
+    found += _series_findings(event.series)
     if event.metadata.resourceVersion:  # deprecated fields hold what the older form wrote
         return found
-    for field in ("deprecatedCount", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"):
-        value = getattr(event, field)
-        if value:
-            found.append(invalid(Path(field), value, "must be unset"))
+    for field, name in DEPRECATED.items():
+        if getattr(event, field):
+            found.append(invalid(Path(name), "", "needs to be unset"))
+    return found
+
+
+def _series_findings(series: EventSeries | None) -> list[FieldError]:
+    """A series is of at least two, the last of them at some time."""
+    found: list[FieldError] = []
+    if series is not None and series.count < SHORTEST_SERIES:
+        found.append(invalid(Path("series.count"), "", f"should be at least {SHORTEST_SERIES}"))
+    if series is not None and not series.lastObservedTime:
+        found.append(required(Path("series.lastObservedTime")))
     return found
 
 
@@ -59,6 +78,11 @@ def _count(event: Event) -> int:
     return event.series.count if event.series is not None else event.deprecatedCount or 1
 
 
+def _source(event: Event) -> str:
+    parts = [part for part in (event.reportingController, event.reportingInstance) if part]
+    return ", ".join(parts)
+
+
 def fields(event: Event) -> dict[str, str]:
     about = event.regarding
     found = {
@@ -80,7 +104,7 @@ STRATEGY: Strategy[Event] = Strategy(
         cells.text("Reason", lambda event: event.reason or ""),
         cells.text("Object", lambda event: object_text(event.regarding)),
         cells.text("Subobject", lambda event: (event.regarding.fieldPath if event.regarding else "") or "", wide=True),
-        cells.text("Source", lambda event: event.reportingController or "", wide=True),
+        cells.text("Source", _source, wide=True),
         cells.text("Message", lambda event: (event.note or "").strip()),
         Column(name="First Seen", cell=_first_seen, priority=1),
         cells.count("Count", _count, wide=True),

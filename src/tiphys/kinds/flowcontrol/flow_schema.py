@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.flowcontrol.status_validation import validate_status_update
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -18,6 +19,7 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, 
 SPEC = Path("spec")
 DEFAULT_PRECEDENCE, LAST_PRECEDENCE = 1000, 10000
 EXEMPT = "exempt"
+VERBS = frozenset(["get", "list", "create", "update", "patch", "delete", "deletecollection", "watch", "proxy"])
 METHODS = ("ByNamespace", "ByUser")
 SUBJECT_KINDS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
 
@@ -38,7 +40,7 @@ def validate(schema: FlowSchema) -> list[FieldError]:
     elif precedence == 1 and schema.metadata.name != EXEMPT:
         found.append(invalid(at, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
     if spec.distinguisherMethod is not None and spec.distinguisherMethod.type not in METHODS:
-        found.append(not_supported(SPEC.child("distinguisherMethod"), spec.distinguisherMethod.type, METHODS))
+        found.append(not_supported(SPEC.child("distinguisherMethod", "type"), spec.distinguisherMethod.type, METHODS))
     name, at = spec.priorityLevelConfiguration.name, SPEC.child("priorityLevelConfiguration", "name")
     if not name:
         found.append(required(at, "must reference a priority level"))
@@ -101,10 +103,20 @@ def _star_findings(values: list[str], path: Path, word: str) -> list[FieldError]
     return []
 
 
+def _verb_findings(verbs: list[str], path: Path) -> list[FieldError]:
+    found = _star_findings(verbs, path, "verbs")
+    if not found and "*" not in verbs and not VERBS.issuperset(verbs):
+        found.append(not_supported(path, verbs, sorted(VERBS)))
+    return found
+
+
 def _resource_findings(rule: ResourcePolicyRule, path: Path) -> list[FieldError]:
-    found = _star_findings(rule.verbs, path.child("verbs"), "verbs")
-    found += _star_findings(rule.apiGroups, path.child("apiGroups"), "api groups")
-    found += _star_findings(rule.resources, path.child("resources"), "resources")
+    found = _verb_findings(rule.verbs, path.child("verbs"))
+    for field, word in (("apiGroups", "api group"), ("resources", "resource")):
+        values, at = getattr(rule, field), path.child(field)
+        if not values:
+            found.append(required(at, f"resource rules must supply at least one {word}"))
+        found += _star_findings(values, at, f"{word}s") if values else []
     namespaces = rule.namespaces or []
     if not namespaces and not rule.clusterScope:
         detail = "resource rules that are not cluster scoped must supply at least one namespace"
@@ -115,18 +127,23 @@ def _resource_findings(rule: ResourcePolicyRule, path: Path) -> list[FieldError]
     for position, name in enumerate(namespaces):
         if name != "*":
             at = path.child("namespaces").index(position)
-            found += [invalid(at, name, text) for text in label_name(name)]
+            rule_text = "each member of this list must be '*' or a DNS-1123 label; "
+            found += [invalid(at, name, rule_text + text) for text in label_name(name)]
     return found
 
 
 def _url_findings(rule: NonResourcePolicyRule, path: Path) -> list[FieldError]:
-    found = _star_findings(rule.verbs, path.child("verbs"), "verbs")
+    found = _verb_findings(rule.verbs, path.child("verbs"))
+    if not rule.nonResourceURLs:
+        return [*found, required(path.child("nonResourceURLs"), "nonResourceURLs must contain at least one value")]
     found += _star_findings(rule.nonResourceURLs, path.child("nonResourceURLs"), "non-resource URLs")
     for position, url in enumerate(rule.nonResourceURLs):
         at = path.child("nonResourceURLs").index(position)
         if url == "*":
             continue
-        if not url.startswith("/"):
+        if not url:
+            found.append(invalid(at, url, "must not be empty"))
+        elif not url.startswith("/"):
             found.append(invalid(at, url, "must start with slash"))
         if " " in url:
             found.append(invalid(at, url, "must not contain white-space"))
@@ -153,6 +170,7 @@ STRATEGY: Strategy[FlowSchema] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
+    validate_status_update=validate_status_update,
     columns=(
         cells.name_column(),
         cells.text("PriorityLevel", lambda schema: schema.spec.priorityLevelConfiguration.name),

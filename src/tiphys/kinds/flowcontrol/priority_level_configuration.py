@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from tiphys.kinds import cells
+from tiphys.kinds.flowcontrol.status_validation import validate_status_update
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.flowcontrol_v1 import (
@@ -18,6 +21,7 @@ SPEC = Path("spec")
 EXEMPT, LIMITED = "Exempt", "Limited"
 SHARES, QUEUES, HAND_SIZE, QUEUE_LENGTH = 30, 64, 8, 50
 QUEUES_LIMIT = 10_000_000
+ENTROPY_LIMIT_BITS = 60  # of the 64 that a hash has
 
 
 def default(level: PriorityLevelConfiguration) -> None:
@@ -89,6 +93,11 @@ def _limited_findings(limited: LimitedPriorityLevelConfiguration, path: Path) ->
     return found
 
 
+def _entropy_bits(queues: int, hand: int) -> int:
+    """How many bits of a hash it takes to deal a hand of queues to each flow."""
+    return math.ceil(sum(math.log2(queues - dealt) for dealt in range(hand)))
+
+
 def _queuing_findings(queuing: QueuingConfiguration, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     queues, hand = queuing.queues or 0, queuing.handSize or 0
@@ -101,17 +110,23 @@ def _queuing_findings(queuing: QueuingConfiguration, path: Path) -> list[FieldEr
     elif hand > queues:
         detail = f"should not be greater than queues ({queues})"
         found.append(invalid(path.child("handSize"), hand, detail))
+    elif hand > 0 and _entropy_bits(queues, hand) > ENTROPY_LIMIT_BITS:
+        detail = (
+            f"required entropy bits of deckSize {queues} and handSize {hand} should not be greater than"
+            f" {ENTROPY_LIMIT_BITS}"
+        )
+        found.append(invalid(path.child("handSize"), hand, detail))
     return found
 
 
-def queue_text(level: PriorityLevelConfiguration, field: str) -> str:
+def queue_cell(level: PriorityLevelConfiguration, field: str) -> int | str:
     queuing = level.spec.limited.limitResponse.queuing if level.spec.limited else None
-    return str(getattr(queuing, field)) if queuing is not None else cells.NONE
+    return getattr(queuing, field) or 0 if queuing is not None else cells.NONE
 
 
-def shares_text(level: PriorityLevelConfiguration) -> str:
+def shares_cell(level: PriorityLevelConfiguration) -> int | str:
     part = level.spec.limited or level.spec.exempt
-    return str(part.nominalConcurrencyShares) if part is not None else cells.NONE
+    return part.nominalConcurrencyShares or 0 if part is not None else cells.NONE
 
 
 STRATEGY: Strategy[PriorityLevelConfiguration] = Strategy(
@@ -120,13 +135,14 @@ STRATEGY: Strategy[PriorityLevelConfiguration] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
+    validate_status_update=validate_status_update,
     columns=(
         cells.name_column(),
         cells.text("Type", lambda level: level.spec.type),
-        cells.text("NominalConcurrencyShares", shares_text),
-        cells.text("Queues", lambda level: queue_text(level, "queues")),
-        cells.text("HandSize", lambda level: queue_text(level, "handSize")),
-        cells.text("QueueLengthLimit", lambda level: queue_text(level, "queueLengthLimit")),
+        cells.text("NominalConcurrencyShares", shares_cell),
+        cells.text("Queues", lambda level: queue_cell(level, "queues")),
+        cells.text("HandSize", lambda level: queue_cell(level, "handSize")),
+        cells.text("QueueLengthLimit", lambda level: queue_cell(level, "queueLengthLimit")),
         cells.age_column(),
     ),
 )

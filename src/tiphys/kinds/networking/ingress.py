@@ -6,6 +6,7 @@ import functools
 
 from tiphys.kinds import cells
 from tiphys.kinds.balancer_status import validate_balancer_ingress
+from tiphys.kinds.networking.ingress_class import validate_reference
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -94,15 +95,9 @@ def _backend_findings(backend: IngressBackend, path: Path) -> list[FieldError]:
     if service is not None and resource is not None:
         return [invalid(path, "", "cannot set both resource and service backends")]
     if resource is not None:
-        for field in ("kind", "name"):
-            if not getattr(resource, field):
-                found.append(required(path.child("resource", field)))
-        if resource.apiGroup:
-            texts = subdomain_name(resource.apiGroup)
-            found += [invalid(path.child("resource", "apiGroup"), resource.apiGroup, text) for text in texts]
-        return found
+        return validate_reference(resource, path.child("resource"))
     if service is None:
-        return [required(path, "resource or service backend is required")]
+        return [invalid(path, "", "resource or service backend is required")]
     if not service.name:
         found.append(required(path.child("service", "name")))
     else:

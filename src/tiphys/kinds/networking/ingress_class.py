@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import immutable, label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.core_v1 import TypedLocalObjectReference
 from tiphys.kinds.types.networking_v1 import IngressClass, IngressClassParametersReference
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required, too_long
 
@@ -41,17 +42,24 @@ def validate(ingress_class: IngressClass) -> list[FieldError]:
     return found
 
 
-def _parameter_findings(reference: IngressClassParametersReference, path: Path) -> list[FieldError]:
+def validate_reference(
+    reference: IngressClassParametersReference | TypedLocalObjectReference, path: Path
+) -> list[FieldError]:
+    """A reference to an object of any kind, by names that can stand in a URL."""
     found: list[FieldError] = []
-    if reference.apiGroup:
-        found += [
-            invalid(path.child("apiGroup"), reference.apiGroup, text) for text in subdomain_name(reference.apiGroup)
-        ]
+    group = reference.apiGroup
+    if group is not None:
+        found += [invalid(path.child("apiGroup"), group, text) for text in subdomain_name(group)]
     for field in ("kind", "name"):
         value = getattr(reference, field)
         if not value:
-            found.append(required(path.child(field)))
+            found.append(required(path.child(field), f"{field} is required"))
         found += [invalid(path.child(field), value, text) for text in path_segment_name(value)]
+    return found
+
+
+def _parameter_findings(reference: IngressClassParametersReference, path: Path) -> list[FieldError]:
+    found = validate_reference(reference, path)
     if reference.scope is None:
         found.append(required(path.child("scope")))
     elif reference.scope not in SCOPES:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 
 from tiphys.kinds import cells
-from tiphys.kinds.object_meta import immutable
+from tiphys.kinds.object_meta import immutable, label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import IPAddress
 from tiphys.kinds.value_findings import address_family
-from tiphys.machinery.field_errors import FieldError, Path, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 
 PARENT = Path("spec.parentRef")
 
@@ -27,9 +27,15 @@ def validate(address: IPAddress) -> list[FieldError]:
     if not parent.resource and not parent.name and not parent.group and not parent.namespace:
         return [required(PARENT)]
     found: list[FieldError] = []
+    if parent.group:
+        found += [invalid(PARENT.child("group"), parent.group, text) for text in subdomain_name(parent.group)]
+    if parent.namespace:
+        found += [invalid(PARENT.child("namespace"), parent.namespace, t) for t in label_name(parent.namespace)]
     for field in ("resource", "name"):
-        if not getattr(parent, field):
+        value = getattr(parent, field)
+        if not value:
             found.append(required(PARENT.child(field)))
+        found += [invalid(PARENT.child(field), value, text) for text in path_segment_name(value)] if value else []
     return found
 
 

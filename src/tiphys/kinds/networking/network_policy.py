@@ -14,8 +14,8 @@ from tiphys.kinds.value_findings import cidr, port_name, port_number
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
 
 SPEC = Path("spec")
-PROTOCOLS = ("SCTP", "TCP", "UDP")
-TYPES = ("Egress", "Ingress")
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+TYPES = ("Ingress", "Egress")
 
 
 def default(policy: NetworkPolicy) -> None:

@@ -17,11 +17,20 @@ from tiphys.kinds.types.policy_v1 import PodDisruptionBudget
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported
 
 SPEC, STATUS = Path("spec"), Path("status")
+COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 
 
 def default(budget: PodDisruptionBudget) -> None:
     budget.spec.selector = empty_selectors.settled(budget.spec.selector)
+    show_counts(budget)
+
+
+def show_counts(budget: Any) -> None:
+    """Of a budget in any version: what is counted is always shown."""
+    for field in COUNTS:
+        if getattr(budget.status, field) is None:
+            setattr(budget.status, field, 0)
 
 
 def validate(budget: PodDisruptionBudget) -> list[FieldError]:
@@ -43,8 +52,7 @@ def validate(budget: PodDisruptionBudget) -> list[FieldError]:
 
 def validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -> list[FieldError]:
     found = validate_conditions(new.status.conditions or (), STATUS.child("conditions"))
-    numbers = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
-    return found + none_negative(new.status, STATUS, *numbers)
+    return found + none_negative(new.status, STATUS, *COUNTS)
 
 
 def _amount(value: int | str | None) -> str:

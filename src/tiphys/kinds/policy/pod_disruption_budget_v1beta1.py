@@ -21,6 +21,7 @@ def validate_status_update(new: PodDisruptionBudget, old: PodDisruptionBudget) -
 
 
 STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
+    default=newer.show_counts,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,

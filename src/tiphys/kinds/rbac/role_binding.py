@@ -23,7 +23,7 @@ def default(binding: RoleBinding) -> None:
 
 
 def validate(binding: RoleBinding) -> list[FieldError]:
-    return validate_role_ref(binding.roleRef, ("ClusterRole", "Role")) + validate_subjects(binding.subjects, True)
+    return validate_role_ref(binding.roleRef, ("Role", "ClusterRole")) + validate_subjects(binding.subjects, True)
 
 
 STRATEGY: Strategy[RoleBinding] = Strategy(

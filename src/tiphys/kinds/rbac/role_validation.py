@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiphys.kinds.equality import same
-from tiphys.kinds.object_meta import label_name, path_segment_name, subdomain_name
+from tiphys.kinds.object_meta import path_segment_name, subdomain_name
 from tiphys.kinds.types.rbac_v1 import PolicyRule, RoleRef, Subject
-from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -19,8 +19,8 @@ def default_role_ref(reference: RoleRef) -> None:
 
 def default_subjects(subjects: Sequence[Subject] | None) -> None:
     for subject in subjects or ():
-        if not subject.apiGroup:
-            subject.apiGroup = GROUP if subject.kind in ("User", "Group") else ""
+        if not subject.apiGroup and subject.kind in ("User", "Group"):
+            subject.apiGroup = GROUP
 
 
 def validate_rules(rules: Sequence[PolicyRule] | None, namespaced: bool) -> list[FieldError]:
@@ -82,17 +82,11 @@ def _subject_findings(subject: Subject, namespaced: bool, path: Path) -> list[Fi
             found.append(not_supported(path.child("apiGroup"), subject.apiGroup, ("",)))
         if not subject.namespace and not namespaced:
             found.append(required(path.child("namespace")))
-        elif subject.namespace:
-            found += [
-                invalid(path.child("namespace"), subject.namespace, text) for text in label_name(subject.namespace)
-            ]
     elif subject.kind in ("User", "Group"):
         if subject.apiGroup != GROUP:
             found.append(not_supported(path.child("apiGroup"), subject.apiGroup or "", (GROUP,)))
-        if subject.namespace:
-            found.append(forbidden(path.child("namespace"), f"may not be specified for {subject.kind} subjects"))
     else:
-        choices = ("Group", "ServiceAccount", "User")
+        choices = ("ServiceAccount", "User", "Group")
         found.append(not_supported(path.child("kind"), subject.kind, choices))
     return found
 

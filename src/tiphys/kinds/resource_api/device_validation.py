@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiphys.kinds.object_meta import label_name, subdomain_name
+from tiphys.kinds.resource_api.taint_validation import validate_device_tolerations
 from tiphys.kinds.types.resource_v1 import (
     AllocatedDeviceStatus,
     DeviceClaim,
@@ -44,6 +45,8 @@ def default_request(request: ExactDeviceRequest | DeviceSubRequest) -> None:
         request.allocationMode = "ExactCount"
     if request.allocationMode == "ExactCount" and not request.count:
         request.count = 1
+    for toleration in request.tolerations or ():
+        toleration.operator = toleration.operator or "Equal"
 
 
 def default_claim(claim: DeviceClaim | None) -> None:
@@ -125,6 +128,7 @@ def _device_findings(request: ExactDeviceRequest | DeviceSubRequest, path: Path)
             found.append(invalid(path.child("count"), request.count or 0, "must be greater than zero"))
     else:
         found.append(not_supported(path.child("allocationMode"), request.allocationMode or "", MODES))
+    found += validate_device_tolerations(request.tolerations or [], path.child("tolerations"))
     return found + validate_selectors(request.selectors or [], path.child("selectors"))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.core.affinity_validation import validate_node_selector
 from tiphys.kinds.object_meta import IMMUTABLE, label_name, subdomain_name
+from tiphys.kinds.resource_api.attribute_validation import validate_described, validate_pool_name
+from tiphys.kinds.resource_api.taint_validation import validate_device_taints
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.resource_v1 import ResourceSlice
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, required, too_many
@@ -20,8 +22,9 @@ def validate(resource_slice: ResourceSlice) -> list[FieldError]:
         found.append(required(SPEC.child("driver")))
     else:
         found += [invalid(SPEC.child("driver"), spec.driver, text) for text in subdomain_name(spec.driver.lower())]
-    if not spec.pool.name:
-        found.append(required(SPEC.child("pool", "name")))
+    if spec.nodeName:
+        found += [invalid(SPEC.child("nodeName"), spec.nodeName, text) for text in subdomain_name(spec.nodeName)]
+    found += validate_pool_name(spec.pool.name, SPEC.child("pool", "name"))
     if spec.pool.generation < 0:
         detail = "must be greater than or equal to zero"
         found.append(invalid(SPEC.child("pool", "generation"), spec.pool.generation, detail))
@@ -47,7 +50,7 @@ def _device_findings(resource_slice: ResourceSlice) -> list[FieldError]:
     found: list[FieldError] = []
     names: set[str] = set()
     for position, device in enumerate(devices):
-        at = path.index(position).child("name")
+        here, at = path.index(position), path.index(position).child("name")
         if not device.name:
             found.append(required(at))
         else:
@@ -55,6 +58,8 @@ def _device_findings(resource_slice: ResourceSlice) -> list[FieldError]:
         if device.name in names:
             found.append(duplicate(at, device.name))
         names.add(device.name)
+        found += validate_described(device, here)
+        found += validate_device_taints(device.taints or [], here.child("taints"))
     return found
 
 

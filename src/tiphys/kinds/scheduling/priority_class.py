@@ -10,7 +10,7 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, not_suppo
 
 HIGHEST_USER_VALUE = 1_000_000_000
 SYSTEM_CLASSES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
-POLICIES = ("Never", "PreemptLowerPriority")
+POLICIES = ("PreemptLowerPriority", "Never")
 
 
 def default(priority_class: PriorityClass) -> None:

@@ -11,7 +11,7 @@ from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, 
 
 SPEC = Path("spec")
 GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
-LIFECYCLE_MODES = ("Ephemeral", "Persistent")
+LIFECYCLE_MODES = ("Persistent", "Ephemeral")
 
 
 def default(driver: CSIDriver) -> None:

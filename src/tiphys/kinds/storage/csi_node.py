@@ -47,10 +47,10 @@ def validate_update(new: CSINode, old: CSINode) -> list[FieldError]:
     """A driver on a node keeps its ids; it can leave and come back with others."""
     found: list[FieldError] = []
     before = {driver.name: driver for driver in old.spec.drivers}
-    for position, driver in enumerate(new.spec.drivers):
+    for driver in new.spec.drivers:
         was = before.get(driver.name)
         if was is not None and (was.nodeID, was.topologyKeys) != (driver.nodeID, driver.topologyKeys):
-            found.append(invalid(DRIVERS.index(position), driver, "field is immutable"))
+            found.append(invalid(Path("CSINodeDriver"), driver, "field is immutable"))  # as clients know it
     return found
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.object_meta import immutable
+from tiphys.kinds.object_meta import dns1035_name, immutable, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.storagemigration_v1 import StorageVersionMigration
-from tiphys.machinery.field_errors import FieldError, Path, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 
 RESOURCE = Path("spec.resource")
 
 
 def validate(migration: StorageVersionMigration) -> list[FieldError]:
-    return [] if migration.spec.resource.resource else [required(RESOURCE.child("resource"), "resource is required")]
+    resource = migration.spec.resource
+    found: list[FieldError] = []
+    if resource.group:
+        found += [invalid(RESOURCE.child("group"), resource.group, text) for text in subdomain_name(resource.group)]
+    if not resource.resource:
+        return [*found, required(RESOURCE.child("resource"), "resource is required")]
+    return found + [invalid(RESOURCE.child("resource"), resource.resource, t) for t in dns1035_name(resource.resource)]
 
 
 def resource_text(migration: StorageVersionMigration) -> str:

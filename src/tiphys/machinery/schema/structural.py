@@ -41,6 +41,16 @@ _NOT_IN_CHOICES = {
 }
 _NUMBER_FORMATS = {"integer": ("int32", "int64"), "number": ("float", "double")}
 _CHOICES = ("allOf", "anyOf", "oneOf")
+# What the root may say where the status is written on its own, and how clients are told of it.
+_STATUS_ROOT = (
+    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern"
+    " MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields"
+    " XValidations"
+)
+STATUS_ROOT_KEYWORDS = {word[0].lower() + word[1:]: word for word in _STATUS_ROOT.split() if word[0] != "X"} | {
+    "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields",
+    "x-kubernetes-validations": "XValidations",
+}
 _INT_OR_STRING_CHOICE = [{"type": "integer"}, {"type": "string"}]
 NO_RULES = "CEL validation rules are not supported by this server yet"
 
@@ -80,6 +90,19 @@ def _metadata_findings(schema: Schema, path: Path) -> list[FieldError]:
         for part, at in parts
         if part.get("default") is not None
     ]
+
+
+def findings_at_status_root(schema: Schema, path: Path) -> list[FieldError]:
+    """Where the status is written on its own, the root of the schema describes one object part by part, no more."""
+    found: list[FieldError] = []
+    if set(schema) - set(STATUS_ROOT_KEYWORDS):
+        words = " ".join(STATUS_ROOT_KEYWORDS.values())
+        detail = f"only [{words}] fields are allowed at the root of the schema if the status subresource is enabled"
+        found.append(invalid(path, schema, detail))
+    if schema.get("type", "object") != "object":
+        detail = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        found.append(invalid(path.child("type"), schema["type"], detail))
+    return found
 
 
 def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -> None:

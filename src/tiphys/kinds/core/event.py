@@ -30,6 +30,12 @@ def namespace_findings(
     return [] if matches else [invalid(path, about_namespace, "does not match event.namespace")]
 
 
+def default(event: Event) -> None:
+    """Who reports it is always shown, also when nobody says so."""
+    event.reportingComponent = event.reportingComponent or ""
+    event.reportingInstance = event.reportingInstance or ""
+
+
 def validate(event: Event) -> list[FieldError]:
     path = Path("involvedObject.namespace")
     namespace, newer = event.metadata.namespace or "", bool(event.eventTime)
@@ -120,6 +126,7 @@ def fields(event: Event) -> dict[str, str]:
 
 
 STRATEGY: Strategy[Event] = Strategy(
+    default=default,
     validate=validate,
     columns=(
         Column(name="Last Seen", cell=_last_seen),

@@ -99,8 +99,8 @@ def event_from_core(event: core_v1.Event) -> events_v1.Event:
         series=events_v1.EventSeries(count=series.count or 0, lastObservedTime=series.lastObservedTime)
         if series
         else None,
-        reportingController=event.reportingComponent,
-        reportingInstance=event.reportingInstance,
+        reportingController=event.reportingComponent or None,
+        reportingInstance=event.reportingInstance or None,
         deprecatedSource=event.source,
         deprecatedFirstTimestamp=event.firstTimestamp,
         deprecatedLastTimestamp=event.lastTimestamp,

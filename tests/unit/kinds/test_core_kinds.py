@@ -20,6 +20,7 @@ from documents import (
 )
 
 from tiphys.kinds import codec
+from tiphys.kinds.conversion import event_from_core
 from tiphys.kinds.core import resource_quota
 from tiphys.kinds.core import service as services
 
@@ -448,6 +449,13 @@ def test_namespaces_carry_their_name_and_a_finalizer() -> None:
     }
     assert row(namespace) == {"Name": "shop", "Status": "Active", "Age": "<unknown>"}
     assert resource_for(codec.plain(namespace)).strategy.fields(namespace) == {"status.phase": "Active"}
+
+
+def test_who_reports_an_event_is_always_shown() -> None:
+    event = created(EVENT)
+    assert (event.reportingComponent, event.reportingInstance) == ("", "")
+    newer = event_from_core(event)
+    assert (newer.reportingController, newer.reportingInstance) == (None, None)
 
 
 def test_an_empty_ssh_key_is_none() -> None:

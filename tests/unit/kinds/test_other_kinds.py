@@ -574,13 +574,44 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
     (
         "event",
         NEW_EVENT,
-        {"type": "Odd", "series": {"count": 1}, "deprecatedCount": 3, "regarding.namespace": "other"},
+        {"type": "Odd", "series": {"count": 1}, "deprecatedCount": 3, "regarding.namespace": ""},
         [
-            ("involvedObject.namespace", "Invalid", 'Invalid value: "other": does not match event.namespace'),
             ("type", "Invalid", 'Invalid value: "": has invalid value: Odd'),
             ("series.count", "Invalid", 'Invalid value: "": should be at least 2'),
             ("series.lastObservedTime", "Required", "Required value"),
             ("count", "Invalid", 'Invalid value: "": needs to be unset'),
+        ],
+    ),
+    ("event about another namespace", NEW_EVENT, {"regarding.namespace": "other"}, []),
+    (
+        "event elsewhere about a thing without a namespace",
+        NEW_EVENT,
+        {"metadata.namespace": "other", "regarding.namespace": ""},
+        [("involvedObject.namespace", "Invalid", 'Invalid value: "": does not match event.namespace')],
+    ),
+    (
+        "inline volume",
+        thing(
+            "storage.k8s.io/v1",
+            "VolumeAttachment",
+            spec={
+                "attacher": "example.com",
+                "nodeName": "n",
+                "source": {
+                    "inlineVolumeSpec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "csi": {"driver": "example.com", "volumeHandle": "h"},
+                    }
+                },
+            },
+        ),
+        {"spec.source.inlineVolumeSpec.capacity": {"storage": "1Gi"}},
+        [
+            (
+                "spec.source.inlineVolumeSpec.capacity",
+                "Forbidden",
+                "Forbidden: may not be specified in the context of inline volumes",
+            )
         ],
     ),
     (

@@ -253,6 +253,18 @@ def test_negative_grace_becomes_one() -> None:
     assert pod.spec.terminationGracePeriodSeconds == 1
 
 
+def test_a_divisor_is_always_shown() -> None:
+    selector = {"resource": "limits.cpu", "containerName": "main"}
+    file = {"path": "cpu", "resourceFieldRef": selector}
+    changes = {
+        "spec.containers.0.env": [{"name": "CPU", "valueFrom": {"resourceFieldRef": selector}}],
+        "spec.volumes.0": {"name": "data", "downwardAPI": {"items": [file]}},
+    }
+    spec = created(changed(POD, changes)).spec
+    assert spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor == "0"
+    assert spec.volumes[0].downwardAPI.items[0].resourceFieldRef.divisor == "0"
+
+
 def test_a_request_of_nothing_is_not_guaranteed() -> None:
     limits = {"cpu": "1", "memory": "1Gi"}
     asked = {"limits": limits, "requests": {"cpu": "0"}}

@@ -10,8 +10,10 @@ from tiphys.kinds.types.core_v1 import (
     LifecycleHandler,
     ObjectFieldSelector,
     Probe,
+    ResourceFieldSelector,
     ResourceRequirements,
 )
+from tiphys.machinery.quantity import ZERO
 
 AnyContainer = Container | EphemeralContainer
 
@@ -54,6 +56,8 @@ def default_container(container: AnyContainer) -> None:
 def _default_value_from(source: EnvVarSource) -> None:
     if source.fieldRef is not None:
         default_field_selector(source.fieldRef)
+    if source.resourceFieldRef is not None:
+        default_resource_selector(source.resourceFieldRef)
     if source.fileKeyRef is not None and source.fileKeyRef.optional is None:
         source.fileKeyRef.optional = False
 
@@ -61,6 +65,12 @@ def _default_value_from(source: EnvVarSource) -> None:
 def default_field_selector(selector: ObjectFieldSelector) -> None:
     if not selector.apiVersion:
         selector.apiVersion = "v1"
+
+
+def default_resource_selector(selector: ResourceFieldSelector) -> None:
+    """A divisor is always shown; nothing stands for one."""
+    if selector.divisor is None:
+        selector.divisor = ZERO
 
 
 def default_http_get(action: HTTPGetAction) -> None:

@@ -18,16 +18,28 @@ def at_most_characters(limit: int) -> str:
     return f"can have at most {limit} characters"
 
 
-def namespace_findings(namespace: str, about: ObjectReference | None, path: Path) -> list[FieldError]:
-    """An event is in the namespace of what it is about; for things without one, in `default`."""
+def namespace_findings(
+    namespace: str, about: ObjectReference | None, path: Path, *, newer: bool = False
+) -> list[FieldError]:
+    """An event is in the namespace of what it is about; for things without one, in `default`. `newer`: an event with
+    an eventTime may be about something in another namespace."""
     about_namespace = (about.namespace if about else None) or ""
+    if newer and about_namespace:
+        return []
     matches = namespace == about_namespace if about_namespace else namespace in ("", "default", "kube-system")
     return [] if matches else [invalid(path, about_namespace, "does not match event.namespace")]
 
 
+def default(event: Event) -> None:
+    """Who reports it is always shown, also when nobody says so."""
+    event.reportingComponent = event.reportingComponent or ""
+    event.reportingInstance = event.reportingInstance or ""
+
+
 def validate(event: Event) -> list[FieldError]:
     path = Path("involvedObject.namespace")
-    found = namespace_findings(event.metadata.namespace or "", event.involvedObject, path)
+    namespace, newer = event.metadata.namespace or "", bool(event.eventTime)
+    found = namespace_findings(namespace, event.involvedObject, path, newer=newer)
     if not event.eventTime:
         return found
     return found + reporting_findings(
@@ -114,6 +126,7 @@ def fields(event: Event) -> dict[str, str]:
 
 
 STRATEGY: Strategy[Event] = Strategy(
+    default=default,
     validate=validate,
     columns=(
         Column(name="Last Seen", cell=_last_seen),

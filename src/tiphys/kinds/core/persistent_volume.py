@@ -73,8 +73,29 @@ def validate(volume: PersistentVolume) -> list[FieldError]:
     return validate_volume_spec(volume.spec, SPEC, volume.metadata.name or "")
 
 
+def validate_inline_volume_spec(spec: PersistentVolumeSpec, path: Path) -> list[FieldError]:
+    """The spec that a VolumeAttachment holds: a CSI volume of no object, so nothing about how one is claimed."""
+    modes, detail = path.child("accessModes"), "may not be specified in the context of inline volumes"
+    found = [
+        forbidden(path.child(field), detail)
+        for field in (
+            "claimRef",
+            "capacity",
+            "persistentVolumeReclaimPolicy",
+            "storageClassName",
+            "volumeMode",
+            "nodeAffinity",
+            "volumeAttributesClassName",
+        )
+        if getattr(spec, field)
+    ]
+    found += validate_access_modes(spec.accessModes, modes) if spec.accessModes else [required(modes)]
+    if spec.csi is None:
+        found.append(required(path.child("csi"), "has to be specified in the context of inline volumes"))
+    return found + _source_findings(spec, path, "")
+
+
 def validate_volume_spec(spec: PersistentVolumeSpec, path: Path, name: str) -> list[FieldError]:
-    """The spec of a volume, also where a VolumeAttachment holds one."""
     modes = path.child("accessModes")
     found = validate_access_modes(spec.accessModes, modes) if spec.accessModes else [required(modes)]
     storage = (spec.capacity or {}).get("storage")

@@ -172,7 +172,7 @@ def _claim_findings(requirements: ResourceRequirements, path: Path, known: Conta
 
 
 def validate_storage_request(resources: VolumeResourceRequirements | None, path: Path) -> list[FieldError]:
-    """A claim asks for storage, more than nothing, and not more than its limit."""
+    """A claim asks for storage, and more than nothing."""
     requests = (resources.requests if resources else None) or {}
     storage = requests.get("storage")
     if storage is None:
@@ -180,5 +180,4 @@ def validate_storage_request(resources: VolumeResourceRequirements | None, path:
     found: list[FieldError] = []
     if storage.amount <= 0:
         found.append(invalid(path.key("storage"), str(storage), "must be greater than zero"))
-    limits = (resources.limits if resources else None) or {}
-    return found + requests_within_limits(requests, limits, path)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds.core.container_defaults import default_field_selector, default_pull_policy
+from tiphys.kinds.core.container_defaults import default_field_selector, default_pull_policy, default_resource_selector
 from tiphys.kinds.types.core_v1 import (
     AzureDiskVolumeSource,
     DownwardAPIVolumeFile,
@@ -64,6 +64,8 @@ def _default_files(files: list[DownwardAPIVolumeFile] | None) -> None:
     for file in files or ():
         if file.fieldRef is not None:
             default_field_selector(file.fieldRef)
+        if file.resourceFieldRef is not None:
+            default_resource_selector(file.resourceFieldRef)
 
 
 def _default_other(volume: Volume) -> None:

@@ -20,7 +20,8 @@ DEPRECATED = {
 
 def validate(event: Event) -> list[FieldError]:
     # Clients are told the names that the fields have in the core group.
-    found = namespace_findings(event.metadata.namespace or "", event.regarding, Path("involvedObject.namespace"))
+    namespace, at = event.metadata.namespace or "", Path("involvedObject.namespace")
+    found = namespace_findings(namespace, event.regarding, at, newer=bool(event.eventTime))
     if not event.eventTime:
         found.append(required(Path("eventTime")))
     found += reporting_findings(

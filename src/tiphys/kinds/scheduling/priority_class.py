@@ -14,6 +14,8 @@ POLICIES = ("PreemptLowerPriority", "Never")
 
 
 def default(priority_class: PriorityClass) -> None:
+    if priority_class.value is None:  # it is always shown
+        priority_class.value = 0
     if priority_class.preemptionPolicy is None:
         priority_class.preemptionPolicy = "PreemptLowerPriority"
 

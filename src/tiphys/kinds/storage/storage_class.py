@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.core.node_labels import topology_term_warnings
-from tiphys.kinds.object_meta import IMMUTABLE, label_key_findings, label_value_findings
+from tiphys.kinds.object_meta import IMMUTABLE, label_key_findings
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.storage_v1 import StorageClass
 from tiphys.machinery.field_errors import (
@@ -89,7 +89,6 @@ def _topology_findings(storage_class: StorageClass) -> list[FieldError]:
                 found.append(required(at.child("values")))
             for order, value in enumerate(requirement.values):
                 here = at.child("values").index(order)
-                found += [invalid(here, value, text) for text in label_value_findings(value)]
                 if value in requirement.values[:order]:
                     found.append(duplicate(here, value))
     return found

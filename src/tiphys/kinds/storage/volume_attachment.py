@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.core.persistent_volume import validate_volume_spec
+from tiphys.kinds.core.persistent_volume import validate_inline_volume_spec
 from tiphys.kinds.core.volume_source_validation import driver_name_findings
 from tiphys.kinds.object_meta import immutable, label_key_findings
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
@@ -31,7 +31,7 @@ def validate(attachment: VolumeAttachment) -> list[FieldError]:
         detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
         found.append(forbidden(path, detail))
     elif inline is not None:
-        found += validate_volume_spec(inline, path.child("inlineVolumeSpec"), "")
+        found += validate_inline_volume_spec(inline, path.child("inlineVolumeSpec"))
     if not spec.nodeName:
         found.append(required(SPEC.child("nodeName")))
     return found

@@ -6,13 +6,13 @@ concepts", "Resource URIs" and "Determine the request verb".
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 from tiphys.machinery import errors
+from tiphys.machinery.bounded_cache import bounded_cache
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -38,7 +38,7 @@ class RequestInfo:
     legacy_watch: bool = False
 
 
-@functools.lru_cache(maxsize=4096)
+@bounded_cache(4096)
 def parse_query(query: str) -> Mapping[str, str]:
     """The query parameters; of repeated ones the first. Cached: not to be changed."""
     found: dict[str, str] = {}
@@ -79,7 +79,7 @@ def malformed_escape(path: str) -> str:
     return found[0] if found is not None else ""
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def parse_path(method: str, path: str, watch: bool, named: str) -> RequestInfo:
     """`path` without the query, still percent-encoded. `watch`: the query asks to watch; `named`: the name that a field
     selector pins (it takes part in authorization)."""

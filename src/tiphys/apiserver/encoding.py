@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -129,6 +129,20 @@ def yaml_and_repeated(data: bytes) -> tuple[Any, list[str]]:
         raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
 
 
+def yaml_as_json(data: bytes) -> tuple[bytes, list[str]]:
+    """A YAML document as JSON, and what is to say of keys that stand there twice. ApiError 400."""
+    plain, repeated = yaml_and_repeated(data)
+    return _encode_plain(json_values(plain)), repeated
+
+
+def is_json(data: bytes) -> bool:
+    try:
+        _decode_plain(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def json_or_yaml(data: bytes) -> Any:
     """The plain values of a configuration to apply. ApiError 400."""
     try:
@@ -169,20 +183,26 @@ def _unreadable(kind: str, error: Exception) -> errors.ApiError:
 
 
 def decode_body(
-    data: bytes, content_type: str, wanted: type[Any], api_version: str, kind: str, field_validation: str = ""
+    data: bytes,
+    content_type: str,
+    wanted: type[Any],
+    api_version: str,
+    kind: str,
+    field_validation: str = "",
+    found_twice: Sequence[str] = (),
 ) -> tuple[Any, list[str]]:
     """The object of a body and warnings for the client. ApiError 400 or 415.
 
-    `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind."""
+    `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind.
+    `found_twice`: what is to say of keys of a body that was YAML."""
     if field_validation not in FIELD_VALIDATIONS:
         raise invalid_field_validation(field_validation)
     media = media_type(content_type)
     if media == PROTOBUF:  # what is unknown to the server has no name there, so there is nothing to warn of
         return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind), []
-    repeated: list[str] = []
+    repeated = list(found_twice)
     if media == YAML:
-        plain, repeated = yaml_and_repeated(data)
-        data = _encode_plain(json_values(plain))
+        data, repeated = yaml_as_json(data)
     elif media != JSON:
         raise errors.unsupported_media_type(ACCEPTED)
     try:

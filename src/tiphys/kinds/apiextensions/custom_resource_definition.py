@@ -32,6 +32,7 @@ from tiphys.machinery.field_errors import (
     too_many,
 )
 from tiphys.machinery.names import dns1035_label
+from tiphys.machinery.repetition import repeated
 from tiphys.machinery.schema import structural
 
 SPEC = Path("spec")
@@ -252,8 +253,9 @@ def _conversion_findings(conversion: CustomResourceConversion, path: Path) -> li
     versions, at = hook.conversionReviewVersions, at.child("conversionReviewVersions")
     if not versions:
         return [*found, required(at)]
+    again = repeated(versions)
     for position, version in enumerate(versions):
-        if version in versions[:position]:
+        if position in again:
             found.append(duplicate(at.index(position), version))
         found += [invalid(at.index(position), version, text) for text in label_name(version)]
     if not {"v1", "v1beta1"} & set(versions):

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from tiphys.machinery.repetition import repeated
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.pruning import PRESERVE, compile_prune
 from tiphys.machinery.schema.validation import EMBEDDED, INT_OR_STRING, Schema, compile_check
@@ -234,9 +235,10 @@ def _set_findings(schema: Schema, path: Path, found: list[FieldError]) -> None:
 
 def _key_findings(keys: Any, items: Schema, path: Path, at_keys: Path, found: list[FieldError]) -> None:
     properties, needed = items.get("properties") or {}, set(items.get("required") or ())
+    again = repeated(keys)
     for position, key in enumerate(keys):
         part = properties.get(key)
-        if key in keys[:position]:
+        if position in again:
             found.append(invalid(at_keys.index(position), key, "must not contain duplicate entries"))
         if part is None:
             detail = "entries must all be names of item properties"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -142,6 +142,20 @@ def yaml_and_repeated(data: bytes) -> tuple[Any, list[str]]:
         raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
 
 
+def yaml_as_json(data: bytes) -> tuple[bytes, list[str]]:
+    """A YAML document as JSON, and what is to say of keys that stand there twice. ApiError 400."""
+    plain, repeated = yaml_and_repeated(data)
+    return _encode_plain(json_values(plain)), repeated
+
+
+def is_json(data: bytes) -> bool:
+    try:
+        _decode_plain(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def json_or_yaml(data: bytes) -> Any:
     """The plain values of a configuration to apply. ApiError 400."""
     try:
@@ -190,11 +204,13 @@ def decode_body(
     kind: str,
     field_validation: str = "",
     also: Collection[str] = (),
+    found_twice: Sequence[str] = (),
 ) -> tuple[Any, list[str]]:
     """The object of a body and warnings for the client. ApiError 400 or 415.
 
     `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind. An
-    apiVersion of `also` is as good: the object has the same form and meaning in it."""
+    apiVersion of `also` is as good: the object has the same form and meaning in it. `found_twice`: what is to say of
+    keys of a body that was YAML."""
     if field_validation not in FIELD_VALIDATIONS:
         raise invalid_field_validation(field_validation)
     media = media_type(content_type)
@@ -202,10 +218,9 @@ def decode_body(
         raise errors.unsupported_media_type((JSON, YAML))
     if media == PROTOBUF:  # what is unknown to the server has no name there, so there is nothing to warn of
         return from_plain(plain_body(data, content_type, kind), wanted, api_version, kind, also), []
-    repeated: list[str] = []
+    repeated = list(found_twice)
     if media == YAML:
-        plain, repeated = yaml_and_repeated(data)
-        data = _encode_plain(json_values(plain))
+        data, repeated = yaml_as_json(data)
     elif media != JSON:
         raise errors.unsupported_media_type(ACCEPTED)
     try:

@@ -7,11 +7,11 @@ the server has at hand: whoever takes it gets it, also where protobuf stands bef
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiphys.machinery import errors
+from tiphys.machinery.bounded_cache import bounded_cache
 
 _META_VERSIONS = ("v1", "v1beta1")
 _SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
@@ -55,7 +55,7 @@ def _clauses(header: str) -> list[tuple[str, dict[str, str]]]:
     return [(media, values) for _, _, media, values in found]
 
 
-@functools.lru_cache(maxsize=512)
+@bounded_cache(512)
 def negotiate(header: str, stream: bool = False) -> Accepted:
     """The first clause of an Accept header that can be served, JSON before protobuf; nothing asked for means JSON.
     YAML has no stream of events. ApiError 406."""
@@ -86,7 +86,7 @@ def _served(media: str, values: Mapping[str, str]) -> Accepted | None:
     return None
 
 
-@functools.lru_cache(maxsize=512)
+@bounded_cache(512)
 def negotiate_error(header: str) -> Accepted:
     """How a refusal is sent: as the client wants it, or as JSON when there is nothing that it takes."""
     try:

@@ -6,7 +6,6 @@ concepts", "Resource URIs" and "Determine the request verb".
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from tiphys.machinery import errors
+from tiphys.machinery.bounded_cache import bounded_cache
 
 # OPTIONS, which only a proxied server may understand, is no verb: who may do everything may ask.
 _VERBS = {
@@ -41,7 +41,7 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     legacy_watch: bool = False
 
 
-@functools.lru_cache(maxsize=4096)
+@bounded_cache(4096)
 def parse_query(query: str) -> Mapping[str, str]:
     """The query parameters; of repeated ones the first. Cached: not to be changed."""
     found: dict[str, str] = {}
@@ -82,7 +82,7 @@ def malformed_escape(path: str) -> str:
     return found[0] if found is not None else ""
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def parse_path(method: str, path: str, watch: bool, named: str) -> RequestInfo:
     """`path` without the query, still percent-encoded. `watch`: the query asks to watch; `named`: the name that a field
     selector pins (it takes part in authorization)."""

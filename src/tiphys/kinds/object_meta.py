@@ -6,13 +6,13 @@ And what an update may change of it. The kind says what its names look like (`na
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.kinds.equality import same
 from tiphys.kinds.types.meta_v1 import ManagedFieldsEntry, ObjectMeta, OwnerReference
 from tiphys.machinery import names
+from tiphys.machinery.bounded_cache import bounded_cache
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, required, too_long
 
 NameFindings = Callable[[str, bool], list[str]]
@@ -29,23 +29,23 @@ def without_trailing_dash(name: str) -> str:
     return f"{name[:-1]}a" if len(name) > 1 and name.endswith("-") else name
 
 
-@functools.lru_cache(maxsize=16384)
+@bounded_cache(16384)
 def _subdomain(name: str) -> list[str]:
     return names.dns1123_subdomain(name)
 
 
-@functools.lru_cache(maxsize=4096)
+@bounded_cache(4096)
 def _label(name: str) -> list[str]:
     return names.dns1123_label(name)
 
 
-@functools.lru_cache(maxsize=16384)
+@bounded_cache(16384)
 def label_key_findings(key: str) -> list[str]:
     """What is wrong with a label's key (also a taint's or resource's name); cached, not to be changed."""
     return names.qualified_name(key)
 
 
-@functools.lru_cache(maxsize=16384)
+@bounded_cache(16384)
 def label_value_findings(value: str) -> list[str]:
     """What is wrong with a label's value; cached, not to be changed."""
     return names.label_value(value)

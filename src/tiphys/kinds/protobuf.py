@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tiphys.machinery import timestamps
+from tiphys.machinery.bounded_cache import bounded_cache
 
 MAGIC = b"k8s\x00"
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
@@ -288,7 +289,7 @@ _SPECIAL: dict[str, Callable[[memoryview, int], Any]] = {
 }
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded_cache(1024)
 def definition_of(api_version: str, kind: str) -> str:
     """The message of an apiVersion and kind. ProtobufError for one that is not known."""
     group, _, version = api_version.rpartition("/")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 
 from tiphys.kinds.value_findings import IP_MESSAGE, address_family
+from tiphys.machinery.bounded_cache import bounded_cache
 
 
-@functools.lru_cache(maxsize=16384)
+@bounded_cache(16384)
 def endpoint_address_findings(address: str) -> list[str]:
     """Messages on the address of an endpoint; remembered, not to be changed."""
     if not address_family(address):

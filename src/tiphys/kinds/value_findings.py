@@ -10,6 +10,7 @@ import functools
 import ipaddress
 
 from tiphys.machinery import names
+from tiphys.machinery.bounded_cache import bounded_cache
 
 LARGEST_INT32 = 2**31 - 1
 
@@ -35,7 +36,7 @@ def user_or_group_id(number: int) -> list[str]:
     return [] if 0 <= number <= LARGEST_INT32 else [ID_RANGE]
 
 
-@functools.lru_cache(maxsize=16384)
+@bounded_cache(16384)
 def address_family(text: str) -> int:
     """4 or 6; 0 when the text is no IP address."""
     try:
@@ -48,7 +49,7 @@ def ip_address(text: str) -> list[str]:
     return [] if address_family(text) else [IP_MESSAGE]
 
 
-@functools.lru_cache(maxsize=4096)
+@bounded_cache(4096)
 def cidr(text: str) -> list[str]:
     """A network in CIDR notation; host bits may be set."""
     address, slash, length = text.partition("/")

@@ -7,9 +7,10 @@ Specified in the Kubernetes API reference under "Quantity". Errors: `ValueError`
 
 from __future__ import annotations
 
-import functools
 import re
 from decimal import ROUND_CEILING, Context, Decimal
+
+from tiphys.machinery.bounded_cache import bounded_cache
 
 _PATTERN = re.compile(r"^([+-]?)(\d+(?:\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$")
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
@@ -44,7 +45,7 @@ class Quantity(str):
         return int((self.amount * 1000).to_integral_value(ROUND_CEILING))
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def _amount(text: str) -> Decimal:
     return _split(text)[0]
 
@@ -61,15 +62,16 @@ def _split(text: str) -> tuple[Decimal, str]:
     elif suffix in _DECIMAL:
         notation, number = "decimal", number.scaleb(_DECIMAL[suffix], _CONTEXT)
     else:
-        exponent = int(suffix[1:])
+        written = suffix[1:]
+        exponent = int(written) if len(written.lstrip("+-0")) <= 2 else 99
         if abs(exponent) > 40:
             raise ValueError("unable to parse quantity's suffix")
         notation, number = "exponent", number.scaleb(exponent, _CONTEXT)
     rounding = Context(prec=60, rounding="ROUND_UP")
-    return min(max(number.quantize(_NANO, context=rounding), -_LARGEST), _LARGEST), notation
+    return min(max(number, -_LARGEST), _LARGEST).quantize(_NANO, context=rounding), notation
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def parse(text: str | int | float) -> Quantity:
     """The canonical quantity of what a client wrote. ValueError when it is not a quantity."""
     text = str(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import ssl
+import threading
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from tiphys.aio.clock import SystemClock
+from tiphys.apiserver import encoding
 from tiphys.apiserver.component import ApiServer, ApiServerConfig
 from tiphys.apiserver.io.handler import Limits
 from tiphys.apiserver.warning_headers import warning_headers
@@ -276,3 +278,22 @@ def test_warnings_stay_within_bounds() -> None:
     assert warning_headers(['say "x" \\ \r\n']) == b'Warning: 299 - "say \\"x\\" \\\\   "\r\n'
     lines = warning_headers([f"{number:04}" + "x" * 400 for number in range(100)]).split(b"\r\n")[:-1]
     assert [len(line) for line in lines] == [len('Warning: 299 - ""') + 256] * 16
+
+
+@pytest.mark.parametrize(("method", "media"), [("POST", "application/yaml"), ("PATCH", "application/apply-patch+yaml")])
+async def test_much_yaml_holds_up_nobody(api: Api, method: str, media: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    read = encoding.yaml_as_json
+
+    def noted(data: bytes) -> tuple[bytes, list[str]]:
+        threads.append(threading.current_thread())
+        return read(data)
+
+    monkeypatch.setattr(encoding, "yaml_as_json", noted)
+    text = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: n\n  name: n\n  annotations:\n"
+    text += b"".join(b"    k%d: v\n" % number for number in range(10_000))
+    path = NAMESPACES if method == "POST" else f"{NAMESPACES}/n?fieldManager=m"
+    code, headers, answer = await api(method, path, text, Content_Type=media)
+    assert threading.main_thread() not in threads and len(threads) == 1
+    assert (code, len(msgspec.json.decode(answer)["metadata"]["annotations"])) == (201, 10_000)
+    assert 'line 5: key \\"name\\" already set in map' in headers.getall("Warning")[0]  # type: ignore[attr-defined]

@@ -62,3 +62,15 @@ def test_making_and_adding() -> None:
     assert quantity.total([parse("1Gi"), parse("512Mi")]) == "1536Mi"
     assert quantity.total([]) == "0"
     assert isinstance(quantity.total([]), Quantity)
+
+
+@pytest.mark.parametrize("text", ["1" * 52, "1" * 5000, "9" * 30 + "E", "1" * 60 + "Ki", "1e40"])
+def test_more_than_fits_is_the_most_there_is(text: str) -> None:
+    assert quantity.parse(text) == str(2**63 - 1)
+    assert quantity.parse("-" + text) == str(-(2**63 - 1))
+
+
+@pytest.mark.parametrize("text", ["1e41", "1e-41", "1E" + "1" * 5000, "1e-" + "9" * 5000])
+def test_exponents_beyond_reason(text: str) -> None:
+    with pytest.raises(ValueError, match="unable to parse quantity's suffix"):
+        quantity.parse(text)

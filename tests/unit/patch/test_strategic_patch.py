@@ -205,3 +205,13 @@ def test_schema_lookups():
     assert patch_schema.of_type(Pod).field("spec").element is schema
     with pytest.raises(KeyError):
         patch_schema.of_type(str)
+
+
+def test_long_lists_are_merged_in_one_pass():
+    """Looking through the list for each member of the patch would take minutes here."""
+    original = containers(*({"name": f"c{number}", "image": "old"} for number in range(60_000)))
+    patch = containers(*({"name": f"c{number}", "image": "new"} for number in range(30_000, 90_000)))
+    merged = apply(Pod, original, patch)["spec"]["containers"]
+    assert {found["name"]: found["image"] for found in merged} == {
+        f"c{number}": "old" if number < 30_000 else "new" for number in range(90_000)
+    }

@@ -210,6 +210,9 @@ class ApiHandler:
         resource = self._dispatch.resource(info)
         if resource is None:
             return self._documents.answer(request, connection, info.path)
+        body = EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", ""))
+        if body.takes_long:
+            body = await asyncio.to_thread(body.as_json)
         call = Call(
             user=user,
             resource=resource,
@@ -219,7 +222,7 @@ class ApiHandler:
             subresource=info.subresource,
             field_manager=_field_manager(info, query, headers),
             query=query,
-            body=EncodedBody(request.body, headers.get("content-type", ""), query.get("fieldValidation", "")),
+            body=body,
         )
         self._dispatch.check(call)
         if resource.warning:

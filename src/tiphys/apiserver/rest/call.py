@@ -21,6 +21,7 @@ PATCH_TYPES = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
+LONG_YAML_BYTES = 64 * 1024
 APPLY = "application/apply-patch+yaml"
 
 
@@ -51,17 +52,33 @@ class Body(Protocol):
 
 
 class EncodedBody(msgspec.Struct, frozen=True, gc=False):
-    """Bytes off the wire."""
+    """Bytes off the wire. `found_twice`: they were YAML and are JSON now, with this to say of keys."""
 
     data: bytes
     content_type: str
     field_validation: str = ""
+    found_twice: tuple[str, ...] | None = None
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether reading it would hold up everybody else: a megabyte of YAML takes seconds."""
+        return len(self.data) > LONG_YAML_BYTES and encoding.media_type(self.content_type) in (encoding.YAML, APPLY)
+
+    def as_json(self) -> EncodedBody:
+        """The same, quick to read. ApiError 400."""
+        media = encoding.media_type(self.content_type)
+        if media == APPLY and encoding.is_json(self.data):
+            return self
+        data, found = encoding.yaml_as_json(self.data)
+        return EncodedBody(data, APPLY if media == APPLY else encoding.JSON, self.field_validation, tuple(found))
 
     def decode(
         self, wanted: type[Any], api_version: str, kind: str, also: Collection[str] = ()
     ) -> tuple[Any, list[str]]:
-        validation = self.field_validation
-        return encoding.decode_body(self.data, self.content_type, wanted, api_version, kind, validation, also)
+        validation, found_twice = self.field_validation, self.found_twice or ()
+        return encoding.decode_body(
+            self.data, self.content_type, wanted, api_version, kind, validation, also, found_twice
+        )
 
     def plain(self) -> Any:
         media = encoding.media_type(self.content_type)
@@ -71,6 +88,8 @@ class EncodedBody(msgspec.Struct, frozen=True, gc=False):
         return encoding.plain_body(self.data, as_json, "patch")
 
     def repeated(self) -> list[str]:
+        if self.found_twice is not None:
+            return list(self.found_twice)
         found = strictness.repeated(self.data)
         if found is None or (found and self.patch_type == APPLY):
             return encoding.yaml_and_repeated(self.data)[1]

@@ -8,6 +8,7 @@ from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.admissionregistration_v1 import ParamRef, ValidatingAdmissionPolicyBinding
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, not_supported, required
+from tiphys.machinery.repetition import repeated
 
 SPEC = Path("spec")
 ACTIONS = ("Audit", "Deny", "Warn")
@@ -39,10 +40,11 @@ def validate(binding: ValidatingAdmissionPolicyBinding) -> list[FieldError]:
     actions, path = spec.validationActions, SPEC.child("validationActions")
     if not actions:
         found.append(required(path))
+    again = repeated(actions)
     for position, action in enumerate(actions):
         if action not in ACTIONS:
             found.append(not_supported(path.index(position), action, ACTIONS))
-        if action in actions[:position]:
+        if position in again:
             found.append(duplicate(path.index(position), action))
     if "Deny" in actions and "Warn" in actions:
         detail = (

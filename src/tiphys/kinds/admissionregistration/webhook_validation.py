@@ -30,6 +30,7 @@ from tiphys.machinery.field_errors import (
     required,
     too_many,
 )
+from tiphys.machinery.repetition import repeated
 
 Webhook = MutatingWebhook | ValidatingWebhook
 
@@ -118,8 +119,9 @@ def _version_findings(versions: list[str], path: Path) -> list[FieldError]:
         words = ", ".join(REVIEW_VERSIONS)
         return [required(path, f"must specify one of {words}")]
     found: list[FieldError] = []
+    again = repeated(versions)
     for position, version in enumerate(versions):
-        if version in versions[:position]:
+        if position in again:
             found.append(invalid(path.index(position), version, "duplicate version"))
         found += [invalid(path.index(position), version, text) for text in label_name(version)]
     if not found and not set(versions) & set(REVIEW_VERSIONS):

@@ -34,6 +34,7 @@ from tiphys.machinery.field_errors import (
     too_many,
 )
 from tiphys.machinery.names import dns1035_label
+from tiphys.machinery.repetition import repeated
 from tiphys.machinery.schema import structural
 
 SPEC = Path("spec")
@@ -314,8 +315,9 @@ def _review_findings(versions: Sequence[str], path: Path) -> list[FieldError]:
     if not versions:
         return [required(path)]
     found: list[FieldError] = []
+    again = repeated(versions)
     for position, version in enumerate(versions):
-        if version in versions[:position]:
+        if position in again:
             found.append(invalid(path.index(position), version, "duplicate version"))
         found += [invalid(path.index(position), version, text) for text in dns1035_label(version)]
     if not found and not {"v1", "v1beta1"} & set(versions):

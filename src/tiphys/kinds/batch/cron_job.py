@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import zoneinfo
 
 from tiphys.kinds import cells
@@ -14,6 +13,7 @@ from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.batch_v1 import CronJob
+from tiphys.machinery.bounded_cache import bounded_cache
 from tiphys.machinery.duration import age
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
@@ -36,7 +36,7 @@ def default(cron_job: CronJob) -> None:
     default_templates(spec.jobTemplate.spec)
 
 
-@functools.lru_cache(maxsize=512)
+@bounded_cache(512)
 def is_time_zone(name: str) -> bool:
     if name in ("UTC", "Etc/UTC"):
         return True

@@ -23,6 +23,7 @@ from tiphys.machinery.field_errors import (
     too_long,
     too_many,
 )
+from tiphys.machinery.repetition import repeated
 
 SPEC, STATUS = Path("spec"), Path("status")
 UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
@@ -202,10 +203,11 @@ def _exit_code_findings(rule: PodFailurePolicyRule, path: Path, containers: set[
         found.append(invalid(at, values, "at least one value is required"))
     elif len(values) > EXIT_CODES_LIMIT:
         found.append(too_many(at, len(values), EXIT_CODES_LIMIT))
+    again = repeated(values)
     for position, value in enumerate(values):
         if requirement.operator == "In" and value == 0:
             found.append(invalid(at.index(position), value, "must not be 0 for the In operator"))
-        if value in values[:position]:
+        if position in again:
             found.append(duplicate(at.index(position), value))
     if values != sorted(values):
         found.append(invalid(at, values, "must be ordered"))

@@ -22,6 +22,7 @@ from tiphys.machinery.field_errors import (
     required,
     too_long,
 )
+from tiphys.machinery.repetition import repeated
 
 SPEC, CONDITIONS = Path("spec"), Path("status.conditions")
 SIGNER_NAME_LIMIT_BYTES = 571
@@ -84,11 +85,12 @@ def validate(request: CertificateSigningRequest) -> list[FieldError]:
         found.append(invalid(SPEC.child("request"), spec.request, "PEM block type must be CERTIFICATE REQUEST"))
     if not spec.usages:
         found.append(required(SPEC.child("usages"), "usages must be provided"))
+    again = repeated(spec.usages or ())
     for position, usage in enumerate(spec.usages or ()):
         at = SPEC.child("usages").index(position)
         if usage not in USAGES:
             found.append(not_supported(at, usage, sorted(USAGES)))
-        if usage in (spec.usages or [])[:position]:
+        if position in again:
             found.append(duplicate(at, usage))
     if not spec.signerName:
         found.append(required(SPEC.child("signerName"), "signerName must be provided"))

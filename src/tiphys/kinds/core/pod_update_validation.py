@@ -28,6 +28,7 @@ from tiphys.kinds.types.core_v1 import (
 )
 from tiphys.kinds.value_findings import LARGEST_INT32, address_family, in_range
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid
+from tiphys.machinery.repetition import repeated
 
 SPEC = Path("spec")
 CHANGEABLE = (
@@ -248,9 +249,8 @@ def _address_findings(addresses: list[str], path: Path) -> list[FieldError]:
         if not address_family(address):
             detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
             found.append(invalid(path.index(position), address, detail))
-    for position, address in enumerate(addresses):
-        if address in addresses[:position]:
-            found.append(duplicate(path.index(position), {"ip": address}))
+    for position in sorted(repeated(addresses)):
+        found.append(duplicate(path.index(position), {"ip": addresses[position]}))
     families = [address_family(address) for address in addresses if address_family(address)]
     if len(families) > len(set(families)):
         found.append(invalid(path, addresses, "may specify no more than one IP for each IP family"))

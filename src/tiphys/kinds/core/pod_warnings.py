@@ -20,6 +20,7 @@ from tiphys.kinds.core.volume_warnings import (
 from tiphys.kinds.types.core_v1 import Affinity, Container, ContainerPort, PodSpec, PodTemplateSpec
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.machinery.field_errors import ROOT, Path, shown
+from tiphys.machinery.repetition import repeated
 
 SYSCTLS = 'non-functional in v1.11+; use the "sysctls" field instead'
 DEPRECATED_ANNOTATIONS = {
@@ -134,13 +135,15 @@ def _name_warnings(spec: PodSpec, path: Path) -> list[str]:
     aliases = [alias.ip for alias in spec.hostAliases or ()]
     secrets = [reference.name or "" for reference in spec.imagePullSecrets or ()]
     found: list[str] = []
+    again = repeated(aliases)
     for position, ip in enumerate(aliases):
         at = path.child("hostAliases").index(position).child("ip")
-        found += [f"{at}: duplicate ip {shown(ip)}"] if ip in aliases[:position] else []
+        found += [f"{at}: duplicate ip {shown(ip)}"] if position in again else []
         found += ip_warnings(ip, at)
     at = path.child("imagePullSecrets")
+    again = repeated(secrets)
     for position, name in enumerate(secrets):
-        if name in secrets[:position]:
+        if position in again:
             found.append(f"{at.index(position).child('name')}: duplicate name {shown(name)}")
         if not name:
             found.append(f'{at.index(position).child("name")}: invalid empty name ""')

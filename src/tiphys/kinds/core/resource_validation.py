@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Container as Contains
 
 from tiphys.kinds.object_meta import label_key_findings
 from tiphys.kinds.types.core_v1 import ResourceRequirements, VolumeResourceRequirements
 from tiphys.kinds.value_findings import NOT_NEGATIVE
+from tiphys.machinery.bounded_cache import bounded_cache
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_found, required
 from tiphys.machinery.quantity import Quantity
 
@@ -53,7 +53,7 @@ def may_overcommit(name: str) -> bool:
     return is_native(name) and not is_huge_page(name)
 
 
-@functools.lru_cache(maxsize=2048)
+@bounded_cache(2048)
 def resource_name(name: str) -> list[str]:
     """Messages on the name of any resource; cached."""
     found = label_key_findings(name)
@@ -63,7 +63,7 @@ def resource_name(name: str) -> list[str]:
     return [] if standard else [NOT_STANDARD]
 
 
-@functools.lru_cache(maxsize=2048)
+@bounded_cache(2048)
 def container_resource_name(name: str) -> list[str]:
     """Messages on the name of a resource that a container asks for; cached."""
     found = list(resource_name(name))
@@ -75,7 +75,7 @@ def container_resource_name(name: str) -> list[str]:
     return found
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def amount_findings(name: str, amount: str) -> list[str]:
     """Messages on an amount of a resource; cached."""
     quantity = Quantity(amount)
@@ -87,7 +87,7 @@ def amount_findings(name: str, amount: str) -> list[str]:
     return found
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded_cache(1024)
 def huge_page_findings(name: str, amount: str) -> list[str]:
     size = name.removeprefix(HUGE_PAGES)
     try:

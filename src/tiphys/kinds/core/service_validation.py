@@ -9,6 +9,7 @@ from tiphys.kinds.types.core_v1 import Service, ServicePort, ServiceSpec
 from tiphys.kinds.value_findings import address_family, cidr, port_number, port_number_or_name
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from tiphys.machinery.names import qualified_name
+from tiphys.machinery.repetition import repeated
 
 SPEC = Path("spec")
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -144,11 +145,12 @@ def _cluster_address_findings(spec: ServiceSpec) -> list[FieldError]:
     if spec.type == "ExternalName":
         return []
     found: list[FieldError] = []
+    again = repeated(spec.ipFamilies or ())
     for position, family in enumerate(spec.ipFamilies or ()):
         at = SPEC.child("ipFamilies").index(position)
         if family not in FAMILIES:
             found.append(not_supported(at, family, FAMILIES))
-        elif family in (spec.ipFamilies or [])[:position]:
+        elif position in again:
             found.append(duplicate(at, family))
     if spec.ipFamilyPolicy is not None and spec.ipFamilyPolicy not in FAMILY_POLICIES:
         found.append(not_supported(SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, FAMILY_POLICIES))

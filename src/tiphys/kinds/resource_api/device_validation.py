@@ -31,6 +31,7 @@ from tiphys.machinery.field_errors import (
     required,
     too_many,
 )
+from tiphys.machinery.repetition import repeated
 
 REQUESTS_LIMIT, CONSTRAINTS_LIMIT, CONFIGURATIONS_LIMIT, SELECTORS_LIMIT, ALTERNATIVES_LIMIT = 32, 32, 32, 32, 8
 DeviceKey = tuple[str, str, str, str | None]  # driver, pool, device, share
@@ -211,12 +212,13 @@ def _constraint_findings(constraint: DeviceConstraint, known: set[str], path: Pa
 
 def _reference_findings(names: Sequence[str], known: set[str], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
+    again = repeated(names)
     for position, name in enumerate(names):
         if name not in known:
             detail = (
                 "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
             )
             found.append(invalid(path.index(position), name, detail))
-        if name in names[:position]:
+        if position in again:
             found.append(duplicate(path.index(position), name))
     return found

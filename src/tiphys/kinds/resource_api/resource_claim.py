@@ -15,6 +15,7 @@ from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, k
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.resource_v1 import ResourceClaim
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, too_many
+from tiphys.machinery.repetition import repeated
 
 SPEC, STATUS = Path("spec"), Path("status")
 USERS_LIMIT = 256
@@ -46,9 +47,8 @@ def validate_status_update(new: ResourceClaim, old: ResourceClaim) -> list[Field
     users, path = new.status.reservedFor or [], STATUS.child("reservedFor")
     if len(users) > USERS_LIMIT:
         found.append(too_many(path, len(users), USERS_LIMIT))
-    for position, user in enumerate(users):
-        if user.uid in {other.uid for other in users[:position]}:
-            found.append(duplicate(path.index(position).child("uid"), user.uid))
+    for position in sorted(repeated(user.uid for user in users)):
+        found.append(duplicate(path.index(position).child("uid"), users[position].uid))
     if users and new.status.allocation is None:
         found.append(forbidden(path, "may not be specified when `allocated` is not set"))
     if users and new.metadata.deletionTimestamp and len(users) > len(old.status.reservedFor or ()):

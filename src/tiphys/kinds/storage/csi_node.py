@@ -10,6 +10,7 @@ from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.storage_v1 import CSINode, CSINodeDriver
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, required, too_long
+from tiphys.machinery.repetition import repeated
 
 DRIVERS = Path("spec.drivers")
 NODE_ID_LIMIT_BYTES = 192
@@ -33,9 +34,10 @@ def _driver_findings(driver: CSINodeDriver, path: Path) -> list[FieldError]:
     elif len(driver.nodeID) > NODE_ID_LIMIT_BYTES:
         found.append(too_long(path.child("nodeID"), NODE_ID_LIMIT_BYTES))
     keys = driver.topologyKeys or []
+    again = repeated(keys)
     for position, key in enumerate(keys):
         at = path.child("topologyKeys").index(position)
-        if key in keys[:position]:
+        if position in again:
             found.append(duplicate(at, key))
         found += [invalid(at, key, text) for text in label_key_findings(key)]
     if driver.allocatable is not None:

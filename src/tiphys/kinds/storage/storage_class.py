@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, codec
 from tiphys.kinds.core.node_labels import topology_term_warnings
 from tiphys.kinds.object_meta import IMMUTABLE, label_key_findings
 from tiphys.kinds.strategy import Column, Strategy
@@ -17,6 +17,7 @@ from tiphys.machinery.field_errors import (
     required,
     too_long,
 )
+from tiphys.machinery.repetition import repeated
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 OLD_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
@@ -74,9 +75,10 @@ def validate(storage_class: StorageClass) -> list[FieldError]:
 def _topology_findings(storage_class: StorageClass) -> list[FieldError]:
     found: list[FieldError] = []
     terms = storage_class.allowedTopologies or []
+    again = repeated(codec.encode(term) for term in terms)
     for position, term in enumerate(terms):
         path = Path("allowedTopologies").index(position)
-        if term in terms[:position]:
+        if position in again:
             found.append(duplicate(path.child("matchLabelExpressions"), ""))
         seen: set[str] = set()
         for place, requirement in enumerate(term.matchLabelExpressions or ()):

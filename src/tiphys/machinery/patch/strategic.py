@@ -183,10 +183,10 @@ def _merged_members(original: list[Any], patch: list[Any], field: FieldSchema) -
         return [_merge_maps({}, member, field.element) for member in plain], True
     gone = {_identity(_key_of(member, merge_key)) for member in patch if PATCH in member}
     merged = [member for member in original if _identity(_key_in(member, merge_key)) not in gone]
+    positions = _places(merged, merge_key)
     for member in plain:
-        identity = _identity(_key_of(member, merge_key))
-        position = _find(merged, identity, merge_key)
-        if position is None:
+        position = positions.setdefault(_identity(_key_of(member, merge_key)), len(merged))
+        if position == len(merged):
             merged.append(_merge_maps({}, member, field.element))
         else:
             merged[position] = _merge_maps(merged[position], member, field.element)
@@ -216,11 +216,12 @@ def _identity(value: Any) -> Any:
     return isinstance(value, bool), value
 
 
-def _find(members: Sequence[Any], identity: Any, merge_key: str) -> int | None:
-    for position, member in enumerate(members):
-        if _identity(_key_in(member, merge_key)) == identity:
-            return position
-    return None
+def _places(members: Sequence[Any], merge_key: str) -> dict[Any, int]:
+    """Where a member with each key comes first."""
+    found: dict[Any, int] = {}
+    for place, member in enumerate(members):
+        found.setdefault(_identity(_key_in(member, merge_key)), place)
+    return found
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:
@@ -283,14 +284,7 @@ def _check_order(members: list[Any], order: list[Any], merge_key: str, name: str
 def _in_order(merged: list[Any], order: Sequence[Any], original: Sequence[Any], merge_key: str) -> list[Any]:
     """Members that `order` names in its order; each other member is put before the first of those that follow it in the
     original, without changing the order of either kind."""
-
-    def places(members: Sequence[Any]) -> dict[Any, int]:
-        found: dict[Any, int] = {}
-        for place, member in enumerate(members):
-            found.setdefault(_identity(_key_in(member, merge_key)), place)
-        return found
-
-    wanted, live = places(order), places(original)
+    wanted, live = _places(order, merge_key), _places(original, merge_key)
     named: list[tuple[int, Any]] = []
     others: list[tuple[int, Any]] = []
     for member in merged:

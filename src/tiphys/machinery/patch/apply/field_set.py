@@ -8,11 +8,12 @@ arguments, and returns what it was given when that is the result. Depth is bound
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+
+from tiphys.machinery.bounded_cache import bounded_cache
 
 FieldSet = dict[str, Any]
 Path = tuple[str, ...]
@@ -34,7 +35,7 @@ def is_member(node: FieldSet) -> bool:
 # -- the text form
 
 
-@functools.lru_cache(maxsize=2048)
+@bounded_cache(2048, longest=16 * 1024)
 def parse(data: bytes) -> FieldSet:
     """The set of a FieldsV1 text; cached, not to be changed. ValueError for anything that is none."""
     if not data or data == b"null":
@@ -58,7 +59,7 @@ def _read(found: Any) -> FieldSet:
     return {OWN: LEAF, **node} if OWN in found and node else node
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def _canonical(key: str) -> str | None:
     """A path element as it is written here; None for a sort that later versions may know. ValueError."""
     sort, colon, text = key.partition(":")
@@ -91,7 +92,7 @@ def serialise(fields: FieldSet) -> bytes:
     return _encode_in_order(fields)
 
 
-@functools.lru_cache(maxsize=8192)
+@bounded_cache(8192)
 def _rank(key: str) -> tuple[Any, ...]:
     if key == OWN:
         return (0,)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import posixpath
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,12 +74,24 @@ def decode_token(token: str) -> tuple[int, str]:
         data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         found = msgspec.json.decode(data, type=_Token)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise errors.bad_request(f"continue key is not valid: {error}") from error
+        raise errors.bad_request(f"invalid continue token: continue key is not valid: {error}") from error
+    if found.start != posixpath.normpath("/" + found.start).removeprefix("/"):
+        raise errors.bad_request(f"invalid continue token: continue key is not valid: {found.start}")
     if found.v != "meta.k8s.io/v1":
-        raise errors.bad_request(
-            f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
-        )
+        detail = f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
+        raise errors.bad_request(f"invalid continue token: {detail}")
     return found.rv, found.start
+
+
+def parse_integer(text: str) -> int:
+    """A parameter that is a number. ApiError 400."""
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(2**63) <= number < 2**63:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 def parse_revision(text: str) -> int:
@@ -146,11 +159,8 @@ def _watch_findings(query: Mapping[str, str]) -> list[field_errors.FieldError]:
 def parse(query: Mapping[str, str]) -> ListQuery:
     """The list that query parameters ask for. ApiError 400 or 422."""
     check_match(query, watch=False)
-    limit_text = query.get("limit") or "0"
-    try:
-        limit = max(int(limit_text), 0)
-    except ValueError as error:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{limit_text}": invalid syntax') from error
+    limit = max(parse_integer(query.get("limit") or "0"), 0)
+    parse_integer(query.get("timeoutSeconds") or "0")
     version, token = query.get("resourceVersion", ""), query.get("continue", "")
     if token:
         if version not in ("", "0"):

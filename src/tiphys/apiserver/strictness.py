@@ -62,8 +62,7 @@ def findings(data: bytes, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` and `duplicate field "spec.y"` for a JSON body that decodes into `wanted`."""
     found: list[str] = []
     if issubclass(wanted, Unstructured):
-        found = unknown_fields(_decode_plain(data), wanted)
-        return found + (repeated(data) or [])
+        return (repeated(data) or []) + unknown_fields(_decode_plain(data), wanted)
     try:
         _twin_decode(cast(Hashable, wanted))(data)
     except msgspec.ValidationError:

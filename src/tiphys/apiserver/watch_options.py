@@ -33,13 +33,8 @@ def parse(query: Mapping[str, str], jitter: float) -> WatchOptions:
     text = query.get("resourceVersion", "")
     version = lists.parse_revision(text) if text else 0
     bookmarks = flag(query, "allowWatchBookmarks")
-    seconds = SHORTEST_SECONDS * (1 + jitter)
-    asked = query.get("timeoutSeconds", "")
-    if asked:
-        try:
-            seconds = float(int(asked)) or seconds
-        except ValueError as error:
-            raise errors.bad_request(f'strconv.ParseInt: parsing "{asked}": invalid syntax') from error
+    asked_seconds = lists.parse_integer(query.get("timeoutSeconds") or "0")
+    seconds = float(asked_seconds or SHORTEST_SECONDS * (1 + jitter))
     send = query.get("sendInitialEvents")
     if send is not None:
         wanted = flag(query, "sendInitialEvents")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tiphys.kinds import cells, codec, custom_apply_schema
+from tiphys.kinds.object_meta import STANDARD_FINALIZERS
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.kinds.strategy import Column, Scaling, Strategy
 from tiphys.kinds.types.apiextensions_v1 import (
@@ -32,7 +33,7 @@ from tiphys.machinery.schema.places import Place
 from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
 from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
 
-VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
 PATCH_TYPES = (
     "application/json-patch+json",
@@ -250,6 +251,14 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         _keep(content, new.content, "status")
         new.metadata, new.content = meta, content
 
+    def warnings(obj: Unstructured) -> list[str]:
+        return [
+            f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid accidental '
+            "conflicts with other finalizer writers"
+            for finalizer in obj.metadata.finalizers or ()
+            if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS
+        ]
+
     def validate_changed(new: Unstructured, old: Unstructured) -> list[FieldError]:
         found = compiled.findings(new)
         return _not_there_before(found, compiled.findings(old)) if found else found
@@ -262,10 +271,13 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         validate=compiled.findings,
         validate_changed=validate_changed,
         validate_status_update=validate_changed,
+        warnings=warnings,
         columns=[cells.name_column(), *map(_column, columns)] if columns else None,
         fields=_fields([field.jsonPath for field in version.selectableFields or ()]),
         has_generation=False,
         has_status=False,
+        allow_unconditional_update=False,
+        qualified_finalizers=False,
         scaling=_scaling(scale) if scale is not None else None,
     )
 
@@ -303,7 +315,7 @@ def _column(given: CustomResourceColumnDefinition) -> Column[Unstructured]:
         type=given.type,
         format=given.format or "",
         priority=given.priority or 0,
-        description=given.description or "",
+        description=given.description or f"Custom resource definition column (in JSONPath format): {given.jsonPath}",
     )
 
 

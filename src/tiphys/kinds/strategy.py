@@ -71,7 +71,8 @@ class Strategy(Generic[T]):
     grace period of a delete (0: remove at once). `scaling`: where /scale finds its numbers (None: spec.replicas and the
     like). `deletion_finalizers` are added when a deletion begins. `validate_changed(new, old)` takes the place of
     `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`: messages on a
-    bad metadata.name.
+    bad metadata.name. `allow_unconditional_update`: an update need not say which revision it is of.
+    `qualified_finalizers`: a finalizer has a domain unless it is a standard one.
     """
 
     default: Callable[[T], None] = nothing
@@ -89,6 +90,8 @@ class Strategy(Generic[T]):
     has_status: bool = True
     grace_seconds: Callable[[T, int | None], int] | None = None
     allow_create_on_update: bool = False
+    allow_unconditional_update: bool = True
+    qualified_finalizers: bool = True
     default_propagation: str = "Background"
     scaling: Scaling[T] | None = None
     deletion_finalizers: tuple[str, ...] = ()

@@ -97,7 +97,7 @@ async def test_a_dry_run_applies_nothing(world: World) -> None:
             "fieldManager=a",
             {**config_map(), "dada": {}},
             400,
-            "failed to create typed patch object (default/m; v1, Kind=ConfigMap): .dada: field not declared in schema",
+            "failed to create typed patch object (/m; v1, Kind=ConfigMap): .dada: field not declared in schema",
         ),
         (
             "fieldManager=a",

@@ -127,7 +127,10 @@ async def test_unknown_fields_warn_or_refuse(world: World) -> None:
     body = b'{"metadata":{"name":"a"},"data":{"x":"1"},"data":{"x":"2"},"spec":{"y":1}}'
     answer = await world.http("POST", MAPS + "?fieldValidation=Strict", body)
     assert answer.code == 400
-    assert answer.body["message"] == 'strict decoding error: unknown field "spec", duplicate field "data"'
+    assert answer.body["message"] == (
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: '
+        'unknown field "spec", duplicate field "data"'
+    )
     answer = await world.http("POST", MAPS + "?fieldValidation=Ignore&dryRun=All", body)
     assert (answer.code, answer.headers.get("Warning")) == (201, None)
     answer = await world.http("POST", MAPS, body)

@@ -253,8 +253,8 @@ def test_configurations_that_do_not_fit_are_refused_whole() -> None:
     assert walk.findings(config, DEPLOYMENT) == [
         ".spec.repplicas: field not declared in schema",
         '.spec.template.spec.containers: duplicate entries for key [name="a"]',
-        ".spec.template.spec.containers: element 2: associative list with keys has an element that omits key field "
-        '"name"',
+        ".spec.template.spec.containers: element 2: associative list with keys has an element that omits all "
+        'key fields ["name"] (and doesn\'t have default values for any key fields)',
         ".spec.template.spec.volumes: expected list, got object",
         ".metadata: expected map, got array",
     ]

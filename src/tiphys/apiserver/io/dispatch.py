@@ -80,6 +80,8 @@ class Dispatch:
         """Whether the verb is served there. ApiError 404 or 405."""
         resource, verb = call.resource, call.verb
         verbs = resource.subresources[call.subresource].verbs if call.subresource else resource.verbs
+        if verb in ("update", "patch") and not call.name:
+            raise errors.bad_request("name must be provided")
         if verb not in verbs or (verb == "create" and call.name and not call.subresource):
             raise errors.method_not_allowed()
         if resource.namespaced and not call.namespace and verb not in ("list", "watch"):

@@ -331,6 +331,8 @@ class ApiHandler:
         extra = b""
         if error.retry_after_seconds:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
+        if error.warnings:
+            extra += warning_headers(error.warnings)
         accepted = negotiation.negotiate_error(request.headers.get("accept", "")) if request.path else negotiation.PLAIN
         body = encode_other(error.status()) + b"\n"
         if accepted.protobuf:

@@ -137,7 +137,8 @@ class Verbs:
         _, dry_run = query_options(call.query)
         context, resource = self.context(call, dry_run), call.resource
         obj, warnings = call.body.decode(resource.type, resource.api_version, resource.kind)
-        return await self._create(call, context, obj, warnings)
+        with errors.warned_of(warnings):
+            return await self._create(call, context, obj, warnings)
 
     async def _create(self, call: Call, context: WriteContext, obj: Any, warnings: list[str]) -> Outcome:
         resource = call.resource
@@ -174,7 +175,7 @@ class Verbs:
     # -- update and patch
 
     async def update(self, call: Call) -> Outcome:
-        _, dry_run = query_options(call.query)
+        _, dry_run = query_options(call.query, "UpdateOptions")
         context, resource = self.context(call, dry_run), call.resource
 
         def replaced(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
@@ -187,19 +188,21 @@ class Verbs:
         return await self.change(call, context, replaced)
 
     async def patch(self, call: Call) -> Outcome:
-        validation, dry_run = query_options(call.query)
+        patch.check_type(call.body.patch_type, call.resource)
+        validation, dry_run = query_options(call.query, "PatchOptions")
+        plain = call.body.plain()
         repeated = call.body.repeated() if validation != "Ignore" else []
         if call.body.patch_type == APPLY:
             warnings = apply.repeated_outcome(repeated, validation)
-            return (await self._apply(call, dry_run)).warned(warnings)
+            return (await self._apply(call, plain, dry_run)).warned(warnings)
         apply.check_options(call.query, False)
         context = self.context(call, dry_run)
-        change = patch.prepare(call.body.patch_type, call.body.plain(), call.resource, validation, repeated)
+        change = patch.prepare(call.body.patch_type, plain, call.resource, validation, repeated)
         return await self.change(call, context, change)
 
-    async def _apply(self, call: Call, dry_run: bool) -> Outcome:
+    async def _apply(self, call: Call, plain: Any, dry_run: bool) -> Outcome:
         """Apply to what is there, or create it."""
-        asked = apply.application(call.body.plain(), call.query, call.resource, call.subresource)
+        asked = apply.application(plain, call.query, call.resource, call.subresource)
         context = self.context(call, dry_run, recorded=False)
         collection = self.caches.collection(call.resource)
         for attempt in range(ATTEMPTS):
@@ -223,6 +226,19 @@ class Verbs:
         findings: Findings | None = None,
     ) -> Outcome:
         """Write what `change` makes of the current object, again on newer states while others are faster."""
+        warnings: list[str] = []
+        with errors.warned_of(warnings):
+            return await self._change(call, context, change, prepare, findings, warnings)
+
+    async def _change(
+        self,
+        call: Call,
+        context: WriteContext,
+        change: Change,
+        prepare: Prepare | None,
+        findings: Findings | None,
+        warnings: list[str],
+    ) -> Outcome:
         if prepare is None:
             status = context.subresource == "status"
             prepare = update.prepare_status if status else update.prepare
@@ -231,7 +247,7 @@ class Verbs:
         for attempt in range(ATTEMPTS):
             entry = self.entry(context)
             old = await self.served(entry, context)
-            new, warnings = change(context, old)
+            new, warnings[:] = change(context, old)
             unconditional = (
                 not new.metadata.resourceVersion or new.metadata.resourceVersion == old.metadata.resourceVersion
             )

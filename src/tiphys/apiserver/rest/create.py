@@ -13,11 +13,13 @@ from tiphys.machinery.field_errors import FieldError, Path
 GENERATED_BASE_LIMIT = 58
 GENERATE_ATTEMPTS = 8
 
+NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
+
 
 def prepare(context: WriteContext, obj: Any) -> None:
     """Fill in metadata and defaults, in place. ApiError 400 for an object that does not fit its URL."""
     meta, resource = obj.metadata, context.resource
-    if meta.resourceVersion:
+    if meta.resourceVersion not in (None, "", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
     place(context, meta)
     if not meta.name and meta.generateName:
@@ -50,9 +52,7 @@ def place(context: WriteContext, meta: Any) -> None:
     if not meta.namespace:
         meta.namespace = context.namespace
     elif meta.namespace != context.namespace:
-        raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise errors.bad_request(NAMESPACE_MISMATCH)
 
 
 def reset_status(obj: Any) -> None:
@@ -66,9 +66,14 @@ def counts_generations(obj: Any, strategy: Any) -> bool:
 
 def findings(context: WriteContext, obj: Any) -> list[FieldError]:
     """Everything that is wrong with a new object."""
-    resource = context.resource
-    found = validate_object_meta(obj.metadata, resource.namespaced, resource.strategy.name_findings)
-    return found + resource.strategy.validate(obj)
+    resource, strategy = context.resource, context.resource.strategy
+    found = validate_object_meta(
+        obj.metadata,
+        resource.namespaced,
+        strategy.name_findings,
+        qualified_finalizers=strategy.qualified_finalizers,
+    )
+    return found + strategy.validate(obj)
 
 
 def refuse(context: WriteContext, obj: Any, found: list[FieldError]) -> None:

@@ -18,7 +18,9 @@ from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import codec, crd, patch_schema
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
+from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
+from tiphys.machinery.field_errors import Path, invalid
 from tiphys.machinery.patch import json as json_patch
 from tiphys.machinery.patch import merge as merge_patch
 from tiphys.machinery.patch import strategic
@@ -36,19 +38,20 @@ def apply_patch(patch_type: str, patch: Any, current: Any, wanted: Any) -> Any:
             return merge_patch.apply(current, patch)
         return strategic.apply(current, patch, patch_schema.of_type(wanted))
     except PatchTooLarge as error:
-        raise errors.ApiError(413, "RequestEntityTooLarge", str(error)) from error
+        raise errors.ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
     except PatchNotApplicable as error:
         raise errors.ApiError(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
+            422, "Invalid", "the server rejected our request due to an error in our request"
         ) from error
     except MalformedPatch as error:
         raise errors.bad_request(str(error)) from error
 
 
-def check_type(patch_type: str) -> None:
+def check_type(patch_type: str, resource: Resource) -> None:
     """ApiError 415 for a patch that is of no kind served."""
-    if patch_type not in PATCH_TYPES:
-        raise errors.unsupported_media_type((*PATCH_TYPES, APPLY))
+    served = crd.PATCH_TYPES if isinstance(resource, CustomResource) else (*PATCH_TYPES, APPLY)
+    if patch_type not in served:
+        raise errors.unsupported_media_type(served)
 
 
 def touches_managers(patch_type: str, patch: Any) -> bool:
@@ -74,9 +77,7 @@ def prepare(
 ) -> Change:
     """The change that a patch of a resource means; `repeated` is what to say of keys that it has twice. ApiError for a
     patch of no known type."""
-    check_type(patch_type)
-    if isinstance(resource, CustomResource) and patch_type not in PATCH_TYPES[:2]:
-        raise errors.unsupported_media_type(crd.PATCH_TYPES)
+    check_type(patch_type, resource)
     if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
         raise errors.bad_request("a merge patch is an object")
 
@@ -96,9 +97,21 @@ def patched(
     if not isinstance(plain, dict):
         raise errors.bad_request("the patched object is no object")
     unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []
-    warnings = encoding.strictness_outcome([*repeated, *unknown], field_validation)
+    warnings = [*repeated, *unknown] if field_validation != "Ignore" else []
+    if warnings and field_validation == "Strict":
+        raise _unreadable(plain, encoding.strict_words(warnings))
+    if isinstance(old, Unstructured) and not plain.get("kind"):
+        raise _unreadable(plain, f"Object 'Kind' is missing in '{codec.encode(plain).decode()}'")
     try:
         new = encoding.from_plain(plain, wanted, old.apiVersion, old.kind)
     except msgspec.ValidationError as error:
-        raise errors.bad_request(str(error)) from error
+        raise _unreadable(plain, str(error)) from error
+    if context.subresource != "scale" and new.metadata.uid and new.metadata.uid != old.metadata.uid:
+        wrong = invalid(Path("metadata.uid"), new.metadata.uid, "field is immutable")
+        raise errors.invalid(old.kind, context.resource.group, context.name, [wrong])
     return new, warnings
+
+
+def _unreadable(plain: Any, detail: str) -> errors.ApiError:
+    """The patched object is none of its kind."""
+    return errors.invalid("", "", "", [invalid(Path("patch"), codec.encode(plain).decode(), detail)])

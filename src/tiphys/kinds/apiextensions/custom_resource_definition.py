@@ -110,6 +110,8 @@ STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     validate=validate,
     validate_update=validate_update,
     warnings=warnings,
+    allow_unconditional_update=False,
+    qualified_finalizers=False,
     deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
     columns=(
         cells.name_column(),

@@ -9,6 +9,7 @@ import pytest
 from api_world import World
 from test_custom_resources import CRDS, MERGE, WIDGETS, define, definition, version, widget
 
+MOMENT = "2020-01-01T00:00:00Z"
 REVISION = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
 
 
@@ -199,3 +200,48 @@ async def test_definitions_say_what_is_wrong_where_the_versions_agree(world: Wor
     fields = [cause["field"] for cause in refused.body["details"]["causes"]]
     at = "spec.versions[0].additionalPrinterColumns[0]"
     assert fields == [f"{at}.type", f"{at}.JSONPath"]
+
+
+async def test_deleting_many_answers_with_what_was_deleted(widgets: World) -> None:
+    for name in ("a", "b", "c"):
+        await widgets.http("POST", WIDGETS, widget(name))
+    first = await widgets.http("DELETE", f"{WIDGETS}?limit=1")
+    assert (first.code, first.body["kind"]) == (200, "WidgetList")
+    assert [item["metadata"]["name"] for item in first.body["items"]] == ["a"]
+    assert first.body["metadata"]["remainingItemCount"] == 2
+    dry = await widgets.http("DELETE", f"{WIDGETS}?dryRun=All")
+    rest = await widgets.http("DELETE", f"{WIDGETS}?fieldSelector=metadata.name!=c")
+    assert [[item["metadata"]["name"] for item in answer.body["items"]] for answer in (dry, rest)] == [
+        ["b", "c"],
+        ["b"],
+    ]
+    left = await widgets.http("GET", WIDGETS)
+    assert [item["metadata"]["name"] for item in left.body["items"]] == ["c"]
+    for query in ("dryRun=Some", "propagationPolicy=Bad", "labelSelector=="):
+        assert (await widgets.http("DELETE", f"{WIDGETS}?{query}")).code in (400, 422)
+    assert len((await widgets.http("GET", WIDGETS)).body["items"]) == 1
+
+
+async def test_what_updates_say_of_the_servers_own_fields(widgets: World) -> None:
+    made = (await widgets.http("POST", WIDGETS, widget())).body["metadata"]
+    kept = await widgets.http("PATCH", f"{WIDGETS}/w", {"metadata": {"creationTimestamp": MOMENT}}, media=MERGE)
+    assert (kept.code, kept.body["metadata"]["creationTimestamp"]) == (200, made["creationTimestamp"])
+    for field, value in (("deletionTimestamp", MOMENT), ("deletionGracePeriodSeconds", 5)):
+        refused = await widgets.http("PATCH", f"{WIDGETS}/w", {"metadata": {field: value}}, media=MERGE)
+        assert (refused.code, refused.body["details"]["causes"][0]["field"]) == (422, f"metadata.{field}")
+    for entries, owned in (([], made["managedFields"]), ([{}], None)):
+        patched = await widgets.http("PATCH", f"{WIDGETS}/w", {"metadata": {"managedFields": entries}}, media=MERGE)
+        assert patched.body["metadata"].get("managedFields") == owned
+
+
+async def test_owners_that_stand_there_twice_count_once(widgets: World) -> None:
+    owner = {"apiVersion": "v1", "kind": "P", "name": "n", "uid": "u"}
+    body = widget()
+    body["metadata"]["ownerReferences"] = [owner, owner]
+    made = await widgets.http("POST", WIDGETS, body)
+    assert made.body["metadata"]["ownerReferences"] == [owner]
+    assert "duplicate entries; API server dedups" in made.headers["Warning"]
+    patch = {"metadata": {"ownerReferences": [owner, owner]}}
+    patched = await widgets.http("PATCH", f"{WIDGETS}/w", patch, media=MERGE)
+    assert patched.body["metadata"]["ownerReferences"] == [owner]
+    assert "duplicate entries after mutating admission happens; API" in patched.headers["Warning"]

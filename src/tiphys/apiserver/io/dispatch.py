@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from tiphys.apiserver import lists
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.forms import converted
@@ -114,8 +113,7 @@ class Dispatch:
         if call.verb == "delete":
             return await self._verbs.delete(call)
         if call.verb == "deletecollection":
-            lists.parse(call.query)  # a list that means nothing must not come to mean everything
-            return await self._verbs.delete_collection(call, self._reads.selection(call))
+            return await self._verbs.delete_collection(call, await self._reads.list(call))
         if call.subresource == "scale":
             return await self._scale(call)
         if call.subresource:

@@ -8,14 +8,14 @@ here knows a kind: what kinds decide is in their strategies, in `hooks.py` and i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.aio.clock import Clock
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.encoding import query_options
-from tiphys.apiserver.forms import converted
+from tiphys.apiserver.forms import ListHead, converted
 from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.feed import Feed
@@ -24,7 +24,6 @@ from tiphys.apiserver.rest import apply, create, delete, ownership, patch, updat
 from tiphys.apiserver.rest.apply import Application
 from tiphys.apiserver.rest.call import APPLY, Call, Outcome
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Collection, Entry
 from tiphys.kinds import codec, registry
 from tiphys.kinds.types import meta_v1
@@ -137,6 +136,7 @@ class Verbs:
         _, dry_run = query_options(call.query)
         context, resource = self.context(call, dry_run), call.resource
         obj, warnings = call.body.decode(resource.type, resource.api_version, resource.kind)
+        warnings += create.merge_repeated_owners(obj.metadata)
         with errors.warned_of(warnings):
             return await self._create(call, context, obj, warnings)
 
@@ -248,6 +248,8 @@ class Verbs:
             entry = self.entry(context)
             old = await self.served(entry, context)
             new, warnings[:] = change(context, old)
+            when = " after mutating admission happens" if call.verb == "patch" else ""
+            warnings += create.merge_repeated_owners(new.metadata, when)
             unconditional = (
                 not new.metadata.resourceVersion or new.metadata.resourceVersion == old.metadata.resourceVersion
             )
@@ -342,12 +344,10 @@ class Verbs:
             return entry
         return await self._writer.update(collection, marked, value, entry.revision)
 
-    async def delete_collection(self, call: Call, selection: Selection) -> Outcome:
-        """Delete everything that is selected; what others delete meanwhile counts as done."""
+    async def delete_collection(self, call: Call, listed: tuple[Sequence[Entry], ListHead]) -> Outcome:
+        """Delete everything that was listed and answer with it; what others delete meanwhile counts as done."""
         options = delete.options_from_query(call.delete_options(), call.query)
         delete.check_options(options)
-        collection = self.caches.collection(call.resource)
-        found = [entry for entry in collection.entries(selection.namespace) if selection.matches(entry)]
 
         async def one(entry: Entry) -> None:
             single = Call(
@@ -364,8 +364,8 @@ class Verbs:
                 if error.code != 404:
                     raise
 
-        await in_turn_together([one(entry) for entry in found])
-        return Outcome(obj={"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+        await in_turn_together([one(entry) for entry in listed[0]])
+        return Outcome(listed=listed)
 
 
 def applying(asked: Application) -> Change:

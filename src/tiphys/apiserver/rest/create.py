@@ -55,6 +55,21 @@ def place(context: WriteContext, meta: Any) -> None:
         raise errors.bad_request(NAMESPACE_MISMATCH)
 
 
+def merge_repeated_owners(meta: Any, when: str = "") -> list[str]:
+    """Keep each owner once, in place; what to warn of when one stood there again. `when` is part of the warning."""
+    owners = meta.ownerReferences or []
+    kept = [owner for position, owner in enumerate(owners) if owner not in owners[:position]]
+    if len(kept) == len(owners):
+        return []
+    repeated = {owner.uid: None for position, owner in enumerate(owners) if owner in owners[:position]}
+    meta.ownerReferences = kept
+    return [
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
+        "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(repeated)
+    ]
+
+
 def reset_status(obj: Any) -> None:
     """An object begins without a status."""
     obj.status = type(obj)().status

@@ -83,13 +83,10 @@ def keep_metadata(new: Any, old: Any) -> None:
     meta.selfLink = None
     meta.generation = before.generation
     meta.uid = meta.uid or before.uid
-    meta.creationTimestamp = meta.creationTimestamp or before.creationTimestamp
-    if before.deletionTimestamp:
-        meta.deletionTimestamp = before.deletionTimestamp
+    meta.creationTimestamp = before.creationTimestamp
+    meta.deletionTimestamp = meta.deletionTimestamp or before.deletionTimestamp
+    if meta.deletionGracePeriodSeconds is None:
         meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
-    else:
-        meta.deletionTimestamp = None
-        meta.deletionGracePeriodSeconds = None
 
 
 def prepare(context: WriteContext, new: Any, old: Any) -> None:

@@ -16,6 +16,7 @@ import yaml
 
 from tiphys.apiserver import strictness, yaml_bounds
 from tiphys.kinds import codec, protobuf
+from tiphys.kinds.type_mismatch import in_go_words
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
 from tiphys.machinery.field_errors import Path, invalid, not_supported
@@ -178,7 +179,7 @@ def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> A
     try:
         return codec.convert(without_nulls(_decode_plain(data)), wanted)
     except (msgspec.ValidationError, ValueError) as error:
-        raise unhandled(kind, api_version, str(error)) from error
+        raise unhandled(kind, api_version, in_go_words(str(error), wanted)) from error
 
 
 def unhandled(kind: str, api_version: str, detail: str) -> errors.ApiError:
@@ -203,7 +204,7 @@ def from_plain(plain: Any, wanted: type[Any], api_version: str, kind: str) -> An
         try:
             obj = codec.convert(without_nulls(plain), wanted)
         except msgspec.ValidationError as error:
-            raise unhandled(kind, api_version, str(error)) from error
+            raise unhandled(kind, api_version, in_go_words(str(error), wanted)) from error
     _check_kind(obj, api_version, kind)
     return obj
 

@@ -28,7 +28,7 @@ ACCEPTED = (JSON, YAML, PROTOBUF)
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 
 _encode_plain = msgspec.json.Encoder().encode
-_decode_plain = msgspec.json.Decoder().decode
+_decode_plain = msgspec.json.Decoder(float_hook=codec.number).decode
 
 
 class _Loader(yaml.CSafeLoader):

@@ -46,6 +46,12 @@ def _unstructured(wanted: type[Unstructured], value: Any) -> Unstructured:
     return found
 
 
+def number(text: str) -> int | float:
+    """A number of JSON that has no type: whole ones are kept as such, however they are written (`1.0`, `1e3`)."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+
 def encode_scalar(value: Any) -> Any:
     """msgspec's enc_hook: the str subclasses as plain text, custom objects with their head first."""
     if isinstance(value, str):
@@ -62,6 +68,8 @@ encode = _encoder.encode
 
 @functools.cache
 def decoder(wanted: type[T]) -> msgspec.json.Decoder[T]:
+    if isinstance(wanted, type) and issubclass(wanted, Unstructured):
+        return msgspec.json.Decoder(wanted, dec_hook=decode_scalar, float_hook=number)
     return msgspec.json.Decoder(wanted, dec_hook=decode_scalar)
 
 

@@ -245,3 +245,12 @@ async def test_owners_that_stand_there_twice_count_once(widgets: World) -> None:
     patched = await widgets.http("PATCH", f"{WIDGETS}/w", patch, media=MERGE)
     assert patched.body["metadata"]["ownerReferences"] == [owner]
     assert "duplicate entries after mutating admission happens; API" in patched.headers["Warning"]
+
+
+async def test_whole_numbers_are_kept_whole(widgets: World) -> None:
+    body = json.dumps(widget()).replace('"red"', '"red", "replicas": 2.0').encode()
+    assert '"replicas":2}' in (await widgets.http("POST", WIDGETS, body)).text
+    patched = await widgets.http("PATCH", f"{WIDGETS}/w", b'{"spec":{"replicas":3e0},"status":{}}', media=MERGE)
+    assert '"replicas":3}' in patched.text
+    applied = await widgets.http("PATCH", f"{WIDGETS}/w/status", b'{"status":{"load":0.5,"count":10.0}}', media=MERGE)
+    assert applied.body["status"] == {"load": 0.5, "count": 10}

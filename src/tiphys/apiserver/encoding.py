@@ -22,15 +22,16 @@ from tiphys.kinds.leniency import lenient
 from tiphys.kinds.misfits import Misfit
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
+from tiphys.machinery.field_errors import Path, invalid, not_supported
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = protobuf.MEDIA_TYPE
 ACCEPTED = (JSON, YAML, PROTOBUF)
-FIELD_VALIDATIONS = ("", "Ignore", "Warn", "Strict")
+FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 
 _encode_plain = msgspec.json.Encoder().encode
-_decode_plain = msgspec.json.Decoder().decode
+_decode_plain = msgspec.json.Decoder(float_hook=codec.number).decode
 
 
 class DoesNotFit(Exception):
@@ -61,9 +62,10 @@ _Loader.yaml_implicit_resolvers = {
     mark: [(tag, pattern) for tag, pattern in found if tag.rsplit(":", 1)[1] in ("null", "merge")]
     for mark, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.bool_values = {**yaml.CSafeLoader.bool_values, "y": True, "n": False}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool",
-    re.compile(r"^(?:true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$"),
+    re.compile(r"^(?:true|True|TRUE|false|False|FALSE|y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF)$"),
     list("tTfFyYnNoO"),
 )
 _Loader.add_implicit_resolver(
@@ -187,12 +189,14 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
     try:
         return _decode_plain(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(kind, error) from error
+        raise _unreadable(kind, error, data) from error
 
 
-def _unreadable(kind: str, error: object) -> errors.ApiError:
+def _unreadable(kind: str, error: object, data: bytes) -> errors.ApiError:
     text = "unexpected end of JSON input" if str(error) == "Input data was truncated" else error
-    detail = f"couldn't get version/kind; json parse error: {text}"
+    if kind == "patch":
+        return errors.bad_request(f"error decoding patch: {text}")
+    detail = f"couldn't get version/kind; json parse error: {text} ({summary(data)})"
     return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {detail}")
 
 
@@ -211,8 +215,6 @@ def decode_body(
     `api_version` and `kind` are what the endpoint expects; a body without them is taken to be of that kind. An
     apiVersion of `also` is as good: the object has the same form and meaning in it. `found_twice`: what is to say of
     keys of a body that was YAML."""
-    if field_validation not in FIELD_VALIDATIONS:
-        raise invalid_field_validation(field_validation)
     media = media_type(content_type)
     if media == PROTOBUF and issubclass(wanted, Unstructured):  # nothing says what its fields' numbers are
         raise errors.unsupported_media_type((JSON, YAML))
@@ -228,11 +230,14 @@ def decode_body(
     except msgspec.ValidationError:
         obj = _leniently(data, wanted, api_version, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(kind, error) from error
-    _accept(obj, api_version, kind, also)
+        raise _unreadable(kind, error, data) from error
+    _accept(obj, api_version, kind, also, data)
     if field_validation == "Ignore":
         return obj, []
-    return obj, strictness_outcome(repeated + strictness.findings(data, wanted), field_validation)
+    findings = repeated + strictness.findings(data, wanted)
+    if findings and field_validation == "Strict":
+        raise unhandled(kind, api_version, strict_words(findings))
+    return obj, findings
 
 
 def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> Any:
@@ -240,10 +245,10 @@ def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> A
         return _fitting(lenient(_decode_plain(data), wanted), wanted)
     except DoesNotFit as error:
         if error.misfit is not None and error.misfit.field in (("apiVersion",), ("kind",)):
-            raise _unreadable(kind, replace(error.misfit, owner="").unmarshal_text()) from error
+            raise _unreadable(kind, replace(error.misfit, owner="").unmarshal_text(), data) from error
         raise unhandled(kind, api_version, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(kind, error) from error
+        raise _unreadable(kind, error, data) from error
 
 
 def unhandled(kind: str, api_version: str, detail: str) -> errors.ApiError:
@@ -276,8 +281,11 @@ def _fitting(plain: Any, wanted: type[Any]) -> Any:
         raise DoesNotFit(misfits.first(plain, wanted), str(error)) from error
 
 
-def _accept(obj: Any, api_version: str, kind: str, also: Collection[str]) -> None:
+def _accept(obj: Any, api_version: str, kind: str, also: Collection[str], data: bytes = b"") -> None:
     """The object is of the kind that the endpoint expects, and says things in one way only. ApiError 400."""
+    if isinstance(obj, Unstructured):
+        _check_custom_kind(obj, api_version, kind, data)
+        return
     if not obj.kind:
         obj.kind = kind
     if not obj.apiVersion or obj.apiVersion in also:
@@ -294,28 +302,42 @@ def _accept(obj: Any, api_version: str, kind: str, also: Collection[str]) -> Non
         )
 
 
-def strictness_outcome(findings: list[str], field_validation: str) -> list[str]:
-    """The warnings that findings on unknown and duplicate fields lead to. ApiError 400 when Strict."""
-    if findings and field_validation == "Strict":
-        raise errors.bad_request("strict decoding error: " + ", ".join(findings))
-    return findings if field_validation != "Ignore" else []
+def _check_custom_kind(obj: Unstructured, api_version: str, kind: str, data: bytes) -> None:
+    """Custom objects say themselves what they are. ApiError 400 or 422."""
+    if not obj.kind:
+        text = data.decode(errors="replace")
+        detail = f"Object 'Kind' is missing in '{text}' ({summary(data)})"
+        raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {detail}")
+    group = api_version.rpartition("/")[0]
+    if obj.apiVersion != api_version:
+        found = f"the API version in the data ({obj.apiVersion}) does not match the expected API version"
+        raise errors.bad_request(f"{found} ({api_version})")
+    if obj.kind != kind:
+        wrong = invalid(Path("kind"), obj.kind, f"must be {kind}")
+        raise errors.invalid(obj.kind, group, obj.metadata.name or "", [wrong])
 
 
-def invalid_field_validation(value: str) -> errors.ApiError:
-    detail = f'fieldValidation: Unsupported value: "{value}": supported values: "Ignore", "Strict", "Warn"'
-    return errors.ApiError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: {detail}')
+def summary(data: bytes, limit_bytes: int = 30) -> str:
+    """The beginning of a body, for messages: as text when it is an object, in hexadecimal otherwise."""
+    if not data:
+        return "<empty>"
+    begin = data[:limit_bytes]
+    text = begin.decode(errors="replace") if data.startswith(b"{") else begin.hex()
+    return text if len(data) <= limit_bytes else f"{text} ..."
 
 
-def query_options(query: Mapping[str, str]) -> tuple[str, bool]:
-    """(fieldValidation, dry run). ApiError for values that mean nothing."""
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise errors.ApiError(
-            422,
-            "Invalid",
-            f'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "{dry_run}": supported values: "All"',
-        )
-    validation = query.get("fieldValidation", "")
+def strict_words(findings: list[str]) -> str:
+    return "strict decoding error: " + ", ".join(findings)
+
+
+def query_options(query: Mapping[str, str], options: str = "CreateOptions") -> tuple[str, bool]:
+    """(fieldValidation, dry run). ApiError 422 for values that mean nothing; `options` is their kind."""
+    dry_run, validation = query.get("dryRun"), query.get("fieldValidation", "")
+    found = []
+    if dry_run not in (None, "All"):
+        found.append(not_supported(Path("dryRun"), [dry_run], ["All"]))
     if validation not in FIELD_VALIDATIONS:
-        raise invalid_field_validation(validation)
+        found.append(not_supported(Path("fieldValidation"), validation, FIELD_VALIDATIONS))
+    if found:
+        raise errors.invalid(options, "meta.k8s.io", "", found)
     return validation, dry_run == "All"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import posixpath
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,17 +75,18 @@ def decode_token(token: str) -> tuple[int, str]:
         data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         found = msgspec.json.decode(data, type=_Token)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise errors.bad_request(f"continue key is not valid: {error}") from error
+        raise errors.bad_request(f"invalid continue token: continue key is not valid: {error}") from error
+    if found.start != posixpath.normpath("/" + found.start).removeprefix("/"):
+        raise errors.bad_request(f"invalid continue token: continue key is not valid: {found.start}")
     if found.v != "meta.k8s.io/v1":
-        raise errors.bad_request(
-            f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
-        )
+        detail = f'continue key is not valid: server does not recognize this encoded version "{found.v}"'
+        raise errors.bad_request(f"invalid continue token: {detail}")
     if not found.rv:
-        raise errors.bad_request(
-            f"continue key is not valid: incorrect encoded start resourceVersion (version {found.v})"
-        )
+        detail = f"continue key is not valid: incorrect encoded start resourceVersion (version {found.v})"
+        raise errors.bad_request(f"invalid continue token: {detail}")
     if not found.start:
-        raise errors.bad_request(f"continue key is not valid: encoded start key empty (version {found.v})")
+        detail = f"continue key is not valid: encoded start key empty (version {found.v})"
+        raise errors.bad_request(f"invalid continue token: {detail}")
     return found.rv, found.start
 
 

@@ -83,7 +83,7 @@ def parse(resource: Resource, namespace: str, label_text: str, field_text: str) 
     try:
         selector = labels.parse(label_text) if label_text else labels.EVERYTHING
     except ValueError as error:
-        raise errors.bad_request(f"unable to parse requirement: {error}") from error
+        raise errors.bad_request(str(error)) from error
     try:
         wanted = fields.parse(field_text) if field_text else fields.EVERYTHING
     except ValueError as error:

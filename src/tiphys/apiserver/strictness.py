@@ -88,8 +88,7 @@ def findings(data: bytes, wanted: type[Any]) -> list[str]:
     """`unknown field "spec.x"` and `duplicate field "spec.y"` for a JSON body that decodes into `wanted`."""
     found: list[str] = []
     if issubclass(wanted, Unstructured):
-        found = unknown_fields(_decode_plain(data), wanted)
-        return found + (repeated(data) or [])
+        return (repeated(data) or []) + unknown_fields(_decode_plain(data), wanted)
     decode = _twin_decode(cast(Hashable, wanted))
     try:
         if decode is not None:

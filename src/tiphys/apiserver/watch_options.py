@@ -52,7 +52,13 @@ def parse(query: Mapping[str, str], jitter: float) -> WatchOptions:
             )
         return WatchOptions(revision=known, initial_events=False, bookmarks=bookmarks, timeout_seconds=seconds)
     if version == 0:
-        return WatchOptions(revision=None, initial_events=True, bookmarks=bookmarks, timeout_seconds=seconds)
+        return WatchOptions(
+            revision=None,
+            initial_events=True,
+            bookmark_initial_end=bookmarks,
+            bookmarks=bookmarks,
+            timeout_seconds=seconds,
+        )
     return WatchOptions(revision=version, initial_events=False, bookmarks=bookmarks, timeout_seconds=seconds)
 
 

@@ -36,12 +36,20 @@ def decode_scalar(wanted: type[Any], value: Any) -> Any:
 def _unstructured(wanted: type[Unstructured], value: Any) -> Unstructured:
     if not isinstance(value, dict):
         raise ValueError("an object of a custom resource must be a JSON object")
-    api_version, kind, metadata = (value.pop(name, None) for name in HEAD)
+    api_version, kind, metadata = (value.get(name) for name in HEAD)
     if not isinstance(api_version or "", str) or not isinstance(kind or "", str):
         raise ValueError("apiVersion and kind must be strings")
     # By way of JSON: parts of the metadata are kept as they stand there (managedFields).
-    meta = decode(msgspec.json.encode(metadata), ObjectMeta) if metadata else None
-    return wanted(api_version or "", kind or "", meta, value)
+    meta = decode(msgspec.json.encode(metadata), ObjectMeta) if metadata is not None else None
+    found = wanted(metadata=meta, content={name: item for name, item in value.items() if name not in HEAD})
+    found.apiVersion, found.kind = api_version or "", kind or ""
+    return found
+
+
+def number(text: str) -> int | float:
+    """A number of JSON that has no type: whole ones are kept as such, however they are written (`1.0`, `1e3`)."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 
 def encode_scalar(value: Any) -> Any:
@@ -60,6 +68,8 @@ encode = _encoder.encode
 
 @functools.cache
 def decoder(wanted: type[T]) -> msgspec.json.Decoder[T]:
+    if isinstance(wanted, type) and issubclass(wanted, Unstructured):
+        return msgspec.json.Decoder(wanted, dec_hook=decode_scalar, float_hook=number)
     return msgspec.json.Decoder(wanted, dec_hook=decode_scalar)
 
 

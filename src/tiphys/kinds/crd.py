@@ -34,7 +34,7 @@ from tiphys.machinery.schema.pruning import Default, Prune, compile_default, com
 from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
 from tiphys.machinery.versions import version_rank
 
-VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
 PATCH_TYPES = (
     "application/json-patch+json",
@@ -43,8 +43,7 @@ PATCH_TYPES = (
 )
 
 UNQUALIFIED_FINALIZER = (
-    "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer"
-    " writers"
+    "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
 )
 
 
@@ -286,6 +285,7 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         fields=_fields([field.jsonPath for field in version.selectableFields or ()]),
         has_generation=False,
         has_status=False,
+        allow_unconditional_update=False,
         qualified_finalizers=False,
         scaling=_scaling(scale) if scale is not None else None,
     )
@@ -324,7 +324,7 @@ def _column(given: CustomResourceColumnDefinition) -> Column[Unstructured]:
         type=given.type,
         format=given.format or "",
         priority=given.priority or 0,
-        description=given.description or "",
+        description=given.description or f"Custom resource definition column (in JSONPath format): {given.jsonPath}",
     )
 
 

@@ -17,6 +17,8 @@ import msgspec
 
 from tiphys.kinds import type_schema
 from tiphys.kinds.type_schema import Declared
+from tiphys.kinds.types.meta_v1 import ObjectMeta
+from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import quantity, timestamps
 
 
@@ -83,6 +85,8 @@ def _json_name(value: Any, kind: str) -> str:
 
 def first(value: Any, wanted: type[Any]) -> Misfit | None:
     """The first part of plain values that a Struct of `kinds/types` has no place for; None when no part is found."""
+    if issubclass(wanted, Unstructured):  # only its metadata has a type
+        value, wanted = value.get("metadata") if isinstance(value, dict) else None, ObjectMeta
     declared = type_schema.of_type(wanted)
     return next(_misfits(value, declared, Misfit(value=None)), None) if declared is not None else None
 

@@ -73,6 +73,7 @@ class Strategy(Generic[T]):
     standard ones need a domain. `validate_changed(new, old)` takes the place of `validate` on updates, for kinds that
     tolerate what was wrong before. `name_findings(name, prefix)`: messages on a bad metadata.name. `warnings(new,
     old)`: advice on a valid object that was created (`old` None) or changed; not asked for at subresources.
+    `allow_unconditional_update`: an update need not say which revision it is of.
     """
 
     default: Callable[[T], None] = nothing
@@ -90,10 +91,11 @@ class Strategy(Generic[T]):
     has_status: bool = True
     grace_seconds: Callable[[T, int | None], int] | None = None
     allow_create_on_update: bool = False
+    allow_unconditional_update: bool = True
+    qualified_finalizers: bool = True
     default_propagation: str = "Background"
     scaling: Scaling[T] | None = None
     deletion_finalizers: tuple[str, ...] = ()
-    qualified_finalizers: bool = True
     validate_changed: Callable[[T, T], list[FieldError]] | None = None
     subresource_validators: Mapping[str, Callable[[T, T], list[FieldError]]] = field(default_factory=dict)
 

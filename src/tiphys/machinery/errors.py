@@ -6,7 +6,8 @@ The functions build the errors that clients tell apart by `reason` and `code`. S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tiphys.machinery.field_errors import FieldError
@@ -38,6 +39,8 @@ class ApiError(Exception):
         self.uid = uid
         self.causes = tuple(causes)
         self.retry_after_seconds = retry_after_seconds
+        # What the client is warned of all the same.
+        self.warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"ApiError({self.code}, {self.reason!r}, {self.message!r})"
@@ -61,6 +64,16 @@ class ApiError(Exception):
             status["details"] = details
         status["code"] = self.code
         return status
+
+
+@contextlib.contextmanager
+def warned_of(warnings: Sequence[str]) -> Iterator[None]:
+    """An ApiError that leaves this context takes the warnings along."""
+    try:
+        yield
+    except ApiError as error:
+        error.warnings = tuple(warnings)
+        raise
 
 
 def from_status(status: dict[str, Any], http_code: int = 500) -> ApiError:

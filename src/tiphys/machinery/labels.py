@@ -110,18 +110,20 @@ def from_object(selector: _SelectorObject | None) -> Selector:
     return Selector(tuple(requirements))
 
 
+def _checked(requirement: Requirement) -> Requirement:
+    """ValueError for a key or a value that no label can have."""
+    found = [f'<nil>: Invalid value: "{requirement.key}": {text}' for text in names.qualified_name(requirement.key)]
+    for position, value in enumerate(requirement.values):
+        place = f"values[{position}][{requirement.key}]"
+        found += [f'{place}: Invalid value: "{value}": {text}' for text in names.label_value(value)]
+    if found:
+        raise ValueError(found[0] if len(found) == 1 else f"[{', '.join(found)}]")
+    return requirement
+
+
 def parse(text: str) -> Selector:
     """The selector of a `labelSelector` query parameter. ValueError with the reason when it cannot be read."""
     return Selector(tuple(_Parser(text).requirements()))
-
-
-def _check(requirement: Requirement) -> None:
-    """ValueError when no object could ever have such a label."""
-    findings = [(requirement.key, found) for found in names.qualified_name(requirement.key)]
-    if requirement.operator in ("In", "NotIn"):
-        findings += [(value, found) for value in requirement.values for found in names.label_value(value)]
-    for text, found in findings:
-        raise ValueError(f'<nil>: Invalid value: "{text}": {found}')
 
 
 class _Parser:
@@ -132,7 +134,7 @@ class _Parser:
         while position < len(text.rstrip()):
             match = _TOKEN.match(text, position)
             if match is None:
-                raise ValueError(f"unable to parse requirement: unexpected character at {position} in {text!r}")
+                raise ValueError(f"unexpected character at {position} in {text!r}")
             kind = match.lastgroup or ""
             self.tokens.append((kind, match.group(kind)))
             position = match.end()
@@ -149,28 +151,30 @@ class _Parser:
     def requirements(self) -> Sequence[Requirement]:
         found: list[Requirement] = []
         while self.peek()[0] != "end":
-            found.append(self.requirement())
+            kind, text = self.peek()
+            if kind != "word" and text != "!":
+                raise ValueError(f"found '{text}', expected: !, identifier, or 'end of string'")
+            try:
+                found.append(_checked(self.requirement()))
+            except ValueError as error:
+                raise ValueError(f"unable to parse requirement: {error}") from error
             kind, text = self.take()
             if kind == "end":
                 break
             if text != ",":
                 raise ValueError(f"found '{text}', expected: ',' or 'end of string'")
-            if self.peek()[0] == "end":
-                raise ValueError("found '', expected: identifier after ','")
+            kind, text = self.peek()
+            if kind != "word" and text != "!":
+                raise ValueError(f"found '{text}', expected: identifier after ','")
         return found
 
     def key(self) -> str:
         kind, text = self.take()
         if kind != "word":
-            raise ValueError(f"found '{text}', expected: !, identifier, or 'end of string'")
+            raise ValueError(f"found '{text}', expected: identifier")
         return text
 
     def requirement(self) -> Requirement:
-        found = self.unchecked()
-        _check(found)
-        return found
-
-    def unchecked(self) -> Requirement:
         if self.peek() == ("op", "!"):
             self.take()
             return Requirement(self.key(), "DoesNotExist")
@@ -191,13 +195,14 @@ class _Parser:
 
     def comparison(self, key: str, text: str) -> Requirement:
         value = self.value()
-        if not re.fullmatch(r"-?\d+", value):
-            raise ValueError(f"for 'Gt', 'Lt' operators, the value must be an integer: {value!r}")
+        if not re.fullmatch(r"[-+]?\d+", value):
+            detail = "for 'Gt', 'Lt' operators, the value must be an integer"
+            raise ValueError(f'values[0]: Invalid value: "{value}": {detail}')
         return Requirement(key, "Gt" if text == ">" else "Lt", (value,))
 
     def value(self) -> str:
         kind, text = self.peek()
-        if kind == "end" or text == ",":
+        if kind == "end" or text in (",", ")"):
             return ""
         if kind != "word":
             raise ValueError(f"found '{text}', expected: identifier")
@@ -205,7 +210,7 @@ class _Parser:
 
     def values(self) -> tuple[str, ...]:
         if self.take() != ("op", "("):
-            raise ValueError("found no '(' after in or notin")
+            raise ValueError("found '' expected: '('")
         found: set[str] = set()
         while True:
             found.add(self.value())

@@ -177,7 +177,9 @@ def qualified_name(text: str) -> list[str]:
     prefix, slash, name = text.rpartition("/")
     if "/" in prefix:
         message = pattern_message(_QUALIFIED_NAME_MESSAGE, _QUALIFIED_NAME, *examples)
-        return [f"a qualified name {message} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+        return [
+            f"a valid label key {message} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        ]
     found = []
     if slash:
         found += [f"prefix part {message}" for message in _prefix_findings(prefix)]

@@ -216,7 +216,10 @@ async def test_bodies_that_are_no_object(site: Site, body: bytes) -> None:
 async def test_duplicate_keys(site: Site) -> None:
     body = b'{"metadata":{"name":"dup-1","name":"dup-2"}}'
     refused = await site("POST", f"{MAPS}?fieldValidation=Strict", body)
-    assert refused.body["message"] == 'strict decoding error: duplicate field "metadata.name"'
+    assert refused.body["message"] == (
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: '
+        'strict decoding error: duplicate field "metadata.name"'
+    )
     answer = await site("POST", f"{MAPS}?dryRun=All", body)
     assert (answer.code, answer.body["metadata"]["name"]) == (201, "dup-2")
     assert answer.headers["Warning"] == '299 - "duplicate field \\"metadata.name\\""'

@@ -175,7 +175,7 @@ async def test_preconditions(whole: Whole, case: str) -> None:
             "orphanDependents and deletionPropagation cannot be both set",
         ),
         ({"propagationPolicy": "Sideways"}, 'propagationPolicy: Unsupported value: "Sideways"'),
-        ({"dryRun": ["Some"]}, 'Unsupported value: "Some": supported values: "All"'),
+        ({"dryRun": ["Some"]}, 'Unsupported value: ["Some"]: supported values: "All"'),
     ],
 )
 async def test_options_that_make_no_sense(whole: Whole, options: dict[str, Any], message: str) -> None:

@@ -113,10 +113,12 @@ async def test_one_object_by_field_selector(world: World) -> None:
         assert await watch.named() == ("ADDED", "b")
 
 
-async def test_lists_are_streamed_with_a_bookmark_at_their_end(world: World) -> None:
+@pytest.mark.parametrize(
+    "query", ["sendInitialEvents=true&resourceVersionMatch=NotOlderThan", "resourceVersion=0", "resourceVersion="]
+)
+async def test_lists_are_streamed_with_a_bookmark_at_their_end(world: World, query: str) -> None:
     await world.client.create(config_map("a"))
-    query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    async with Watch(world, f"{MAPS}?{query}") as watch:
+    async with Watch(world, f"{MAPS}?watch=1&allowWatchBookmarks=true&{query}") as watch:
         assert await watch.named() == ("ADDED", "a")
         event_type, obj = await watch.next()
         assert event_type == "BOOKMARK"

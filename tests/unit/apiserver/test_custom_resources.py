@@ -237,9 +237,11 @@ async def test_discovery_and_openapi_follow(widgets: World) -> None:
     group = (await widgets.http("GET", "/apis/example.com/v1")).body
     assert [(r["name"], r["kind"], r.get("shortNames")) for r in group["resources"]] == [
         ("widgets", "Widget", ["wd"]),
-        ("widgets/scale", "Scale", None),
         ("widgets/status", "Widget", None),
+        ("widgets/scale", "Scale", None),
     ]
+    verbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+    assert group["resources"][0]["verbs"] == verbs
     document = (await widgets.http("GET", "/openapi/v3/apis/example.com/v1")).body
     schema = document["components"]["schemas"]["com.example.v1.Widget"]
     assert schema["properties"]["spec"]["properties"]["color"]["enum"] == ["red", "blue"]

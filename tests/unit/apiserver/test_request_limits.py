@@ -136,7 +136,7 @@ UNKNOWN_AND_TWICE = {
         ['unknown field "metadata.nope"', 'unknown field "spec.what"', 'duplicate field "metadata.name"'],
     ),
     "application/yaml": (
-        b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: x\n  nope: 1\n  name: n\nspec:\n  what: 2\n",
+        b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: x\n  nope: 1\n  name: nn\nspec:\n  what: 2\n",
         [
             'line 6: key "name" already set in map',
             'unknown field "metadata.nope"',
@@ -150,7 +150,8 @@ UNKNOWN_AND_TWICE = {
 async def test_unknown_and_duplicate_fields(api: Api, media: str) -> None:
     body, findings = UNKNOWN_AND_TWICE[media]
     code, _, answer = await api("POST", f"{NAMESPACES}?fieldValidation=Strict", body, Content_Type=media)
-    assert (code, message(answer)) == (400, "strict decoding error: " + ", ".join(findings))
+    prefix = 'Namespace in version "v1" cannot be handled as a Namespace: strict decoding error: '
+    assert (code, message(answer)) == (400, prefix + ", ".join(findings))
     code, headers, _ = await api("POST", f"{NAMESPACES}?dryRun=All&fieldValidation=Ignore", body, Content_Type=media)
     assert (code, "Warning" in headers) == (201, False)
     expected = ['299 - "{}"'.format(finding.replace('"', '\\"')) for finding in findings]
@@ -175,8 +176,8 @@ PATCHES_WITH_KEYS_TWICE = {
         'strict decoding error: json patch duplicate field "[0].op"',
     ),
     "application/apply-patch+yaml": (
-        b"apiVersion: v1\nkind: Namespace\nmetadata:\n  labels:\n    a: x\n    a: y\n",
-        'error strict decoding YAML: line 6: key "a" already set in map',
+        b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: 'n'\n  labels:\n    a: x\n    a: 'y'\n",
+        'error strict decoding YAML: line 7: key "a" already set in map',
     ),
 }
 
@@ -189,7 +190,8 @@ async def test_patches_with_keys_twice(api: Api, media: str) -> None:
     body, wanted = PATCHES_WITH_KEYS_TWICE[media]
     path = f"{NAMESPACES}/n?fieldManager=m"
     code, _, answer = await api("PATCH", f"{path}&fieldValidation=Strict", body, Content_Type=media)
-    assert (code, message(answer)) == (400, wanted)
+    assert code == (400 if "apply" in media else 422)
+    assert message(answer).endswith(wanted)
     code, headers, answer = await api("PATCH", path, body, Content_Type=media)
     assert (code, msgspec.json.decode(answer)["metadata"]["labels"]["a"]) == (200, "y")
     findings = wanted.partition(": ")[2].replace('"', '\\"')
@@ -290,9 +292,9 @@ async def test_much_yaml_holds_up_nobody(api: Api, method: str, media: str, monk
         return read(data)
 
     monkeypatch.setattr(encoding, "yaml_as_json", noted)
-    text = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: n\n  name: n\n  annotations:\n"
+    text = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: big\n  name: big\n  annotations:\n"
     text += b"".join(b"    k%d: v\n" % number for number in range(10_000))
-    path = NAMESPACES if method == "POST" else f"{NAMESPACES}/n?fieldManager=m"
+    path = NAMESPACES if method == "POST" else f"{NAMESPACES}/big?fieldManager=m"
     code, headers, answer = await api(method, path, text, Content_Type=media)
     assert threading.main_thread() not in threads and len(threads) == 1
     assert (code, len(msgspec.json.decode(answer)["metadata"]["annotations"])) == (201, 10_000)

@@ -24,11 +24,11 @@ DEPLOYMENTS = Resource(
     singular="deployment",
     kind="Deployment",
     namespaced=True,
-    verbs=("list", "create", "get"),
+    verbs=("create", "get", "list"),
     short_names=("deploy",),
     categories=("all",),
     subresources={
-        "scale": Subresource(name="scale", kind="Scale", group="autoscaling", version="v1", verbs=("update", "get")),
+        "scale": Subresource(name="scale", kind="Scale", group="autoscaling", version="v1", verbs=("get", "update")),
         "status": Subresource(name="status", kind="Deployment", group="apps", version="v1", verbs=("get",)),
     },
     storage="apps/deployments",

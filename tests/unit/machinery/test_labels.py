@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tiphys.kinds.types import meta_v1
@@ -32,7 +34,7 @@ def test_texts_are_parsed(text: str, requirements: tuple[Requirement, ...]) -> N
     "text", ["\x00", "-a=b", "a=-b", "a=" + "b" * 64, "a in (b,$)", "!\ufffd", "/a", "a/b/c", "A.b/C"]
 )
 def test_labels_that_nothing_can_have_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^<nil>: Invalid value: "):
+    with pytest.raises(ValueError, match=r"^unable to parse requirement: (<nil>|values\[\d\]\[a\]): Invalid value: "):
         parse(text)
 
 
@@ -73,3 +75,35 @@ def test_objects_and_sets() -> None:
     with pytest.raises(ValueError, match='"Near" is not a valid label selector operator'):
         bad = meta_v1.LabelSelectorRequirement(key="a", operator="Near")
         labels.from_object(meta_v1.LabelSelector(matchExpressions=[bad]))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("=x", "found '=', expected: !, identifier, or 'end of string'"),
+        ("l=a b", "found 'b', expected: ',' or 'end of string'"),
+        ("l,", "found '', expected: identifier after ','"),
+        ("l,,k", "found ',', expected: identifier after ','"),
+        ("!", "unable to parse requirement: found '', expected: identifier"),
+        ("l in", "unable to parse requirement: found '' expected: '('"),
+        ("l in (a b)", "unable to parse requirement: found 'b', expected: ',' or ')'"),
+        (
+            "l>x",
+            'unable to parse requirement: values[0]: Invalid value: "x": '
+            "for 'Gt', 'Lt' operators, the value must be an integer",
+        ),
+        (
+            "l=" + "x" * 64,
+            f'unable to parse requirement: values[0][l]: Invalid value: "{"x" * 64}": must be no more than 63 bytes',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_selector(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        labels.parse(text)
+
+
+def test_selectors_name_keys_and_values_that_labels_can_have() -> None:
+    with pytest.raises(ValueError, match=r'^unable to parse requirement: <nil>: Invalid value: "a/b/c": a valid label'):
+        labels.parse("a/b/c")
+    assert labels.parse("l in ()") == labels.Selector((labels.Requirement("l", "In", ("",)),))

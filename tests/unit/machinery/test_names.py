@@ -51,7 +51,7 @@ def test_qualified_names():
     assert names.qualified_name("app") == []
     assert names.qualified_name("app.kubernetes.io/Name_1") == []
     assert names.qualified_name("a/b/c") == [
-        f"a qualified name {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        f"a valid label key {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
     ]
     assert names.qualified_name("/") == [
         "prefix part must be non-empty",

@@ -306,8 +306,11 @@ def test_custom_resources_are_published_with_their_own_schema() -> None:
 def test_only_json_is_spoken() -> None:
     empty = OpenApiDocuments((), lambda: SchemaSource({}, {}), "x", "v")
     with pytest.raises(ApiError) as caught:
-        empty.document("/openapi/v3", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf")
+        empty.document("/openapi/v3/apis/apps/v1", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf")
     assert caught.value.code == 406
+    index = empty.document("/openapi/v3", "application/vnd.kubernetes.protobuf")
+    assert index is not None
+    assert index.content_type == "application/json"
     assert empty.document("/openapi/v3/apis/apps/v1", "*/*") is None
     assert empty.document("/elsewhere", "") is None
 

@@ -80,11 +80,11 @@ def test_lists_with_keys_are_shared_by_their_items() -> None:
     web = '.spec.template.spec.containers[name="web"]'
     assert cluster.owned("app") == [
         web,
+        f"{web}.image",
+        f"{web}.name",
         f'{web}.env[name="A"]',
         f'{web}.env[name="A"].name',
         f'{web}.env[name="A"].value',
-        f"{web}.image",
-        f"{web}.name",
     ]
     cluster.apply("app", template({"name": "web", "image": "web:1"}))
     assert containers(cluster.obj)[1] == {"name": "web", "image": "web:1", "ports": [{"containerPort": 80}]}
@@ -121,9 +121,9 @@ def test_ports_are_told_apart_by_port_and_protocol() -> None:
     cluster.apply("a", {"spec": {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "targetPort": 5353}]}})
     assert cluster.owned("a") == [
         '.spec.ports[port=53,protocol="TCP"]',
+        '.spec.ports[port=53,protocol="UDP"]',
         '.spec.ports[port=53,protocol="TCP"].port',
         '.spec.ports[port=53,protocol="TCP"].targetPort',
-        '.spec.ports[port=53,protocol="UDP"]',
         '.spec.ports[port=53,protocol="UDP"].port',
         '.spec.ports[port=53,protocol="UDP"].protocol',
     ]
@@ -226,9 +226,7 @@ def test_kubectl_takes_over_what_it_applied_on_the_client_side() -> None:
     assert str(raised.value).endswith(": .data.c")
     cluster.apply("kubectl", config)
     assert cluster.obj["data"] == {"a": "2", "b": "1", "c": "1"}
-    assert cluster.obj["metadata"]["annotations"][LAST_APPLIED] == (
-        '{"data":{"a":"2"},"metadata":{"annotations":{},"name":"m"}}\n'
-    )
+    assert cluster.obj["metadata"]["annotations"][LAST_APPLIED] == ('{"data":{"a":"2"},"metadata":{"name":"m"}}\n')
 
 
 def test_lists_keep_the_order_of_the_configuration_and_the_place_of_others() -> None:
@@ -253,8 +251,8 @@ def test_configurations_that_do_not_fit_are_refused_whole() -> None:
     assert walk.findings(config, DEPLOYMENT) == [
         ".spec.repplicas: field not declared in schema",
         '.spec.template.spec.containers: duplicate entries for key [name="a"]',
-        ".spec.template.spec.containers: element 2: associative list with keys has an element that omits key field "
-        '"name"',
+        ".spec.template.spec.containers: element 2: associative list with keys has an element that omits all "
+        'key fields ["name"] (and doesn\'t have default values for any key fields)',
         ".spec.template.spec.volumes: expected list, got object",
         ".metadata: expected map, got array",
     ]

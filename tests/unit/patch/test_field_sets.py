@@ -51,6 +51,6 @@ def test_paths_are_named_as_clients_see_them() -> None:
     assert [field_set.path_text(path) for path in field_set.paths(fields)] == [
         '.metadata.finalizers[="a/b"]',
         ".metadata.x[3]",
-        '.spec.ports[port=80,protocol="TCP"].name',
         '.spec.ports[port=443,protocol="TCP"]',
+        '.spec.ports[port=80,protocol="TCP"].name',
     ]

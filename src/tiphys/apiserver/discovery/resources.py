@@ -183,7 +183,7 @@ def _resource_list(group: str, version: str, resources: Sequence[Resource]) -> d
             "singularName": resource.singular,
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": sorted(resource.verbs),
+            "verbs": list(resource.verbs),
         }
         if resource.short_names:
             entry["shortNames"] = list(resource.short_names)
@@ -193,7 +193,7 @@ def _resource_list(group: str, version: str, resources: Sequence[Resource]) -> d
             home = registry.storage_resource(resource)
             entry["storageVersionHash"] = storage_version_hash(home.group, home.version, home.kind)
         listed.append(entry)
-        listed += [_subresource_entry(resource, resource.subresources[name]) for name in sorted(resource.subresources)]
+        listed += [_subresource_entry(resource, part) for part in resource.subresources.values()]
     head: dict[str, Any] = {"kind": "APIResourceList"}
     if group:
         head["apiVersion"] = "v1"

@@ -13,9 +13,9 @@ import msgspec
 from tiphys.aio.clock import Clock
 from tiphys.apiserver.authn.identity import UserInfo, authenticated
 from tiphys.apiserver.custom import CustomResources
+from tiphys.apiserver.forms import ListHead
 from tiphys.apiserver.io.verbs import Verbs
 from tiphys.apiserver.rest.call import Call, ObjectBody
-from tiphys.apiserver.selection import Selection
 from tiphys.kinds import registry
 from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.resource import Resource
@@ -119,7 +119,7 @@ class Definitions:
         if collection.count:
             options = meta_v1.DeleteOptions(propagationPolicy="Background")
             call = Call(user=USER, resource=resource, verb="deletecollection", body=ObjectBody(options))
-            await self._verbs.delete_collection(call, Selection())
+            await self._verbs.delete_collection(call, (collection.entries(), ListHead(collection.revision)))
         return collection.count
 
     async def _let_go(self, definition: CustomResourceDefinition) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from tiphys.apiserver import lists
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.forms import converted
@@ -20,6 +19,7 @@ from tiphys.apiserver.rest.call import APPLY, Call, ObjectBody, Outcome
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import registry
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import authentication_v1, autoscaling_v1, core_v1, meta_v1, policy_v1
 from tiphys.machinery import errors
@@ -84,8 +84,10 @@ class Dispatch:
         if call.subresource == PROXY:
             verbs = (*verbs, "")
         named = bool(call.name)
-        misplaced = (verb == "create" and named and not call.subresource) or (verb in ("update", "patch") and not named)
-        if verb not in verbs or misplaced:
+        nameless = verb in ("update", "patch") and not named
+        if nameless and isinstance(resource, CustomResource):
+            raise errors.bad_request("name must be provided")
+        if verb not in verbs or nameless or (verb == "create" and named and not call.subresource):
             raise errors.method_not_allowed()
         if resource.namespaced and not call.namespace and verb not in ("list", "watch"):
             if verb in ("create", "deletecollection"):
@@ -119,8 +121,7 @@ class Dispatch:
         if call.verb == "delete":
             return await self._verbs.delete(call)
         if call.verb == "deletecollection":
-            lists.parse(call.query)  # a list that means nothing must not come to mean everything
-            return await self._verbs.delete_collection(call, self._reads.selection(call))
+            return await self._verbs.delete_collection(call, await self._reads.list(call))
         if call.subresource == "scale":
             return await self._scale(call)
         if call.subresource:

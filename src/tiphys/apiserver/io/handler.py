@@ -244,6 +244,8 @@ class ApiHandler:
         outcome = await (self._dispatch.get(call) if info.verb == "get" else self._dispatch.write(call))
         if outcome.entry is not None:
             await self._hub.ready(call.resource, (outcome.entry,))
+        elif outcome.listed is not None:
+            await self._hub.ready(call.resource, outcome.listed[0])
         return self._answer(call, outcome, accepted, request, connection)
 
     async def _list(
@@ -283,6 +285,9 @@ class ApiHandler:
         if outcome.entry is not None:
             form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
             body = form.one(outcome.entry, self._clock.now())
+        elif outcome.listed is not None:
+            form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
+            body = form.many(*outcome.listed, self._clock.now())
         else:
             if accepted.shape and not call.resource.storage:  # a review has no metadata that a table could show
                 raise errors.not_acceptable(f"only the following media types are accepted: {negotiation.OFFERED}")
@@ -320,6 +325,8 @@ class ApiHandler:
         extra = b""
         if error.retry_after_seconds:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
+        if error.warnings:
+            extra += warning_headers(error.warnings)
         accepted = negotiation.negotiate_error(request.headers.get("accept", ""))
         body = encode_other(error.status()) + b"\n"
         if accepted.protobuf:

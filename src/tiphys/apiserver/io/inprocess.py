@@ -175,6 +175,8 @@ class InProcessTransport:
         if outcome.entry is not None:
             await self._hub.ready(call.resource, (outcome.entry,))
             return StructPayloads(call.resource, False).object(outcome.entry)
+        if outcome.listed is not None:
+            return meta_v1.Status(status="Success")
         if isinstance(outcome.obj, dict):
             return msgspec.convert(outcome.obj, meta_v1.Status)
         return outcome.obj

@@ -35,6 +35,8 @@ class Reads:
         """What a list or watch selects. ApiError 400."""
         query = call.query
         label_text, field_text = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        if call.verb == "watch" and call.name and "metadata.name" not in field_text:  # /watch/.../NAME
+            field_text = ",".join(text for text in (field_text, f"metadata.name={call.name}") if text)
         if not label_text and not field_text:
             return Selection(call.namespace)
         return selection.parse(call.resource, call.namespace, label_text, field_text)

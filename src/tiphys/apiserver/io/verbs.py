@@ -9,14 +9,14 @@ a kind: what kinds decide is in their strategies, in `hooks.py` and in the table
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.aio.clock import Clock
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.encoding import query_options
-from tiphys.apiserver.forms import converted
+from tiphys.apiserver.forms import ListHead, converted
 from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.writes import Writer
@@ -24,7 +24,6 @@ from tiphys.apiserver.rest import apply, create, delete, ownership, patch, updat
 from tiphys.apiserver.rest.apply import Application
 from tiphys.apiserver.rest.call import APPLY, Call, Outcome
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Collection, Entry
 from tiphys.kinds import codec, registry
 from tiphys.kinds.types import meta_v1
@@ -134,7 +133,9 @@ class Verbs:
         _, dry_run = query_options(call.query)
         context, resource = self.context(call, dry_run), call.resource
         obj, warnings = call.body.decode(resource.type, resource.api_version, resource.kind)
-        return await self._create(call, context, obj, warnings)
+        warnings += create.merge_repeated_owners(obj.metadata)
+        with errors.warned_of(warnings):
+            return await self._create(call, context, obj, warnings)
 
     async def _create(self, call: Call, context: WriteContext, obj: Any, warnings: list[str]) -> Outcome:
         resource = call.resource
@@ -171,7 +172,7 @@ class Verbs:
     # -- update and patch
 
     async def update(self, call: Call) -> Outcome:
-        _, dry_run = query_options(call.query)
+        _, dry_run = query_options(call.query, "UpdateOptions")
         context, resource = self.context(call, dry_run), call.resource
 
         def replaced(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
@@ -185,19 +186,21 @@ class Verbs:
         return await changed()
 
     async def patch(self, call: Call) -> Outcome:
-        validation, dry_run = query_options(call.query)
+        patch.check_type(call.body.patch_type, call.resource)
+        validation, dry_run = query_options(call.query, "PatchOptions")
+        plain = call.body.plain()
         repeated = call.body.repeated() if validation != "Ignore" else []
         if call.body.patch_type == APPLY:
             warnings = apply.repeated_outcome(repeated, validation)
-            return (await self._apply(call, dry_run)).warned(warnings)
+            return (await self._apply(call, plain, dry_run)).warned(warnings)
         apply.check_options(call.query, False)
         context = self.context(call, dry_run)
-        change = patch.prepare(call.body.patch_type, call.body.plain(), validation, repeated)
+        change = patch.prepare(call.body.patch_type, plain, validation, repeated)
         return await self.change(call, context, change)
 
-    async def _apply(self, call: Call, dry_run: bool) -> Outcome:
+    async def _apply(self, call: Call, plain: Any, dry_run: bool) -> Outcome:
         """Apply to what is there, or create it."""
-        asked = apply.application(call.body.plain(), call.query, call.resource, call.subresource)
+        asked = apply.application(plain, call.query, call.resource, call.subresource)
         context = self.context(call, dry_run, recorded=False)
 
         async def changed() -> Outcome:
@@ -239,6 +242,19 @@ class Verbs:
         findings: Findings | None = None,
     ) -> Outcome:
         """Write what `change` makes of the current object, again on newer states while others are faster."""
+        warnings: list[str] = []
+        with errors.warned_of(warnings):
+            return await self._change(call, context, change, prepare, findings, warnings)
+
+    async def _change(
+        self,
+        call: Call,
+        context: WriteContext,
+        change: Change,
+        prepare: Prepare | None,
+        findings: Findings | None,
+        warnings: list[str],
+    ) -> Outcome:
         if prepare is None:
             status = context.subresource == "status"
             prepare = update.prepare_status if status else update.prepare
@@ -247,7 +263,9 @@ class Verbs:
         while True:
             entry = self.entry(context)
             old = await self.served(entry, context)
-            new, warnings = change(context, old)
+            new, warnings[:] = change(context, old)
+            when = " after mutating admission happens" if call.verb == "patch" else ""
+            warnings += create.merge_repeated_owners(new.metadata, when)
             unconditional = (
                 not new.metadata.resourceVersion or new.metadata.resourceVersion == old.metadata.resourceVersion
             )
@@ -340,12 +358,10 @@ class Verbs:
             return entry
         return await self._writer.update(collection, marked, value, entry.revision)
 
-    async def delete_collection(self, call: Call, selection: Selection) -> Outcome:
-        """Delete everything that is selected; what others delete meanwhile counts as done."""
+    async def delete_collection(self, call: Call, listed: tuple[Sequence[Entry], ListHead]) -> Outcome:
+        """Delete everything that was listed and answer with it; what others delete meanwhile counts as done."""
         options = delete.options_from_query(call.delete_options(), call.query)
         delete.check_options(options)
-        collection = self.caches.collection(call.resource)
-        found = [entry for entry in collection.entries(selection.namespace) if selection.matches(entry)]
 
         async def one(entry: Entry) -> None:
             single = Call(
@@ -362,8 +378,8 @@ class Verbs:
                 if error.code != 404:
                     raise
 
-        await in_turn_together([one(entry) for entry in found])
-        return Outcome(obj={"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+        await in_turn_together([one(entry) for entry in listed[0]])
+        return Outcome(listed=listed)
 
 
 def applying(asked: Application) -> Change:

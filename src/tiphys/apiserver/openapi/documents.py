@@ -201,7 +201,9 @@ _BEARER = {
 
 
 def _media_type(path: str, accept: str) -> str:
-    """The form that the client wants most. ApiError 406."""
+    """The form that the client wants most. ApiError 406. The index of /openapi/v3 is JSON whoever asks."""
+    if path == "/openapi/v3":
+        return JSON
     for accepted in accepted_types(accept):
         if is_json(accepted):
             return JSON

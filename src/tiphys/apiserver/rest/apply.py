@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver import encoding
-from tiphys.apiserver.rest import ownership
+from tiphys.apiserver.rest import ownership, update
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import apply_schema, codec, field_differences
 from tiphys.kinds.crd import CustomResource
@@ -27,6 +27,7 @@ TRUE_WORDS = ("1", "t", "T", "true", "TRUE", "True")
 FALSE_WORDS = ("0", "f", "F", "false", "FALSE", "False", "")
 _SERVERS_OWN = ("creationTimestamp", "selfLink", "generation", "managedFields", "deletionTimestamp",
                 "deletionGracePeriodSeconds")  # fmt: skip
+_NAMING = ("name", "namespace", "resourceVersion", "uid")
 _HEAD = ("apiVersion", "kind", "metadata")
 
 
@@ -70,12 +71,13 @@ def application(config: Any, query: Mapping[str, str], resource: Resource, subre
     """What a request asks for. ApiError 400 or 422."""
     force = check_options(query, True)
     _check_config(config, resource.api_version)
-    return Application(
-        config=_counting(config, subresource),
-        manager=query["fieldManager"],
-        force=force,
-        subresource=subresource,
-    )
+    kind = config.get("kind")
+    if isinstance(resource, CustomResource) and kind != resource.kind:
+        raise errors.bad_request(f"invalid object type: {resource.api_version}, Kind={kind or ''}")
+    counting = _counting(config, subresource)
+    if subresource == "status" and isinstance(resource, CustomResource):  # whose /status writes nothing else
+        counting["metadata"] = {name: value for name, value in counting["metadata"].items() if name in _NAMING}
+    return Application(config=counting, manager=query["fieldManager"], force=force, subresource=subresource)
 
 
 def scale_application(config: Any, query: Mapping[str, str], resource: Resource, scale: type[Any]) -> Application:
@@ -168,13 +170,13 @@ def _counting(config: dict[str, Any], subresource: str) -> dict[str, Any]:
 # -- the object after it
 
 
-def _refuse(found: list[str], config: dict[str, Any], context: WriteContext | None = None) -> None:
+def _refuse(found: list[str], config: dict[str, Any]) -> None:
+    """ApiError 400 when a configuration does not fit the types."""
     if not found:
         return
     metadata = config.get("metadata") or {}
-    namespace = context.namespace if context is not None else metadata.get("namespace", "")
-    name = context.name if context is not None else metadata.get("name", "")
-    what = f"({namespace}/{name}; {config.get('apiVersion', '')}, Kind={config.get('kind', '')})"
+    named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    what = f"({named}; {config.get('apiVersion', '')}, Kind={config.get('kind', '')})"
     text = found[0] if len(found) == 1 else "errors:" + "".join(f"\n  {line}" for line in found)
     raise errors.bad_request(f"failed to create typed patch object {what}: {text}")
 
@@ -194,7 +196,7 @@ def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     if not context.subresource and "status" in resource.subresources and _keeps_status(resource):
         config = {name: value for name, value in config.items() if name != "status"}
     schema = apply_schema.of_type(struct)
-    _refuse(walk.findings(config, schema), config, context)
+    _refuse(walk.findings(config, schema), config)
     empty = codec.plain(field_differences.empty(struct))
     live = empty if old is None else codec.plain(without_managers(old))
     me = Manager(
@@ -230,8 +232,8 @@ def created(context: WriteContext, asked: Application) -> Any:
     obj = applied(context, None, asked)
     meta = obj.metadata
     if not meta.name:
-        meta.name = context.name
-    elif meta.name != context.name:
+        raise update.name_undeterminable(context)
+    if meta.name != context.name:
         text = f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
         raise errors.bad_request(text)
     if meta.uid:

@@ -9,6 +9,7 @@ import msgspec
 
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.forms import ListHead
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import codec, zero_values
 from tiphys.kinds.leniency import lenient
@@ -167,10 +168,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a call came to: an `entry` of a stored resource, or an `obj` of its own (Status, Scale, ...)."""
+    """What a call came to: an `entry` of a stored resource, many that were `listed`, or an `obj` of its own (Status,
+    Scale, ...)."""
 
     code: int = 200
     entry: Entry | None = None
+    listed: tuple[Sequence[Entry], ListHead] | None = None
     obj: Any = None
     warnings: tuple[str, ...] = ()
 

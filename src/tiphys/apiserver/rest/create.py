@@ -14,11 +14,13 @@ from tiphys.machinery.field_errors import FieldError, Path
 GENERATED_BASE_LIMIT = 58
 GENERATE_ATTEMPTS = 8
 
+NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
+
 
 def prepare(context: WriteContext, obj: Any) -> None:
     """Fill in metadata and defaults, in place. ApiError 400 for an object that does not fit its URL."""
     meta, resource = obj.metadata, context.resource
-    if meta.resourceVersion:
+    if meta.resourceVersion not in (None, "", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
     place(context, meta)
     if not meta.name and meta.generateName:
@@ -51,9 +53,22 @@ def place(context: WriteContext, meta: Any) -> None:
     if not meta.namespace:
         meta.namespace = context.namespace
     elif meta.namespace != context.namespace:
-        raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise errors.bad_request(NAMESPACE_MISMATCH)
+
+
+def merge_repeated_owners(meta: Any, when: str = "") -> list[str]:
+    """Keep each owner once, in place; what to warn of when one stood there again. `when` is part of the warning."""
+    owners = meta.ownerReferences or []
+    kept = [owner for position, owner in enumerate(owners) if owner not in owners[:position]]
+    if len(kept) == len(owners):
+        return []
+    repeated = {owner.uid: None for position, owner in enumerate(owners) if owner in owners[:position]}
+    meta.ownerReferences = kept
+    return [
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
+        "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(repeated)
+    ]
 
 
 def reset_status(obj: Any) -> None:

@@ -85,9 +85,8 @@ def check_options(options: meta_v1.DeleteOptions) -> None:
         )
     if options.gracePeriodSeconds is not None and options.gracePeriodSeconds < 0:
         options.gracePeriodSeconds = 1  # as the API has it: a negative period means the shortest one
-    for position, word in enumerate(options.dryRun or ()):
-        if word != "All":
-            found.append(field_errors.not_supported(Path("dryRun").index(position), word, ["All"]))
+    if set(options.dryRun or ()) > {"All"} or (options.dryRun and "All" not in options.dryRun):
+        found.append(field_errors.not_supported(Path("dryRun"), options.dryRun, ["All"]))
     if found:
         raise errors.invalid("DeleteOptions", "meta.k8s.io", "", found)
 

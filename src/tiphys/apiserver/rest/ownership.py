@@ -104,9 +104,9 @@ def entries_of(found: Sequence[Manager]) -> list[ManagedFieldsEntry] | None:
 def _base(context: WriteContext, new: Any, current: list[ManagedFieldsEntry] | None) -> tuple[Manager, ...] | None:
     """The entries that a client means to put in the place of the current ones; None when it means none."""
     asked = new.metadata.managedFields
-    if asked is None or asked is current or context.subresource or asked == current:
+    if not asked or asked is current or context.subresource or asked == current:
         return None
-    if not asked or (len(asked) == 1 and asked[0] == _NO_ENTRY):
+    if len(asked) == 1 and asked[0] == _NO_ENTRY:
         return ()
     found = managers.canonical(managers_of(asked))
     return None if not found or found == managers_of(current) else found

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.rest.apply import without_managers
 from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
@@ -19,8 +17,9 @@ from tiphys.kinds import codec, crd, patch_schema
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.misfits import go_text
 from tiphys.kinds.resource import Resource
-from tiphys.machinery import errors, field_errors
-from tiphys.machinery.field_errors import Path
+from tiphys.kinds.unstructured import Unstructured
+from tiphys.machinery import errors
+from tiphys.machinery.field_errors import Path, invalid
 from tiphys.machinery.patch import json as json_patch
 from tiphys.machinery.patch import merge as merge_patch
 from tiphys.machinery.patch import strategic
@@ -38,10 +37,10 @@ def apply_patch(patch_type: str, patch: Any, current: Any, wanted: Any) -> Any:
             return merge_patch.apply(current, patch)
         return strategic.apply(current, patch, patch_schema.of_type(wanted))
     except PatchTooLarge as error:
-        raise errors.ApiError(413, "RequestEntityTooLarge", str(error)) from error
+        raise errors.ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
     except PatchNotApplicable as error:
         raise errors.ApiError(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
+            422, "Invalid", "the server rejected our request due to an error in our request"
         ) from error
     except MalformedPatch as error:
         raise errors.bad_request(str(error)) from error
@@ -94,16 +93,27 @@ def patched(
     if not isinstance(plain, dict):
         raise errors.bad_request("the patched object is no object")
     unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []
-    warnings = encoding.strictness_outcome([*repeated, *unknown], field_validation)
+    warnings = [*repeated, *unknown] if field_validation != "Ignore" else []
+    if warnings and field_validation == "Strict":
+        raise _unreadable(plain, encoding.strict_words(warnings))
+    if isinstance(old, Unstructured) and not plain.get("kind"):
+        raise _unreadable(plain, f"Object 'Kind' is missing in '{codec.encode(plain).decode()}'")
     try:
-        return encoding.typed(plain, wanted, old.apiVersion, old.kind), warnings
+        new = encoding.typed(plain, wanted, old.apiVersion, old.kind)
     except encoding.DoesNotFit as error:
-        raise _unfit(patch_type, patch, plain, error) from error
+        if patch_type == PATCH_TYPES[2] and error.misfit is not None:  # merged by type: the patch itself does not fit
+            raise _refused(go_text(patch), error.misfit.restore_text()) from error
+        raise _unreadable(plain, str(error)) from error
+    if context.subresource != "scale" and new.metadata.uid and new.metadata.uid != old.metadata.uid:
+        wrong = invalid(Path("metadata.uid"), new.metadata.uid, "field is immutable")
+        raise errors.invalid(old.kind, context.resource.group, context.name, [wrong])
+    return new, warnings
 
 
-def _unfit(patch_type: str, patch: Any, plain: Any, error: encoding.DoesNotFit) -> errors.ApiError:
-    """What the patch makes is no object: said of the patch itself where it is merged by type, else of the result."""
-    strategically = patch_type == PATCH_TYPES[2] and error.misfit is not None
-    shown = go_text(patch) if strategically else msgspec.json.encode(plain).decode()
-    detail = error.misfit.restore_text() if strategically and error.misfit is not None else str(error)
-    return errors.invalid("", "", "", [field_errors.invalid(Path("patch"), shown, detail)])
+def _unreadable(plain: Any, detail: str) -> errors.ApiError:
+    """The patched object is none of its kind."""
+    return _refused(codec.encode(plain).decode(), detail)
+
+
+def _refused(shown: str, detail: str) -> errors.ApiError:
+    return errors.invalid("", "", "", [invalid(Path("patch"), shown, detail)])

@@ -18,7 +18,7 @@ from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds.object_meta import validate_object_meta_update
 from tiphys.machinery import errors
 from tiphys.machinery.errors import MODIFIED_DETAIL
-from tiphys.machinery.field_errors import FieldError
+from tiphys.machinery.field_errors import FieldError, Path, invalid
 
 
 @functools.cache
@@ -33,9 +33,7 @@ def check_identity(context: WriteContext, new: Any, old: Any) -> None:
     """The body is about the object of the URL, and about its current revision. ApiError 400 or 409."""
     meta = new.metadata
     if not meta.name:
-        raise errors.bad_request(
-            f"the name of the object ({context.name} based on URL) was undeterminable: name must be provided"
-        )
+        raise name_undeterminable(context)
     if meta.name != context.name:
         raise errors.bad_request(
             f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
@@ -44,14 +42,17 @@ def check_identity(context: WriteContext, new: Any, old: Any) -> None:
         if not meta.namespace:
             meta.namespace = context.namespace
         elif meta.namespace != context.namespace:
-            raise errors.bad_request(
-                f"the namespace of the object ({meta.namespace}) does not match the namespace on the URL"
-                f" ({context.namespace})"
-            )
+            raise errors.bad_request(create.NAMESPACE_MISMATCH)
     else:
         meta.namespace = None
     check_uid(context, meta.uid, old)
     check_revision(context, meta, old)
+
+
+def name_undeterminable(context: WriteContext) -> errors.ApiError:
+    return errors.bad_request(
+        f"the name of the object ({context.name} based on URL) was undeterminable: name must be provided"
+    )
 
 
 def check_uid(context: WriteContext, uid: str | None, old: Any) -> None:
@@ -61,9 +62,12 @@ def check_uid(context: WriteContext, uid: str | None, old: Any) -> None:
 
 
 def check_revision(context: WriteContext, meta: Any, old: Any) -> None:
-    """No resourceVersion (or 0) means: whatever is there now."""
-    version = meta.resourceVersion
+    """No resourceVersion (or 0) means: whatever is there now, for kinds that allow it."""
+    version, resource = meta.resourceVersion, context.resource
     if not version or version == "0":
+        if not resource.strategy.allow_unconditional_update and context.subresource != "scale":
+            wrong = invalid(Path("metadata.resourceVersion"), 0, "must be specified for an update")
+            raise errors.invalid(resource.plural, resource.group, context.name, [wrong])
         meta.resourceVersion = old.metadata.resourceVersion
     elif version != old.metadata.resourceVersion:
         if not version.isdigit():
@@ -79,13 +83,10 @@ def keep_metadata(new: Any, old: Any) -> None:
     meta.selfLink = None
     meta.generation = before.generation
     meta.uid = meta.uid or before.uid
-    meta.creationTimestamp = meta.creationTimestamp or before.creationTimestamp
-    if before.deletionTimestamp:
-        meta.deletionTimestamp = before.deletionTimestamp
+    meta.creationTimestamp = before.creationTimestamp
+    meta.deletionTimestamp = meta.deletionTimestamp or before.deletionTimestamp
+    if meta.deletionGracePeriodSeconds is None:
         meta.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds
-    else:
-        meta.deletionTimestamp = None
-        meta.deletionGracePeriodSeconds = None
 
 
 def prepare(context: WriteContext, new: Any, old: Any) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from tiphys.kinds import cells, codec
 from tiphys.kinds.apiextensions import conditions
-from tiphys.kinds.apiextensions.definition_findings import validate
+from tiphys.kinds.apiextensions.definition_findings import validate, validate_changed
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.spec_and_status import keep_spec
 from tiphys.kinds.strategy import Column, Strategy
@@ -89,7 +89,9 @@ def validate_update(new: CustomResourceDefinition, old: CustomResourceDefinition
                 invalid(
                     at,
                     version,
-                    "missing from spec.versions; must remain in spec.versions until removed from status.storedVersions",
+                    f"missing from spec.versions; {version} was previously a storage version, and must remain in "
+                    "spec.versions until a storage migration ensures no data remains persisted in "
+                    f"{version} and removes {version} from status.storedVersions",
                 )
             )
     return found
@@ -115,10 +117,12 @@ STRATEGY: Strategy[CustomResourceDefinition] = Strategy(
     prepare_for_update=keep,
     prepare_for_status_update=prepare_for_status_update,
     validate=validate,
+    validate_changed=validate_changed,
     validate_update=validate_update,
     warnings=warnings,
-    deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
+    allow_unconditional_update=False,
     qualified_finalizers=False,
+    deletion_finalizers=(conditions.CLEANUP_FINALIZER,),
     columns=(
         cells.name_column(),
         Column(

@@ -54,8 +54,14 @@ _SHARED = {
 
 
 def validate(definition: CustomResourceDefinition) -> list[FieldError]:
+    """Everything that is wrong with a new definition."""
+    return _name_findings(definition) + validate_changed(definition, definition)
+
+
+def validate_changed(definition: CustomResourceDefinition, _: CustomResourceDefinition) -> list[FieldError]:
+    """Everything that is wrong with a definition whose name is settled."""
     spec = definition.spec
-    found = _name_findings(definition)
+    found: list[FieldError] = []
     if not spec.group:
         found.append(required(SPEC.child("group")))
     elif wrong := subdomain_name(spec.group):

@@ -183,7 +183,10 @@ def _with_last_applied(obj: Any, config: Any) -> Any:
     """The annotation follows what is applied, so that client-side apply can go on from there."""
     metadata = dict(config.get("metadata") or {})
     annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
-    text = msgspec.json.encode({**config, "metadata": {**metadata, "annotations": annotations}}, order="sorted") + b"\n"
+    metadata.pop("annotations", None)
+    if annotations:
+        metadata["annotations"] = annotations
+    text = msgspec.json.encode({**config, "metadata": metadata}, order="sorted") + b"\n"
     kept = {**obj["metadata"]["annotations"], LAST_APPLIED: text.decode()}
     if sum(len(key.encode()) + len(value.encode()) for key, value in kept.items()) > LAST_APPLIED_LIMIT_BYTES:
         del kept[LAST_APPLIED]

@@ -208,13 +208,11 @@ def contains(fields: FieldSet, others: FieldSet) -> bool:
 
 
 def paths(fields: FieldSet, above: Path = ()) -> Iterator[Path]:
-    """Every member: fields by name, items by their keys or values."""
-    for key in sorted(fields, key=_rank):
-        if key != OWN:
-            path = (*above, key)
-            if is_member(fields[key]):
-                yield path
-            yield from paths(fields[key], path)
+    """Every member, each level before what is below it: fields by name, items by their keys or values."""
+    keys = [key for key in sorted(fields, key=_rank) if key != OWN]
+    yield from ((*above, key) for key in keys if is_member(fields[key]))
+    for key in keys:
+        yield from paths(fields[key], (*above, key))
 
 
 def of_paths(members: list[Path]) -> FieldSet:

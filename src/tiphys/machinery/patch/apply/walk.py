@@ -128,8 +128,9 @@ def _item_findings(items: list[Any], schema: ValueSchema, path: str) -> list[str
             if not isinstance(item, dict):
                 found.append(f"{path}[{position}]: expected map, got {type_name(item)}")
             else:
-                names = ", ".join(f'"{key}"' for key in schema.keys)
-                text = f"associative list with keys has an element that omits key field {names}"
+                names = ",".join(f'"{key}"' for key in schema.keys)
+                text = f"associative list with keys has an element that omits all key fields [{names}]"
+                text += " (and doesn't have default values for any key fields)"
                 found.append(f"{path}: element {position}: {text}")
             continue
         where = field_set.path_text((element,))

@@ -67,13 +67,14 @@ class Strategy(Generic[T]):
     always the same, whatever the object. `has_generation`: metadata.generation is 1 at first and counts changes of
     anything but metadata and status.
     `has_status`: there is a /status subresource, so spec writes keep the stored status and status writes change nothing
-    but status (and what `prepare_for_status_update` lets through). `grace_seconds(object, requested)` is the
-    grace period of a delete (0: remove at once). `scaling`: where /scale finds its numbers (None: spec.replicas and the
-    like). `deletion_finalizers` are added when a deletion begins; `qualified_finalizers`: finalizers other than the
-    standard ones need a domain. `validate_changed(new, old)` takes the place of `validate` on updates, for kinds that
-    tolerate what was wrong before. `name_findings(name, prefix)`: messages on a bad metadata.name. `warnings(new,
-    old)`: advice on a valid object that was created (`old` None) or changed; not asked for at subresources.
-    `allow_unconditional_update`: an update need not say which revision it is of.
+    but status (and what `prepare_for_status_update` lets through); `begins_with_status`: a new object brings its own
+    along. `grace_seconds(object, requested)` is the grace period of a delete (0: remove at once). `scaling`: where
+    /scale finds its numbers (None: spec.replicas and the like). `deletion_finalizers` are added when a deletion begins;
+    `qualified_finalizers`: finalizers other than the standard ones need a domain. `validate_changed(new, old)` takes
+    the place of `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`:
+    messages on a bad metadata.name. `warnings(new, old)`: advice on a valid object that was created (`old` None) or
+    changed; not asked for at subresources. `allow_unconditional_update`: an update need not say which revision it is
+    of.
     """
 
     default: Callable[[T], None] = nothing
@@ -89,6 +90,7 @@ class Strategy(Generic[T]):
     fields: Callable[[T], Mapping[str, str]] = no_fields
     has_generation: bool = True
     has_status: bool = True
+    begins_with_status: bool = False
     grace_seconds: Callable[[T, int | None], int] | None = None
     allow_create_on_update: bool = False
     allow_unconditional_update: bool = True

@@ -542,3 +542,12 @@ async def test_reviews_store_nothing(world: World) -> None:
     review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
     answer = await world.http("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
     assert (answer.code, answer.body["status"]["allowed"]) == (201, True)
+
+
+async def test_nodes_are_registered_with_their_status(world: World) -> None:
+    body = {"metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
+    made = (await world.http("POST", "/api/v1/nodes", body)).body
+    assert made["status"]["capacity"] == {"memory": "1Gi"}
+    assert "managedFields" not in made["metadata"]  # a status is owned once it is written by itself
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}, "status": {"reason": "R"}}
+    assert "reason" not in (await world.http("POST", PODS, pod)).body["status"]

@@ -6,10 +6,12 @@ import functools
 from typing import Any
 
 from tiphys.apiserver.rest.context import WriteContext
+from tiphys.kinds import codec
 from tiphys.kinds.object_meta import validate_object_meta
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, field_errors, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
+from tiphys.machinery.repetition import repeated
 
 GENERATED_BASE_LIMIT = 58
 GENERATE_ATTEMPTS = 8
@@ -33,7 +35,7 @@ def prepare(context: WriteContext, obj: Any) -> None:
     meta.creationTimestamp = _moment(int(context.now))
     strategy = resource.strategy
     meta.generation = 1 if strategy.has_generation else None
-    if strategy.has_status and hasattr(obj, "status"):
+    if strategy.has_status and not strategy.begins_with_status and hasattr(obj, "status"):
         reset_status(obj)
     strategy.prepare_for_create(obj)
     strategy.default(obj)
@@ -58,16 +60,16 @@ def place(context: WriteContext, meta: Any) -> None:
 
 def merge_repeated_owners(meta: Any, when: str = "") -> list[str]:
     """Keep each owner once, in place; what to warn of when one stood there again. `when` is part of the warning."""
-    owners = meta.ownerReferences or []
-    kept = [owner for position, owner in enumerate(owners) if owner not in owners[:position]]
-    if len(kept) == len(owners):
+    owners = meta.ownerReferences or ()
+    again = repeated(codec.encode(owner) for owner in owners) if len(owners) > 1 else ()
+    if not again:
         return []
-    repeated = {owner.uid: None for position, owner in enumerate(owners) if owner in owners[:position]}
-    meta.ownerReferences = kept
+    uids = dict.fromkeys(owners[position].uid for position in sorted(again))
+    meta.ownerReferences = [owner for position, owner in enumerate(owners) if position not in again]
     return [
         f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
         "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
-        + ", ".join(repeated)
+        + ", ".join(uids)
     ]
 
 

@@ -135,4 +135,5 @@ STRATEGY: Strategy[Node] = Strategy(
     ),
     fields=lambda node: {"spec.unschedulable": "true" if node.spec.unschedulable else "false"},
     has_generation=False,
+    begins_with_status=True,  # kubelets register with it
 )

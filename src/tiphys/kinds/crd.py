@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from tiphys.kinds import cells, codec, custom_apply_schema
-from tiphys.kinds.object_meta import STANDARD_FINALIZERS
+from tiphys.kinds.object_meta import STANDARD_FINALIZERS, path_segment_name, validate_object_meta
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.kinds.strategy import Column, Scaling, Strategy
+from tiphys.kinds.type_schema import structural_schema
 from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceColumnDefinition,
     CustomResourceDefinition,
@@ -25,11 +26,13 @@ from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceSubresourceScale,
     WebhookConversion,
 )
+from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import json_path, timestamps
 from tiphys.machinery.duration import age
 from tiphys.machinery.field_errors import FieldError, shown
-from tiphys.machinery.schema.places import Place
+from tiphys.machinery.schema.embedded import Visit, compile_visit, with_metadata
+from tiphys.machinery.schema.places import Place, path_of
 from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
 from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
 from tiphys.machinery.versions import version_rank
@@ -94,6 +97,7 @@ class CompiledSchema:
     default: Default
     check: Check
     check_metadata: Check | None
+    embedded: Visit | None
 
     def findings(self, obj: Unstructured) -> list[FieldError]:
         found: list[FieldError] = []
@@ -102,6 +106,8 @@ class CompiledSchema:
             names = {"name": obj.metadata.name, "generateName": obj.metadata.generateName}
             place: Place = (None, "metadata")
             self.check_metadata({key: value for key, value in names.items() if value}, place, found)
+        if self.embedded is not None:
+            self.embedded(obj.content, None, lambda value, at: found.extend(embedded_findings(value, at)))
         return found
 
     def clean(self, content: dict[str, Any]) -> None:
@@ -112,6 +118,7 @@ class CompiledSchema:
 
 def compile_schema(schema: Schema) -> CompiledSchema:
     """The parts of a schema, each compiled."""
+    schema = with_metadata(schema, structural_schema(ObjectMeta))
     properties = {name: part for name, part in (schema.get("properties") or {}).items() if name not in HEAD}
     required = [name for name in schema.get("required") or () if name not in HEAD]
     content = {**schema, "properties": properties, "required": required}
@@ -121,8 +128,23 @@ def compile_schema(schema: Schema) -> CompiledSchema:
     }
     check_metadata = compile_check({"type": "object", "properties": limits}) if limits else None
     return CompiledSchema(
-        compile_prune(schema, is_object=True), compile_default(content), compile_check(content), check_metadata
+        compile_prune(schema, is_object=True),
+        compile_default(content),
+        compile_check(content),
+        check_metadata,
+        compile_visit(content),
     )
+
+
+def embedded_findings(value: Mapping[str, Any], place: Place) -> list[FieldError]:
+    """What is wrong with the metadata of an object within an object: it may lack a name."""
+    try:
+        meta = codec.convert(value.get("metadata") or {}, ObjectMeta)
+    except msgspec.ValidationError:
+        return []  # of the wrong type, which the schema's check tells
+    meta.name = meta.name or "unnamed"
+    path = path_of((place, "metadata"))
+    return validate_object_meta(meta, bool(meta.namespace), path_segment_name, path, qualified_finalizers=False)
 
 
 def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:

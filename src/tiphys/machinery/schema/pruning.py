@@ -45,11 +45,12 @@ def _drop_fields(value: Any, place: Place, dropped: list[str]) -> None:
 def _prune(schema: Schema, is_object: bool = False) -> Prune | None:
     items = schema.get("items")
     in_items = _prune(items) if isinstance(items, Mapping) else None if schema.get(PRESERVE) else _drop_fields
-    implied = _OBJECT_FIELDS if is_object or schema.get(EMBEDDED) else frozenset()
     known: dict[str, Prune | None] = {
-        name: None if name in implied else _prune(part) for name, part in (schema.get("properties") or {}).items()
+        name: None if is_object and name in _OBJECT_FIELDS else _prune(part)
+        for name, part in (schema.get("properties") or {}).items()
     }
-    known.update(dict.fromkeys(implied))
+    if is_object or schema.get(EMBEDDED):
+        known = {**dict.fromkeys(_OBJECT_FIELDS), **known}
     rest = schema.get("additionalProperties")
     in_rest = _prune(rest) if isinstance(rest, Mapping) else _drop_fields if rest is True else None
     # A part that says nothing of its properties (a scalar, or anything by int-or-string) still holds no objects.

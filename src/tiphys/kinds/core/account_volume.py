@@ -40,4 +40,5 @@ def account_volume(name: str) -> core_v1.Volume:
 
 def is_account_volume(volume: core_v1.Volume) -> bool:
     """Whether it is exactly such a volume, which is valid by itself."""
-    return volume.projected is not None and volume == account_volume(volume.name)
+    projected = volume.projected
+    return projected is _PROJECTION or (projected is not None and volume == account_volume(volume.name))

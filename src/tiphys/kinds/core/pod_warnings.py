@@ -11,13 +11,14 @@ from typing import Any
 
 from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.core import node_labels
+from tiphys.kinds.core.account_volume import is_account_volume
 from tiphys.kinds.core.volume_warnings import (
     claim_warnings,
     fraction_warnings,
     overlap_warnings,
     source_warnings,
 )
-from tiphys.kinds.types.core_v1 import Affinity, Container, ContainerPort, PodSpec, PodTemplateSpec
+from tiphys.kinds.types.core_v1 import Affinity, Container, ContainerPort, PodSpec, PodTemplateSpec, Volume
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.machinery.field_errors import ROOT, Path, shown
 from tiphys.machinery.repetition import repeated
@@ -40,14 +41,23 @@ IN_BYTES = ("memory", "ephemeral-storage")
 
 def pod_warnings(spec: PodSpec, metadata: ObjectMeta, path: Path = ROOT) -> list[str]:
     at = path.child("spec")
-    found = node_labels.selector_warnings(spec.nodeSelector or (), at.child("nodeSelector"))
-    found += _placement_warnings(spec, at)
-    annotations, annotations_at = metadata.annotations or {}, path.child("metadata", "annotations")
-    found += [f"{annotations_at.key(key)}: {DEPRECATED_ANNOTATIONS[key]}" for key in annotations
-              if key in DEPRECATED_ANNOTATIONS]  # fmt: skip
-    found += _volume_warnings(spec, at.child("volumes"))
-    found += _name_warnings(spec, at)
-    found += fraction_warnings(spec.overhead, IN_BYTES, at.child("overhead"))
+    found: list[str] = []
+    if spec.nodeSelector:
+        found += node_labels.selector_warnings(spec.nodeSelector, at.child("nodeSelector"))
+    if spec.affinity is not None or spec.topologySpreadConstraints:
+        found += _placement_warnings(spec, at)
+    annotations = metadata.annotations
+    if annotations:
+        annotations_at = path.child("metadata", "annotations")
+        found += [f"{annotations_at.key(key)}: {DEPRECATED_ANNOTATIONS[key]}" for key in annotations
+                  if key in DEPRECATED_ANNOTATIONS]  # fmt: skip
+    volumes = [(place, v) for place, v in enumerate(spec.volumes or ()) if not is_account_volume(v)]
+    if volumes:
+        found += _volume_warnings(volumes, at.child("volumes"))
+    if spec.hostAliases or spec.imagePullSecrets or spec.dnsConfig is not None:
+        found += _name_warnings(spec, at)
+    if spec.overhead:
+        found += fraction_warnings(spec.overhead, IN_BYTES, at.child("overhead"))
     if annotations:
         found += _security_warnings(spec, annotations, annotations_at)
     for container, container_at in _containers(spec, at):
@@ -117,15 +127,15 @@ def _pod_affinity_warnings(affinity: Affinity, path: Path) -> list[str]:
 # -- what it has
 
 
-def _volume_warnings(spec: PodSpec, path: Path) -> list[str]:
+def _volume_warnings(volumes: Sequence[tuple[int, Volume]], path: Path) -> list[str]:
     found: list[str] = []
-    for position, volume in enumerate(spec.volumes or ()):
+    for position, volume in volumes:
         at = path.index(position)
         found += source_warnings(volume, at)
         if volume.ephemeral is not None and volume.ephemeral.volumeClaimTemplate is not None:
             template_at = at.child("ephemeral", "volumeClaimTemplate", "spec")
             found += claim_warnings(volume.ephemeral.volumeClaimTemplate.spec, template_at)
-    for volume in spec.volumes or ():
+    for _, volume in volumes:
         found += overlap_warnings(volume)
     return found
 
@@ -176,15 +186,15 @@ def _security_warnings(spec: PodSpec, annotations: dict[str, str], path: Path) -
 def _container_warnings(container: Container, path: Path) -> list[str]:
     found: list[str] = []
     resources = container.resources
-    if resources is not None:
-        at = path.child("resources")
-        found += fraction_warnings(resources.limits, IN_BYTES, at.child("limits"))
-        found += fraction_warnings(resources.requests, IN_BYTES, at.child("requests"))
+    for field in ("limits", "requests") if resources is not None else ():
+        amounts = getattr(resources, field)
+        if amounts:
+            found += fraction_warnings(amounts, IN_BYTES, path.child("resources", field))
     for position, rule in enumerate(getattr(container, "restartPolicyRules", None) or ()):
         if rule.action == "RestartAllContainers":
             at = path.child("restartPolicyRules").index(position)
             found.append(f"{at}: this server's kubelets do not restart all containers yet: the rule has no effect")
-    return found + _variable_warnings(container, path.child("env"))
+    return found + _variable_warnings(container, path.child("env")) if container.env else found
 
 
 def _variable_warnings(container: Container, path: Path) -> list[str]:

@@ -11,15 +11,21 @@ import functools
 from dataclasses import dataclass
 
 from tiphys.apiserver.watch_cache import CacheEvent, Entry
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, fields, labels
+
+_OF_ALL = frozenset({"metadata.name", "metadata.namespace"})
 
 
 @functools.lru_cache(maxsize=4096)
 def field_names(resource: Resource) -> frozenset[str]:
-    """The fields that a selector on this resource can name."""
+    """The fields that a selector on this resource can name. Who has no namespace can be asked for it only where nothing
+    else is known of the kind."""
     own = resource.strategy.fields(resource.type())
-    return frozenset({"metadata.name", "metadata.namespace", *own})
+    if not resource.namespaced and (own or isinstance(resource, CustomResource)):
+        return frozenset({"metadata.name", *own})
+    return _OF_ALL.union(own)
 
 
 # How kinds with fields of their own say that they do not know one, where they do not say it like the others.
@@ -31,7 +37,7 @@ _OWN_WORDS = {
 
 def unknown_field(resource: Resource, name: str) -> str:
     """What a client is told that selects by a field that this resource does not offer."""
-    if field_names(resource) <= {"metadata.name", "metadata.namespace"}:
+    if field_names(resource) == _OF_ALL:
         return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
     return _OWN_WORDS.get((resource.group, resource.plural), "field label not supported: {}").format(name)
 

@@ -551,3 +551,23 @@ async def test_nodes_are_registered_with_their_status(world: World) -> None:
     assert "managedFields" not in made["metadata"]  # a status is owned once it is written by itself
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}, "status": {"reason": "R"}}
     assert "reason" not in (await world.http("POST", PODS, pod)).body["status"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nodes", "/api/v1/namespaces"])
+async def test_who_has_no_namespace_is_not_selected_by_it(world: World, path: str) -> None:
+    refused = await world.http("GET", f"{path}?fieldSelector=metadata.namespace%3Da")
+    assert (refused.code, refused.body["message"]) == (400, "field label not supported: metadata.namespace")
+    assert (await world.http("GET", f"{path}?fieldSelector=metadata.name%3Da")).code == 200
+    everyone = await world.http("GET", "/api/v1/persistentvolumes?fieldSelector=metadata.namespace%3Da")
+    assert (everyone.code, everyone.body["items"]) == (200, [])
+
+
+async def test_some_kinds_take_finalizers_without_a_domain(world: World) -> None:
+    for path, body in (
+        ("/apis/policy/v1/namespaces/default/poddisruptionbudgets", {"spec": {"minAvailable": 1}}),
+        ("/apis/coordination.k8s.io/v1/namespaces/default/leases", {"spec": {}}),
+    ):
+        made = await world.http("POST", path, {"metadata": {"name": "a", "finalizers": ["mine"]}, **body})
+        assert (made.code, made.body["metadata"]["finalizers"]) == (201, ["mine"])
+    refused = await world.http("POST", MAPS, {"metadata": {"name": "a", "finalizers": ["mine"]}})
+    assert refused.code == 422

@@ -28,4 +28,5 @@ STRATEGY: Strategy[MutatingWebhookConfiguration] = Strategy(
         cells.age_column(),
     ),
     has_status=False,
+    qualified_finalizers=False,
 )

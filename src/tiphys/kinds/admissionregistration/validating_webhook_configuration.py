@@ -28,4 +28,5 @@ STRATEGY: Strategy[ValidatingWebhookConfiguration] = Strategy(
         cells.age_column(),
     ),
     has_status=False,
+    qualified_finalizers=False,
 )

@@ -90,4 +90,5 @@ STRATEGY: Strategy[APIService] = Strategy(
         cells.age_column(),
     ),
     has_generation=False,
+    qualified_finalizers=False,
 )

@@ -44,4 +44,5 @@ STRATEGY: Strategy[Lease] = Strategy(
     has_generation=False,
     has_status=False,
     allow_create_on_update=True,
+    qualified_finalizers=False,
 )

@@ -144,4 +144,5 @@ STRATEGY: Strategy[Event] = Strategy(
     has_generation=False,
     has_status=False,
     allow_create_on_update=True,
+    qualified_finalizers=False,
 )

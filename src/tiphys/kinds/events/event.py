@@ -115,4 +115,5 @@ STRATEGY: Strategy[Event] = Strategy(
     has_generation=False,
     has_status=False,
     allow_create_on_update=True,
+    qualified_finalizers=False,
 )

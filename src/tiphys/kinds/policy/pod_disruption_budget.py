@@ -75,4 +75,5 @@ STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
     validate=validate,
     validate_status_update=validate_status_update,
     columns=COLUMNS,
+    qualified_finalizers=False,
 )

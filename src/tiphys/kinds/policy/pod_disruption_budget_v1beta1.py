@@ -28,4 +28,5 @@ STRATEGY: Strategy[PodDisruptionBudget] = Strategy(
     validate=in_version(policy_v1.PodDisruptionBudget, newer.validate),
     validate_status_update=validate_status_update,
     columns=newer.COLUMNS,
+    qualified_finalizers=False,
 )

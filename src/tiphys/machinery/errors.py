@@ -146,11 +146,6 @@ def forbidden(resource: str, group: str, name: str, detail: str) -> ApiError:
     return ApiError(403, "Forbidden", message, group=group, kind=resource, name=name)
 
 
-def method_not_supported(resource: str, group: str, verb: str) -> ApiError:
-    message = f'{verb} is not supported on resources of kind "{qualified(resource, group)}"'
-    return ApiError(405, "MethodNotAllowed", message, group=group, kind=resource)
-
-
 def method_not_allowed() -> ApiError:
     return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 

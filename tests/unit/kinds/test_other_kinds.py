@@ -8,7 +8,7 @@ import pytest
 from documents import NOTHING, changed, create_findings, created, resource_for, row, stored, told, update_findings
 
 from tiphys.kinds import codec
-from tiphys.kinds.apiextensions.custom_resource_definition import version_order
+from tiphys.machinery.versions import version_rank
 
 LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
@@ -925,7 +925,7 @@ def test_definition_defaults() -> None:
 
 def test_versions_are_ordered_by_how_settled_they_are() -> None:
     versions = ["v1alpha1", "foo", "v1", "v10", "v2beta1", "v2", "v1beta2", "v11alpha2", "v1beta10"]
-    assert sorted(versions, key=version_order) == [
+    assert sorted(versions, key=version_rank) == [
         "v10",
         "v2",
         "v1",

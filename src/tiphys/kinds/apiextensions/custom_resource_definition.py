@@ -5,8 +5,6 @@ What is wrong with one is `definition_findings.py`'s; what the server says of on
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from tiphys.kinds import cells, codec
@@ -25,16 +23,6 @@ from tiphys.machinery.field_errors import FieldError, Path, invalid
 from tiphys.machinery.schema.structural import unrecognized_formats
 
 SPEC = Path("spec")
-_VERSION = re.compile(r"^v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?$")
-
-
-def version_order(version: str) -> tuple[int, int, int, str]:
-    """A key that sorts versions by how settled they are: GA, beta, alpha, then anything else; newest first."""
-    match = _VERSION.match(version)
-    if match is None:
-        return (3, 0, 0, version)
-    stage = {None: 0, "beta": 1, "alpha": 2}[match[2]]
-    return (stage, -int(match[1]), -int(match[3] or 0), version)
 
 
 def default(definition: CustomResourceDefinition) -> None:

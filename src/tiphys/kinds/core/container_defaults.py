@@ -7,7 +7,6 @@ from tiphys.kinds.types.core_v1 import (
     EnvVarSource,
     EphemeralContainer,
     HTTPGetAction,
-    LifecycleHandler,
     ObjectFieldSelector,
     Probe,
     ResourceFieldSelector,
@@ -98,8 +97,3 @@ def default_requests(requirements: ResourceRequirements | None) -> None:
     requests = requirements.requests = requirements.requests or {}
     for name, limit in requirements.limits.items():
         requests.setdefault(name, limit)
-
-
-def has_handler(handler: LifecycleHandler | Probe) -> bool:
-    """Whether any way of asking the container is given."""
-    return any(getattr(handler, name, None) is not None for name in ("exec", "httpGet", "tcpSocket", "grpc", "sleep"))

@@ -12,7 +12,7 @@ from tiphys.kinds.object_meta import label_name, validate_annotations, validate_
 from tiphys.kinds.types.core_v1 import PodTemplateSpec
 from tiphys.kinds.types.meta_v1 import LabelSelector, ObjectMeta
 from tiphys.machinery import labels
-from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, not_supported
 
 default_template = default_pod_template
 NAMES_AND_HOSTNAMES = "Pod names and hostnames"
@@ -32,15 +32,6 @@ def validate_template(template: PodTemplateSpec, path: Path) -> list[FieldError]
         detail = "ephemeral containers not allowed in pod template"
         found.append(forbidden(path.child("spec", "ephemeralContainers"), detail))
     return found
-
-
-def validate_selected_template(template: PodTemplateSpec, selector: labels.Selector, path: Path) -> list[FieldError]:
-    """A template whose pods the owner's selector must find again."""
-    found: list[FieldError] = []
-    template_labels = template.metadata.labels or {}
-    if not selector.empty and not selector.matches(template_labels):
-        found.append(invalid(path.child("metadata", "labels"), template_labels, MISMATCH))
-    return found + validate_template(template, path)
 
 
 def always_restarting(template: PodTemplateSpec, path: Path, kind: str) -> list[FieldError]:

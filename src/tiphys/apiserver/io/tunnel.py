@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tiphys.aio.tunnel import Pipe
 from tiphys.apiserver import html_links, proxy_targets
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.io import log_socket
@@ -37,37 +38,6 @@ HEAD_BYTES_LIMIT = 64 * 1024
 SUBRESOURCES = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 HIGH_WATER_BYTES = 256 * 1024
 PAGE_BYTES_LIMIT = 16 * 1024 * 1024
-
-
-class Pipe(asyncio.Protocol):
-    """Writes what arrives to the other transport, at the pace that it takes it."""
-
-    def __init__(self, other: asyncio.Transport, ended: asyncio.Future[None]) -> None:
-        self._other = other
-        self._ended = ended
-        self.transport: asyncio.Transport | None = None
-
-    def data_received(self, data: bytes) -> None:
-        if not self._other.is_closing():
-            self._other.write(data)
-
-    def pause_writing(self) -> None:
-        """Our own side is full: the other one must not send more."""
-        if not self._other.is_closing():
-            self._other.pause_reading()
-
-    def resume_writing(self) -> None:
-        if not self._other.is_closing():
-            self._other.resume_reading()
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._other.is_closing():
-            self._other.close()
-        if not self._ended.done():
-            self._ended.set_result(None)
 
 
 class _Head(asyncio.Protocol):
@@ -287,8 +257,11 @@ class Proxies:
             return
         ended: asyncio.Future[None] = loop.create_future()
         client = connection.transport
-        leftover = connection.hijack(Pipe(upstream, ended))
-        upstream.set_protocol(Pipe(client, ended))
+        near, far = Pipe(ended), Pipe(ended)
+        near.transport, far.transport = client, upstream
+        leftover = connection.hijack(near)
+        upstream.set_protocol(far)
+        near.join(far)
         client.set_write_buffer_limits(HIGH_WATER_BYTES)
         client.write(head.data)
         if leftover:

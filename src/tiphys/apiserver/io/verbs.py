@@ -165,9 +165,10 @@ class Verbs:
         meta = obj.metadata
         if collection.get(meta.namespace or "", meta.name) is not None:
             raise KeyExists(meta.name)
+        value = self._writer.encode_bounded(obj)
         if context.dry_run:
             return self.unwritten(collection, obj, 0)
-        return await self._writer.create(collection, obj, self._writer.encode(obj))
+        return await self._writer.create(collection, obj, value)
 
     # -- update and patch
 
@@ -295,7 +296,7 @@ class Verbs:
         removes = update.finished(new, old)
         new = await self.stored(collection, context, new)
         version = new.metadata.resourceVersion
-        value = self._writer.encode(new)
+        value = self._writer.encode_bounded(new, len(collection.stored(entry)))
         if context.dry_run:
             new.metadata.resourceVersion = version
             return self.unwritten(collection, new, entry.revision)

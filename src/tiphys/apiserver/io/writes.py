@@ -7,11 +7,14 @@ from typing import Any
 
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.io.feed import Feed
+from tiphys.apiserver.io.http import BODY_BYTES_LIMIT
 from tiphys.apiserver.watch_cache import Collection, Entry
 from tiphys.kinds import codec
 from tiphys.machinery import errors
 from tiphys.store.interface import KeyExists, KeyNotFound, RevisionConflict, Store, StoreUnavailable
 
+# What a client can send at once is all that one object may become by many small patches.
+STORED_BYTES_LIMIT = BODY_BYTES_LIMIT
 NOT_ACKNOWLEDGED = "the state of the cluster cannot be written: {}"
 
 
@@ -27,6 +30,19 @@ class Writer:
         """The bytes as they are stored, without resourceVersion."""
         obj.metadata.resourceVersion = None
         return codec.encode(obj)
+
+    def encode_bounded(self, obj: Any, before: int = 0) -> bytes:
+        """The bytes as they are stored, of what a client has made of an object of `before` bytes. ApiError 413 when it
+        has outgrown STORED_BYTES_LIMIT: what is over the limit may still shrink, so that it can lose its finalizers.
+        The record of who owns which fields is given up before the write is."""
+        value = self.encode(obj)
+        bound = max(STORED_BYTES_LIMIT, before)
+        if len(value) > bound and obj.metadata.managedFields:
+            obj.metadata.managedFields = None
+            value = codec.encode(obj)
+        if len(value) > bound:
+            raise errors.too_large(STORED_BYTES_LIMIT)
+        return value
 
     async def create(self, collection: Collection, obj: Any, value: bytes) -> Entry:
         """KeyExists; ApiError 503."""

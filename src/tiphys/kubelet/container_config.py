@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tiphys.kinds.core import stop_signals
 from tiphys.kinds.types import core_v1
 from tiphys.kubelet import interface, resources, security
 from tiphys.kubelet.dns_config import DnsConfig, pod_hostname
@@ -24,49 +25,8 @@ DEFAULT_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 MAXIMUM_HOSTNAME_LENGTH = 64
 _PROTOCOLS = {"TCP": 0, "UDP": 1, "SCTP": 2}
 _PROPAGATION = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
-_SIGNALS_WITH_OFFSET = {"SIGRTMIN": 35, "SIGRTMAX": 65}
-_SIGNALS = {
-    name: number
-    for number, name in enumerate(
-        [
-            "SIGABRT",
-            "SIGALRM",
-            "SIGBUS",
-            "SIGCHLD",
-            "SIGCLD",
-            "SIGCONT",
-            "SIGFPE",
-            "SIGHUP",
-            "SIGILL",
-            "SIGINT",
-            "SIGIO",
-            "SIGIOT",
-            "SIGKILL",
-            "SIGPIPE",
-            "SIGPOLL",
-            "SIGPROF",
-            "SIGPWR",
-            "SIGQUIT",
-            "SIGSEGV",
-            "SIGSTKFLT",
-            "SIGSTOP",
-            "SIGSYS",
-            "SIGTERM",
-            "SIGTRAP",
-            "SIGTSTP",
-            "SIGTTIN",
-            "SIGTTOU",
-            "SIGURG",
-            "SIGUSR1",
-            "SIGUSR2",
-            "SIGVTALRM",
-            "SIGWINCH",
-            "SIGXCPU",
-            "SIGXFSZ",
-        ],
-        start=1,
-    )
-}
+_SIGNALS_WITH_OFFSET = {stop_signals.LOWEST_REAL_TIME: 35, stop_signals.HIGHEST_REAL_TIME: 65}
+_SIGNALS = {name: number for number, name in enumerate(stop_signals.NAMED, start=1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiphys.kinds.core.stop_signals import LINUX, WINDOWS
 from tiphys.kinds.types.core_v1 import (
     ExecAction,
     GRPCAction,
@@ -17,49 +18,6 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, 
 from tiphys.machinery.names import http_header_name
 
 Action = ExecAction | HTTPGetAction | TCPSocketAction | GRPCAction | SleepAction
-LINUX_SIGNALS = frozenset(
-    [
-        "SIGABRT",
-        "SIGALRM",
-        "SIGBUS",
-        "SIGCHLD",
-        "SIGCLD",
-        "SIGCONT",
-        "SIGFPE",
-        "SIGHUP",
-        "SIGILL",
-        "SIGINT",
-        "SIGIO",
-        "SIGIOT",
-        "SIGKILL",
-        "SIGPIPE",
-        "SIGPOLL",
-        "SIGPROF",
-        "SIGPWR",
-        "SIGQUIT",
-        "SIGSEGV",
-        "SIGSTKFLT",
-        "SIGSTOP",
-        "SIGSYS",
-        "SIGTERM",
-        "SIGTRAP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGUSR1",
-        "SIGUSR2",
-        "SIGVTALRM",
-        "SIGWINCH",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGRTMIN",
-        "SIGRTMAX",
-    ]
-    + [f"SIGRTMIN+{n}" for n in range(1, 16)]
-    + [f"SIGRTMAX-{n}" for n in range(1, 15)]
-)
-WINDOWS_SIGNALS = frozenset({"SIGTERM", "SIGKILL"})
 _TIMINGS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
@@ -97,7 +55,7 @@ def validate_lifecycle(lifecycle: Lifecycle, path: Path, grace_seconds: int | No
 def _stop_signal_findings(signal: str, path: Path, system: str) -> list[FieldError]:
     if not system:
         return [forbidden(path, "may not be set for containers with empty `spec.os.name`")]
-    known = WINDOWS_SIGNALS if system == "windows" else LINUX_SIGNALS
+    known = WINDOWS if system == "windows" else LINUX
     return [] if signal in known else [not_supported(path, signal, sorted(known))]
 
 

@@ -28,6 +28,16 @@ MAXIMUM_DEPTH = 200
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _UNKNOWN_TYPE_META, _UNKNOWN_RAW, _UNKNOWN_ENCODING = 1, 2, 3
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"
+# Messages that wrap what JSON writes as a plain list of strings, and those that hold a JSON text.
+LISTS_OF_TEXT = (
+    f"{_META}.Verbs",
+    "io.k8s.api.authentication.v1.AttestationValue",
+    "io.k8s.api.authentication.v1.ExtraValue",
+    "io.k8s.api.authorization.v1.ExtraValue",
+    "io.k8s.api.certificates.v1.ExtraValue",
+    "io.k8s.api.certificates.v1beta1.ExtraValue",
+)
+JSON_TEXTS = (f"{_META}.FieldsV1", "io.k8s.apimachinery.pkg.runtime.RawExtension", f"{_EXTENSIONS}.JSON")
 # Pointers to strings for which the empty string says something else than leaving the field out.
 _MEANT_EMPTY = frozenset({"storageClassName", "volumeAttributesClassName"})
 
@@ -270,19 +280,13 @@ def _props_or_strings(data: memoryview, depth: int) -> Any:
 
 
 _SPECIAL: dict[str, Callable[[memoryview, int], Any]] = {
+    **dict.fromkeys(LISTS_OF_TEXT, _list_of_text),
+    **dict.fromkeys(JSON_TEXTS, _raw_json),
     f"{_META}.Time": _time,
     f"{_META}.MicroTime": _micro_time,
     f"{_META}.Duration": _duration,
-    f"{_META}.FieldsV1": _raw_json,
-    f"{_META}.Verbs": _list_of_text,
     "io.k8s.apimachinery.pkg.api.resource.Quantity": _quantity,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
-    "io.k8s.apimachinery.pkg.runtime.RawExtension": _raw_json,
-    "io.k8s.api.authentication.v1.ExtraValue": _list_of_text,
-    "io.k8s.api.authorization.v1.ExtraValue": _list_of_text,
-    "io.k8s.api.certificates.v1.ExtraValue": _list_of_text,
-    "io.k8s.api.certificates.v1beta1.ExtraValue": _list_of_text,
-    f"{_EXTENSIONS}.JSON": _raw_json,
     f"{_EXTENSIONS}.JSONSchemaPropsOrArray": _props_or_array,
     f"{_EXTENSIONS}.JSONSchemaPropsOrBool": _props_or_bool,
     f"{_EXTENSIONS}.JSONSchemaPropsOrStringArray": _props_or_strings,

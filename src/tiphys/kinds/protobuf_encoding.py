@@ -145,18 +145,12 @@ def _props_or_strings(value: Any) -> bytes:
 
 
 _SPECIAL: Mapping[str, Write] = {
+    **dict.fromkeys(protobuf.LISTS_OF_TEXT, _list_of_text),
+    **dict.fromkeys(protobuf.JSON_TEXTS, _raw_json),
     f"{_META}.Time": _time,
     f"{_META}.MicroTime": _micro_time,
-    f"{_META}.FieldsV1": _raw_json,
-    f"{_META}.Verbs": _list_of_text,
     "io.k8s.apimachinery.pkg.api.resource.Quantity": _quantity,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
-    "io.k8s.apimachinery.pkg.runtime.RawExtension": _raw_json,
-    "io.k8s.api.authentication.v1.ExtraValue": _list_of_text,
-    "io.k8s.api.authorization.v1.ExtraValue": _list_of_text,
-    "io.k8s.api.certificates.v1.ExtraValue": _list_of_text,
-    "io.k8s.api.certificates.v1beta1.ExtraValue": _list_of_text,
-    f"{_EXTENSIONS}.JSON": _raw_json,
     f"{_EXTENSIONS}.JSONSchemaPropsOrArray": _props_or_array,
     f"{_EXTENSIONS}.JSONSchemaPropsOrBool": _props_or_bool,
     f"{_EXTENSIONS}.JSONSchemaPropsOrStringArray": _props_or_strings,

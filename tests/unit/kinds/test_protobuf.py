@@ -82,6 +82,20 @@ def test_what_json_merges_and_leaves_out() -> None:
     }
 
 
+def test_lists_that_have_a_message_of_their_own() -> None:
+    spec = data(1, "here") + entry(5, "example.com/proof", data(1, "a") + data(1, "b"))
+    assert decode(wrapped("authentication.k8s.io/v1", "TokenRequest", data(2, spec))) == {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": ["here"], "attestations": {"example.com/proof": ["a", "b"]}},
+    }
+
+
+def test_no_wrapper_of_a_list_is_left_to_be_read_as_an_object() -> None:
+    wrappers = {name for name, fields in protobuf.table().items() if [*fields.values()] == [("items", "string", "zr")]}
+    assert wrappers <= {*protobuf.LISTS_OF_TEXT}
+
+
 def test_delete_options_of_any_group() -> None:
     raw = number(1, 0) + data(4, "Foreground")
     assert decode(wrapped("apps/v1", "DeleteOptions", raw)) == {

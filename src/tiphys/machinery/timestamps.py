@@ -36,7 +36,11 @@ def _utc(text: str) -> datetime.datetime:
     day, clock, fraction, zone = match.groups()
     microseconds = (fraction or "0")[:6].ljust(6, "0")
     zone = "+00:00" if zone in "Zz" else zone
-    return datetime.datetime.fromisoformat(f"{day}T{clock}.{microseconds}{zone}").astimezone(datetime.UTC)
+    moment = datetime.datetime.fromisoformat(f"{day}T{clock}.{microseconds}{zone}")
+    try:
+        return moment.astimezone(datetime.UTC)
+    except OverflowError:
+        raise ValueError(f'parsing time "{text}": year outside of range [1,9999]') from None
 
 
 def parse_time(text: str) -> Time:

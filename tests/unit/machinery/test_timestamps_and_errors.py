@@ -84,3 +84,10 @@ def test_the_usual_errors() -> None:
 def test_years_have_four_digits_whatever_the_year() -> None:
     assert timestamps.parse_micro_time("0001-01-01T00:00:02Z") == "0001-01-01T00:00:02.000000Z"
     assert timestamps.parse_time("0001-01-01T00:00:02.5Z") == "0001-01-01T00:00:02Z"
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:03:00+00:04", "9999-12-31T23:59:00.5-00:01"])
+def test_a_time_whose_year_has_no_four_digits_in_utc_is_refused(text: str) -> None:
+    for parse in (timestamps.parse_time, timestamps.parse_micro_time):
+        with pytest.raises(ValueError, match="year outside of range"):
+            parse(text)

@@ -201,26 +201,23 @@ def _numbers(data: memoryview) -> dict[int, Any]:
     return {number: value for number, _, value in _fields(data)}
 
 
-def _moment(data: memoryview) -> tuple[datetime.datetime, int]:
+def _moment(data: memoryview) -> datetime.datetime:
+    """Nanoseconds may be more than a second has, or negative: they are added up."""
     fields = _numbers(data)
-    seconds, nanos = _signed(fields.get(1, 0)), _signed(fields.get(2, 0))
+    more, nanos = divmod(_signed(fields.get(2, 0)), 1_000_000_000)
+    seconds = _signed(fields.get(1, 0)) + more
     try:
-        return datetime.datetime.fromtimestamp(seconds, datetime.UTC), nanos
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC).replace(microsecond=nanos // 1000)
     except (OverflowError, ValueError, OSError):
         raise ProtobufError(f"a time is out of range: {seconds} s") from None
 
 
 def _time(data: memoryview, depth: int) -> str | None:
-    if not data:
-        return None
-    return timestamps.shown(_moment(data)[0], "seconds")
+    return timestamps.shown(_moment(data), "seconds") if data else None
 
 
 def _micro_time(data: memoryview, depth: int) -> str | None:
-    if not data:
-        return None
-    moment, nanos = _moment(data)
-    return timestamps.shown(moment.replace(microsecond=nanos // 1000), "microseconds")
+    return timestamps.shown(_moment(data), "microseconds") if data else None
 
 
 def _duration(data: memoryview, depth: int) -> str:

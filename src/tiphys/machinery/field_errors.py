@@ -66,6 +66,11 @@ def invalid(path: Path, value: Any, detail: str) -> FieldError:
     return FieldError(reason="FieldValueInvalid", field=path, message=f"Invalid value: {shown(value)}: {detail}")
 
 
+def contradictory(path: Path, detail: str) -> FieldError:
+    """Invalid, where no single value is to blame and so none is shown."""
+    return FieldError(reason="FieldValueInvalid", field=path, message=f"Invalid value: {detail}")
+
+
 def duplicate(path: Path, value: Any) -> FieldError:
     return FieldError(reason="FieldValueDuplicate", field=path, message=f"Duplicate value: {shown(value)}")
 

@@ -136,6 +136,13 @@ async def test_suspending_removes_the_pods_and_resuming_begins_anew(cluster: Any
     assert conditions(cluster) == {"Suspended": ("False", "JobResumed")}
 
 
+async def test_a_job_without_work_completes_while_it_is_suspended(cluster: Any) -> None:
+    cluster.api.add(job(completions=0, suspend=True))
+    await cluster.steps(4)
+    assert conditions(cluster)["Complete"] == ("True", "CompletionsReached")
+    assert pods(cluster) == []
+
+
 async def test_a_pod_failure_policy_ends_the_job_at_once(cluster: Any) -> None:
     cluster.finish = lambda pod: "Failed"
     codes = batch_v1.PodFailurePolicyOnExitCodesRequirement(operator="In", values=[1])

@@ -10,7 +10,6 @@ from documents import NOTHING, changed, create_findings, created, decoded, row, 
 from tiphys.kinds import codec
 from tiphys.kinds.apps import daemon_set as daemon_sets
 from tiphys.kinds.apps.stateful_set import CHANGEABLE
-from tiphys.kinds.batch.job_validation import count_indexes
 
 META = {"name": "a", "namespace": "default"}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "web:1"}]}}
@@ -541,18 +540,3 @@ def test_budget_columns() -> None:
         "Allowed Disruptions": 2,
         "Age": "<unknown>",
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("0", (1, "")),
-        ("0,2-4", (4, "")),
-        ("", (0, "")),
-        ("2,1", (1, "non-increasing order, previous: 2, current: 1")),
-        ("4-9", (0, 'too large index: "9"')),
-        ("a", (0, 'cannot convert string to integer for index: "a"')),
-    ],
-)
-def test_indexes_in_words(text: str, expected: tuple[int, str]) -> None:
-    assert count_indexes(text, 5) == expected

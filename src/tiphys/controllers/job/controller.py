@@ -79,17 +79,10 @@ def reconcile(view: View, key: ObjectKey, now: float) -> list[Action]:
 
 def _decide(state: _State) -> list[Action]:
     job, status = state.job, state.tally.status
-    events: list[Action] = []
-    if job.spec.suspend:
-        changed = _set_condition(status, "Suspended", "True", "JobSuspended", "Job suspended", state.now)
-        status.startTime = None
-        events += [record(job, "Normal", "Suspended", "Job suspended")] if changed else []
-    else:
-        if find_condition(status, "Suspended") is not None:
-            _set_condition(status, "Suspended", "False", "JobResumed", "Job resumed", state.now)
-            events.append(record(job, "Normal", "Resumed", "Job resumed"))
+    if not job.spec.suspend:
         status.startTime = status.startTime or timestamps.time_of(state.now)
     end = _end(state)
+    events = _suspend_or_resume(state, end)
     work: list[Action] = []
     if end is not None or job.spec.suspend:
         work += [_delete(job, pod) for pod in state.active]
@@ -103,6 +96,20 @@ def _decide(state: _State) -> list[Action]:
     actions = [*work, *_save(job, status), *state.tally.releases, *events]
     wait_seconds = _deadline_seconds(state)
     return [*actions, RequeueAfter(seconds=wait_seconds)] if wait_seconds is not None and end is None else actions
+
+
+def _suspend_or_resume(state: _State, end: _End | None) -> list[Action]:
+    """Suspended Jobs have not begun: their deadline counts from the resumption. What ends has begun once."""
+    job, status = state.job, state.tally.status
+    if job.spec.suspend and end is None:
+        status.startTime = None
+        changed = _set_condition(status, "Suspended", "True", "JobSuspended", "Job suspended", state.now)
+        return [record(job, "Normal", "Suspended", "Job suspended")] if changed else []
+    status.startTime = status.startTime or timestamps.time_of(state.now)
+    if not job.spec.suspend and find_condition(status, "Suspended") is not None:
+        _set_condition(status, "Suspended", "False", "JobResumed", "Job resumed", state.now)
+        return [record(job, "Normal", "Resumed", "Job resumed")]
+    return []
 
 
 def _end(state: _State) -> _End | None:
@@ -140,7 +147,7 @@ def _succeeded(state: _State) -> _End | None:
     if job.spec.completions is None:
         done = state.tally.succeeded > 0 and not state.active
     else:
-        done = state.tally.succeeded >= job.spec.completions and not job.spec.suspend
+        done = state.tally.succeeded >= job.spec.completions
     return _End("Complete", "CompletionsReached", message) if done else None
 
 

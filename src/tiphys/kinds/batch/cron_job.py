@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 
 from tiphys.kinds import cells
@@ -12,7 +13,7 @@ from tiphys.kinds.core.template import hostname_warnings
 from tiphys.kinds.number_findings import none_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Column, Strategy
-from tiphys.kinds.types.batch_v1 import CronJob
+from tiphys.kinds.types.batch_v1 import CronJob, CronJobSpec
 from tiphys.machinery.bounded_cache import bounded_cache
 from tiphys.machinery.duration import age
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
@@ -20,6 +21,8 @@ from tiphys.machinery.field_errors import FieldError, Path, invalid, not_support
 SPEC = Path("spec")
 POLICIES = ("Allow", "Forbid", "Replace")
 DOCS = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+ZONE_PART = re.compile(r"(?!-)[A-Za-z._0-9+-]{1,14}")
+ZONE_PREFIX = re.compile("^(CRON_)?TZ=[^ ]* +")
 NAME_LIMIT_CHARACTERS = 52  # the Jobs' names add eleven
 
 
@@ -48,17 +51,27 @@ def is_time_zone(name: str) -> bool:
 
 
 def validate(cron_job: CronJob) -> list[FieldError]:
-    spec = cron_job.spec
     found: list[FieldError] = []
-    if cron_job.metadata.name and len(cron_job.metadata.name) > NAME_LIMIT_CHARACTERS:
+    if len(cron_job.metadata.name or "") > NAME_LIMIT_CHARACTERS:
         detail = f"must be no more than {NAME_LIMIT_CHARACTERS} characters"
         found.append(invalid(Path("metadata.name"), cron_job.metadata.name, detail))
+    return found + _spec_findings(cron_job.spec, None)
+
+
+def validate_changed(new: CronJob, old: CronJob) -> list[FieldError]:
+    """A name cannot be mended, and zones come and go: only what changed is held to today's rules."""
+    return _spec_findings(new.spec, old.spec)
+
+
+def _spec_findings(spec: CronJobSpec, old: CronJobSpec | None) -> list[FieldError]:
+    found: list[FieldError] = []
     if not spec.schedule:
         found.append(required(SPEC.child("schedule")))
     else:
-        found += _schedule_findings(spec.schedule, SPEC.child("schedule"))
+        had_zone = old is not None and "TZ" in old.schedule
+        found += _schedule_findings(spec, SPEC.child("schedule"), had_zone)
     found += none_negative(spec, SPEC, "startingDeadlineSeconds")
-    if spec.timeZone is not None:
+    if spec.timeZone is not None and (old is None or spec.timeZone != old.timeZone):
         found += _zone_findings(spec.timeZone, SPEC.child("timeZone"))
     if spec.concurrencyPolicy not in POLICIES:
         at = SPEC.child("concurrencyPolicy")
@@ -67,21 +80,27 @@ def validate(cron_job: CronJob) -> list[FieldError]:
     return found + none_negative(spec, SPEC, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
 
 
-def _schedule_findings(text: str, path: Path) -> list[FieldError]:
+def _schedule_findings(spec: CronJobSpec, path: Path, had_zone: bool) -> list[FieldError]:
+    """`had_zone`: the schedule named a time zone before that was forbidden, and so may go on doing so."""
     found: list[FieldError] = []
-    if "TZ" in text:
-        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-        return [invalid(path, text, detail)]
     try:
-        schedule.parse(text)
+        schedule.parse(ZONE_PREFIX.sub("", spec.schedule, count=1))
     except ValueError as problem:
-        found.append(invalid(path, text, str(problem)))
+        found.append(invalid(path, spec.schedule, str(problem)))
+    if "TZ" in spec.schedule and not had_zone:
+        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        found.append(invalid(path, spec.schedule, detail))
+    elif "TZ" in spec.schedule and spec.timeZone is not None:
+        detail = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+        found.append(invalid(path, spec.schedule, detail))
     return found
 
 
 def _zone_findings(zone: str, path: Path) -> list[FieldError]:
     if not zone:
         return [invalid(path, zone, "timeZone must be nil or non-empty string")]
+    if any(part in (".", "..") or not ZONE_PART.fullmatch(part) for part in zone.split("/")):
+        return [invalid(path, zone, f"unknown time zone {zone}")]
     if zone.lower() == "local":
         return [
             invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")
@@ -110,6 +129,7 @@ STRATEGY: Strategy[CronJob] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,
     validate=validate,
+    validate_changed=validate_changed,
     columns=(
         cells.name_column(),
         cells.text("Schedule", lambda cron_job: cron_job.spec.schedule),

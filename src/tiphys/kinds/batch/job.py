@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
+from tiphys.kinds.batch.job_conditions import true_conditions
+from tiphys.kinds.batch.job_status_validation import validate_job_status_update
 from tiphys.kinds.batch.job_validation import (
     NAME_LABEL,
     OLD_NAME_LABEL,
     OLD_UID_LABEL,
     UID_LABEL,
     validate_job,
-    validate_job_status_update,
     validate_job_update,
 )
 from tiphys.kinds.core.pod_warnings import template_warnings
@@ -79,7 +80,7 @@ def prepare_for_create(job: Job) -> None:
 
 
 def status_word(job: Job) -> str:
-    true = {condition.type for condition in job.status.conditions or () if condition.status == "True"}
+    true = true_conditions(job.status)
     for condition in ("Complete", "Failed"):
         if condition in true:
             return condition
@@ -116,6 +117,8 @@ UNTRACKABLE = (
 def spec_warnings(spec: JobSpec, path: Path) -> list[str]:
     many = (spec.completions or 0) > COMPLETIONS_TO_TRACK and (spec.parallelism or 0) > PARALLELISM_TO_TRACK
     found = [f"{path}: {UNTRACKABLE}"] if spec.completionMode == "Indexed" and many else []
+    if spec.scheduling is not None:
+        found.append(f"{path.child('scheduling')}: {unserved.POD_GROUPS}")
     return found + template_warnings(spec.template, path.child("template"))
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
+from tiphys.kinds.batch.completion_indexes import count_indexes
+from tiphys.kinds.batch.job_conditions import true_conditions
 from tiphys.kinds.core.template import MISMATCH, selector_of, validate_template
-from tiphys.kinds.equality import same
+from tiphys.kinds.domain_prefixed import domain_prefixed_findings
 from tiphys.kinds.label_selectors import validate_label_selector
-from tiphys.kinds.number_findings import none_negative
-from tiphys.kinds.object_meta import IMMUTABLE, immutable, label_key_findings
-from tiphys.kinds.types.batch_v1 import Job, JobSpec, PodFailurePolicyRule
-from tiphys.kinds.types.core_v1 import Affinity, PodTemplateSpec
+from tiphys.kinds.number_findings import none_negative, not_negative
+from tiphys.kinds.object_meta import immutable, label_key_findings
+from tiphys.kinds.types.batch_v1 import Job, JobSpec, PodFailurePolicyRule, SuccessPolicyRule
+from tiphys.kinds.types.core_v1 import Affinity, Container, PodSpec, PodTemplateSpec
 from tiphys.kinds.types.meta_v1 import LabelSelector
-from tiphys.kinds.value_findings import in_range
+from tiphys.machinery import names
 from tiphys.machinery.field_errors import (
     FieldError,
     Path,
+    contradictory,
     duplicate,
     invalid,
     not_supported,
@@ -25,20 +28,26 @@ from tiphys.machinery.field_errors import (
 )
 from tiphys.machinery.repetition import repeated
 
-SPEC, STATUS = Path("spec"), Path("status")
+SPEC = Path("spec")
 UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
 OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"
 NON_INDEXED, INDEXED = "NonIndexed", "Indexed"
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-INDEXED_PARALLELISM_LIMIT = 100_000
-INDEXED_COMPLETIONS_WITH_LIMIT = 100_000
+OPERATORS, STATUSES = ("In", "NotIn"), ("False", "True", "Unknown")
+REPLACEMENT_POLICIES = ("Failed", "TerminatingOrFailed")
+INDEXED_PARALLELISM_LIMIT = FAILED_INDEXES_LIMIT = MANY_COMPLETIONS = 100_000
+LIMIT_FOR_MANY_COMPLETIONS = 10_000
 FAILURE_RULES_LIMIT, EXIT_CODES_LIMIT, CONDITIONS_LIMIT, SUCCESS_RULES_LIMIT = 20, 255, 20, 20
-CONTROLLER_NAME_LIMIT = 63
+CONTROLLER_NAME_LIMIT_BYTES = 63
+SUCCEEDED_INDEXES_LIMIT_BYTES = 64 * 1024
 
 
 def validate_job(job: Job) -> list[FieldError]:
-    found = validate_job_spec(job.spec, SPEC)
+    found: list[FieldError] = []
     selector = job.spec.selector
+    if selector is not None and not job.spec.manualSelector:
+        found += _generated_findings(job, selector)
+    found += validate_job_spec(job.spec, SPEC)
     if selector is None:
         found.append(required(SPEC.child("selector")))
     else:
@@ -46,13 +55,11 @@ def validate_job(job: Job) -> list[FieldError]:
         labels = job.spec.template.metadata.labels or {}
         if not selector_of(selector).matches(labels):
             found.append(invalid(SPEC.child("template", "metadata", "labels"), labels, MISMATCH))
-        if not job.spec.manualSelector:
-            found += _generated_findings(job, selector)
     if job.spec.completionMode == INDEXED and job.spec.completions:
-        last = f"{job.metadata.name}-{job.spec.completions - 1}"
-        if len(last) > 63:
-            detail = "will not able to create pod with invalid DNS label: "
-            found.append(invalid(Path("metadata.name"), job.metadata.name, f"{detail}{last}"))
+        hostname = f"{job.metadata.name}-{job.spec.completions - 1}"
+        if job.spec.completions > 0 and names.dns1123_label(hostname):
+            detail = f"will not able to create pod with invalid DNS label: {hostname}"
+            found.append(invalid(Path("metadata.name"), job.metadata.name, detail))
     return found
 
 
@@ -87,25 +94,22 @@ def validate_job_spec(spec: JobSpec, path: Path) -> list[FieldError]:
     """The spec of a Job or of a CronJob's template; selectors are the Job's alone."""
     fields = "parallelism completions activeDeadlineSeconds backoffLimit ttlSecondsAfterFinished backoffLimitPerIndex"
     found = none_negative(spec, path, *fields.split(), "maxFailedIndexes")
-    found += _mode_findings(spec, path)
-    found += _per_index_findings(spec, path)
+    if spec.maxFailedIndexes is not None and spec.backoffLimitPerIndex is None:
+        found.append(required(path.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified"))
     if spec.managedBy is not None:
-        found += [invalid(path.child("managedBy"), spec.managedBy, text) for text in label_key_findings(spec.managedBy)]
-        if "/" not in spec.managedBy:
-            detail = 'must be a domain-prefixed path (such as "acme.io/foo")'
-            found.append(invalid(path.child("managedBy"), spec.managedBy, detail))
-        if len(spec.managedBy) > CONTROLLER_NAME_LIMIT:
-            found.append(too_long(path.child("managedBy"), CONTROLLER_NAME_LIMIT))
+        at = path.child("managedBy")
+        found += domain_prefixed_findings(spec.managedBy, at)
+        if len(spec.managedBy.encode()) > CONTROLLER_NAME_LIMIT_BYTES:
+            found.append(too_long(at, CONTROLLER_NAME_LIMIT_BYTES))
+    found += _indexed_findings(spec, path) if spec.completionMode == INDEXED else _mode_findings(spec, path)
     if spec.podFailurePolicy is not None:
         found += _failure_policy_findings(spec, path.child("podFailurePolicy"))
     if spec.successPolicy is not None:
         found += _success_policy_findings(spec, path.child("successPolicy"))
-    if spec.podReplacementPolicy not in (None, "TerminatingOrFailed", "Failed"):
-        choices = ("Failed", "TerminatingOrFailed")
-        found.append(not_supported(path.child("podReplacementPolicy"), spec.podReplacementPolicy, choices))
-    if spec.podFailurePolicy is not None and spec.podReplacementPolicy not in (None, "Failed"):
-        at = path.child("podReplacementPolicy")
-        found.append(not_supported(at, spec.podReplacementPolicy, ("Failed",)))
+    replacement = spec.podReplacementPolicy
+    choices = REPLACEMENT_POLICIES if spec.podFailurePolicy is None else ("Failed",)
+    if replacement is not None and replacement not in choices:
+        found.append(not_supported(path.child("podReplacementPolicy"), replacement, choices))
     found += validate_template(spec.template, path.child("template"))
     policy = spec.template.spec.restartPolicy
     at = path.child("template", "spec", "restartPolicy")
@@ -119,45 +123,54 @@ def validate_job_spec(spec: JobSpec, path: Path) -> list[FieldError]:
 
 
 def _mode_findings(spec: JobSpec, path: Path) -> list[FieldError]:
+    """Where completions have no indexes, none of them can be counted."""
+    if spec.completionMode not in (None, NON_INDEXED):
+        return [not_supported(path.child("completionMode"), spec.completionMode, (NON_INDEXED, INDEXED))]
+    return [
+        invalid(path.child(field), getattr(spec, field), "requires indexed completion mode")
+        for field in ("backoffLimitPerIndex", "maxFailedIndexes")
+        if getattr(spec, field) is not None
+    ]
+
+
+def _indexed_findings(spec: JobSpec, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    if spec.completionMode not in (None, NON_INDEXED, INDEXED):
-        found.append(not_supported(path.child("completionMode"), spec.completionMode, (INDEXED, NON_INDEXED)))
-    if spec.completionMode == INDEXED:
-        if spec.completions is None:
-            found.append(required(path.child("completions"), f"when completion mode is {INDEXED}"))
-        if (spec.parallelism or 0) > INDEXED_PARALLELISM_LIMIT:
-            detail = f"must be less than or equal to {INDEXED_PARALLELISM_LIMIT} when completion mode is {INDEXED}"
-            found.append(invalid(path.child("parallelism"), spec.parallelism, detail))
+    failed_limit, at = spec.maxFailedIndexes, path.child("maxFailedIndexes")
+    if spec.completions is None:
+        found.append(required(path.child("completions"), f"when completion mode is {INDEXED}"))
+    if (spec.parallelism or 0) > INDEXED_PARALLELISM_LIMIT:
+        detail = f"{_at_most(INDEXED_PARALLELISM_LIMIT)} when completion mode is {INDEXED}"
+        found.append(invalid(path.child("parallelism"), spec.parallelism, detail))
+    if failed_limit is not None:
+        if spec.completions is not None and failed_limit > spec.completions:
+            found.append(invalid(at, failed_limit, "must be less than or equal to completions"))
+        if failed_limit > FAILED_INDEXES_LIMIT:
+            found.append(invalid(at, failed_limit, _at_most(FAILED_INDEXES_LIMIT)))
+    if (spec.completions or 0) > MANY_COMPLETIONS and spec.backoffLimitPerIndex is not None:
+        if failed_limit is None:
+            found.append(required(at, f"must be specified when completions is above {MANY_COMPLETIONS}"))
+        circumstance = f"when completions are above {MANY_COMPLETIONS} and used with backoff limit per index"
+        for field in ("parallelism", "maxFailedIndexes"):
+            value = getattr(spec, field)
+            if value is not None and value > LIMIT_FOR_MANY_COMPLETIONS:
+                detail = f"{_at_most(LIMIT_FOR_MANY_COMPLETIONS)} {circumstance}"
+                found.append(invalid(path.child(field), value, detail))
     return found
 
 
-def _per_index_findings(spec: JobSpec, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    if spec.completionMode != INDEXED and spec.backoffLimitPerIndex is not None:
-        found.append(
-            invalid(path.child("backoffLimitPerIndex"), spec.backoffLimitPerIndex, "requires indexed completion mode")
-        )
-    if spec.maxFailedIndexes is None:
-        return found
-    at = path.child("maxFailedIndexes")
-    if spec.backoffLimitPerIndex is None:
-        found.append(required(path.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified"))
-    if spec.completions is not None and spec.maxFailedIndexes > spec.completions:
-        found.append(invalid(at, spec.maxFailedIndexes, "must be less than or equal to completions"))
-    if spec.maxFailedIndexes > INDEXED_COMPLETIONS_WITH_LIMIT:
-        found.append(
-            invalid(at, spec.maxFailedIndexes, f"must be less than or equal to {INDEXED_COMPLETIONS_WITH_LIMIT}")
-        )
-    return found
+def _at_most(limit: int) -> str:
+    return f"must be less than or equal to {limit}"
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return "valid values: [{}]".format(" ".join(f'"{word}"' for word in words))
 
 
 def _failure_policy_findings(spec: JobSpec, path: Path) -> list[FieldError]:
     assert spec.podFailurePolicy is not None
     rules, at = spec.podFailurePolicy.rules, path.child("rules")
-    if len(rules) > FAILURE_RULES_LIMIT:
-        return [too_many(at, len(rules), FAILURE_RULES_LIMIT)]
+    found = [too_many(at, len(rules), FAILURE_RULES_LIMIT)] if len(rules) > FAILURE_RULES_LIMIT else []
     containers = {c.name for c in [*spec.template.spec.containers, *(spec.template.spec.initContainers or ())]}
-    found: list[FieldError] = []
     for position, rule in enumerate(rules):
         found += _failure_rule_findings(rule, at.index(position), spec, containers)
     return found
@@ -171,8 +184,7 @@ def _failure_rule_findings(
         detail = "requires the backoffLimitPerIndex to be set"
         found.append(invalid(path.child("action"), rule.action, detail))
     elif not rule.action:
-        words = ", ".join(f'"{action}"' for action in ACTIONS)
-        found.append(required(path.child("action"), f"valid values: [{words}]"))
+        found.append(required(path.child("action"), _listed(ACTIONS)))
     elif rule.action not in ACTIONS:
         found.append(not_supported(path.child("action"), rule.action, ACTIONS))
     if rule.onExitCodes is not None:
@@ -180,10 +192,9 @@ def _failure_rule_findings(
     if rule.onPodConditions:
         found += _condition_findings(rule, path.child("onPodConditions"))
     if rule.onExitCodes is not None and rule.onPodConditions:
-        detail = "specifying both OnExitCodes and OnPodConditions is not supported"
-        found.append(invalid(path, "", detail))
+        found.append(contradictory(path, "specifying both OnExitCodes and OnPodConditions is not supported"))
     if rule.onExitCodes is None and not rule.onPodConditions:
-        found.append(invalid(path, "", "specifying one of OnExitCodes and OnPodConditions is required"))
+        found.append(contradictory(path, "specifying one of OnExitCodes and OnPodConditions is required"))
     return found
 
 
@@ -191,10 +202,11 @@ def _exit_code_findings(rule: PodFailurePolicyRule, path: Path, containers: set[
     assert rule.onExitCodes is not None
     found: list[FieldError] = []
     requirement = rule.onExitCodes
-    if requirement.operator not in ("In", "NotIn"):
-        at = path.child("operator")
-        choices = ("In", "NotIn")
-        found.append(not_supported(at, requirement.operator, choices) if requirement.operator else required(at))
+    at = path.child("operator")
+    if not requirement.operator:
+        found.append(required(at, _listed(OPERATORS)))
+    elif requirement.operator not in OPERATORS:
+        found.append(not_supported(at, requirement.operator, OPERATORS))
     if requirement.containerName is not None and requirement.containerName not in containers:
         detail = "must be one of the container or initContainer names in the pod template"
         found.append(invalid(path.child("containerName"), requirement.containerName, detail))
@@ -216,16 +228,14 @@ def _exit_code_findings(rule: PodFailurePolicyRule, path: Path, containers: set[
 
 def _condition_findings(rule: PodFailurePolicyRule, path: Path) -> list[FieldError]:
     patterns = rule.onPodConditions or []
-    if len(patterns) > CONDITIONS_LIMIT:
-        return [too_many(path, len(patterns), CONDITIONS_LIMIT)]
-    found: list[FieldError] = []
+    found = [too_many(path, len(patterns), CONDITIONS_LIMIT)] if len(patterns) > CONDITIONS_LIMIT else []
     for position, pattern in enumerate(patterns):
         at = path.index(position)
         found += [invalid(at.child("type"), pattern.type, text) for text in label_key_findings(pattern.type)]
         if not pattern.status:
-            found.append(required(at.child("status"), 'valid values: ["False", "True", "Unknown"]'))
-        elif pattern.status not in ("True", "False", "Unknown"):
-            found.append(not_supported(at.child("status"), pattern.status, ("False", "True", "Unknown")))
+            found.append(required(at.child("status"), _listed(STATUSES)))
+        elif pattern.status not in STATUSES:
+            found.append(not_supported(at.child("status"), pattern.status, STATUSES))
     return found
 
 
@@ -234,115 +244,95 @@ def _success_policy_findings(spec: JobSpec, path: Path) -> list[FieldError]:
     if spec.completionMode != INDEXED:
         return [invalid(path, spec.successPolicy, "requires indexed completion mode")]
     rules, at = spec.successPolicy.rules, path.child("rules")
-    if not rules:
-        return [required(at, "must be specified when spec.successPolicy is specified")]
-    if len(rules) > SUCCESS_RULES_LIMIT:
-        return [too_many(at, len(rules), SUCCESS_RULES_LIMIT)]
     found: list[FieldError] = []
+    if not rules:
+        found.append(required(at, "at least one rules must be specified when the successPolicy is specified"))
+    if len(rules) > SUCCESS_RULES_LIMIT:
+        found.append(too_many(at, len(rules), SUCCESS_RULES_LIMIT))
     for position, rule in enumerate(rules):
-        here = at.index(position)
-        count = rule.succeededCount
-        if count is None and rule.succeededIndexes is None:
-            found.append(required(here, "must specify at least one of succeededCount and succeededIndexes"))
-        total = spec.completions or 0
-        if rule.succeededIndexes is not None:
-            total, problem = count_indexes(rule.succeededIndexes, total)
-            if problem:
-                found.append(invalid(here.child("succeededIndexes"), rule.succeededIndexes, problem))
-                continue
-        if count is not None and count < 0:
-            found.append(invalid(here.child("succeededCount"), count, "must be greater than or equal to 0"))
-        elif count is not None and count > total:
-            word = (
-                "the number of indexes in the specified succeededIndexes field"
-                if rule.succeededIndexes
-                else "spec.completions"
-            )
-            detail = f"must be less than or equal to {total}({word})" if rule.succeededIndexes else in_range(0, total)
-            found.append(invalid(here.child("succeededCount"), count, detail))
+        found += _success_rule_findings(rule, at.index(position), spec.completions or 0)
     return found
 
 
-def count_indexes(text: str, completions: int) -> tuple[int, str]:
-    """How many indexes a text like `0,2-4` names, and what is wrong with it ("" when nothing is)."""
-    count, last = 0, -1
-    for part in text.split(",") if text else []:
-        first, dash, end = part.partition("-")
-        if not first.isdigit() or (dash and not end.isdigit()):
-            return count, f'cannot convert string to integer for index: "{part}"'
-        low, high = int(first), int(end) if dash else int(first)
-        if low <= last or (dash and high <= low):
-            return count, f"non-increasing order, previous: {last}, current: {low}"
-        if high >= completions:
-            return count, f'too large index: "{high}"'
-        count, last = count + high - low + 1, high
-    return count, ""
+def _success_rule_findings(rule: SuccessPolicyRule, path: Path, completions: int) -> list[FieldError]:
+    found: list[FieldError] = []
+    count, indexes = rule.succeededCount, rule.succeededIndexes
+    if count is None and indexes is None:
+        found.append(required(path, "at least one of succeededCount or succeededIndexes must be specified"))
+    named = 0
+    if indexes is not None:
+        at = path.child("succeededIndexes")
+        if len(indexes.encode()) > SUCCEEDED_INDEXES_LIMIT_BYTES:
+            found.append(too_long(at, SUCCEEDED_INDEXES_LIMIT_BYTES))
+        try:
+            named = count_indexes(indexes, completions)
+        except ValueError as problem:
+            found.append(invalid(at, indexes, f"error parsing succeededIndexes: {problem}"))
+    if count is None:
+        return found
+    at = path.child("succeededCount")
+    found += not_negative(count, at)
+    if count > completions:
+        found.append(invalid(at, count, f"{_at_most(completions)} (the number of specified completions)"))
+    if indexes is not None and count > named:
+        what = "the number of indexes in the specified succeededIndexes field"
+        found.append(invalid(at, count, f"{_at_most(named)} ({what})"))
+    return found
 
 
 def validate_job_update(new: Job, old: Job) -> list[FieldError]:
     """What a Job is about stays; its pace, patience and, while suspended, its pods' placement can change."""
-    found: list[FieldError] = []
-    if new.spec.completions != old.spec.completions and not _is_elastic(new, old):
-        found.append(invalid(SPEC.child("completions"), new.spec.completions, IMMUTABLE))
-    for field in (
-        "selector",
-        "completionMode",
-        "podFailurePolicy",
-        "backoffLimitPerIndex",
-        "managedBy",
-        "successPolicy",
-    ):
+    found = _completions_findings(new.spec, old.spec, SPEC.child("completions"))
+    found += immutable(new.spec.selector, old.spec.selector, SPEC.child("selector"))
+    found += _template_findings(new.spec.template, old, SPEC.child("template"))
+    fields = "completionMode podFailurePolicy backoffLimitPerIndex managedBy successPolicy"
+    for field in fields.split():
         found += immutable(getattr(new.spec, field), getattr(old.spec, field), SPEC.child(field))
-    before, after = old.spec.template, new.spec.template
-    if not same(before, after) and not same(_allowed_template(after, before, _may_place(old)), after):
-        found.append(invalid(SPEC.child("template"), after, IMMUTABLE))
     return found
 
 
-def _is_elastic(new: Job, old: Job) -> bool:
+def _completions_findings(new: JobSpec, old: JobSpec, path: Path) -> list[FieldError]:
     """An indexed Job may grow and shrink when completions and parallelism go together."""
-    return (
-        new.spec.completionMode == INDEXED
-        and old.spec.completions == old.spec.parallelism
-        and new.spec.completions == new.spec.parallelism
-    )
+    if new.completionMode != INDEXED:
+        return immutable(new.completions, old.completions, path)
+    if new.completions in (None, old.completions, new.parallelism):
+        return []
+    return [invalid(path, new.completions, "can only be modified in tandem with spec.parallelism")]
 
 
-def _may_place(job: Job) -> bool:
-    return bool(job.spec.suspend) and job.status.startTime is None
+def _template_findings(new: PodTemplateSpec, job: Job, path: Path) -> list[FieldError]:
+    """Before the first pod, and again when a suspension has stopped the last, what pods need can still change."""
+    old = job.spec.template
+    if not _has_no_pods(job):
+        return immutable(new, old, path)
+    return immutable(new.spec, _with_needs(old.spec, new.spec), path.child("spec"))
 
 
-def _allowed_template(new: PodTemplateSpec, old: PodTemplateSpec, may_place: bool) -> PodTemplateSpec:
-    """The old template with what may change taken from the new one: placement, before anything has started."""
-    if not may_place:
-        return old
+def _has_no_pods(job: Job) -> bool:
+    if not job.spec.suspend or job.status.active:
+        return False
+    return job.status.startTime is None or "Suspended" in true_conditions(job.status)
+
+
+def _with_needs(old: PodSpec, new: PodSpec) -> PodSpec:
+    """The old spec with where its pods may run, and with how much of the node, taken from the new one."""
     replace = msgspec.structs.replace
-    affinity = old.spec.affinity
-    wanted = new.spec.affinity.nodeAffinity if new.spec.affinity else None
+    affinity = old.affinity
+    wanted = new.affinity.nodeAffinity if new.affinity else None
     if affinity is not None or wanted is not None:
         affinity = replace(affinity or Affinity(), nodeAffinity=wanted)
-        affinity = None if affinity == Affinity() and new.spec.affinity is None else affinity
-    resources = {container.name: container.resources for container in new.spec.containers}
-    spec = replace(
-        old.spec,
+        affinity = None if affinity == Affinity() and new.affinity is None else affinity
+
+    def with_resources(before: list[Container] | None, after: list[Container] | None) -> list[Container] | None:
+        resources = {container.name: container.resources for container in after or ()}
+        return before and [replace(c, resources=resources.get(c.name, c.resources)) for c in before]
+
+    return replace(
+        old,
         affinity=affinity,
-        nodeSelector=new.spec.nodeSelector,
-        tolerations=new.spec.tolerations,
-        schedulingGates=new.spec.schedulingGates,
-        containers=[replace(c, resources=resources.get(c.name, c.resources)) for c in old.spec.containers],
+        nodeSelector=new.nodeSelector,
+        tolerations=new.tolerations,
+        schedulingGates=new.schedulingGates,
+        containers=with_resources(old.containers, new.containers) or [],
+        initContainers=with_resources(old.initContainers, new.initContainers),
     )
-    metadata = replace(old.metadata, labels=new.metadata.labels, annotations=new.metadata.annotations)
-    return replace(old, metadata=metadata, spec=spec)
-
-
-def validate_job_status_update(new: Job, old: Job) -> list[FieldError]:
-    found = none_negative(new.status, STATUS, "active", "succeeded", "failed", "ready", "terminating")
-    true = {c.type for c in new.status.conditions or () if c.status == "True"}
-    path = STATUS.child("conditions")
-    if "Complete" in true and "Failed" in true:
-        found.append(invalid(path, "", "cannot set Complete=True and Failed=True conditions"))
-    was = {c.type for c in old.status.conditions or () if c.status == "True"}
-    for condition in ("Complete", "Failed"):
-        if condition in was and condition not in true:
-            found.append(invalid(path, "", f"cannot disable the terminal {condition}=True condition"))
-    return found

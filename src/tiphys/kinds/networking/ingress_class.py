@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.domain_prefixed import domain_prefixed_findings
 from tiphys.kinds.object_meta import immutable, label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import TypedLocalObjectReference
@@ -20,23 +21,13 @@ def default(ingress_class: IngressClass) -> None:
         parameters.scope = "Cluster"
 
 
-def domain_prefixed(text: str, path: Path) -> list[FieldError]:
-    """A path like `example.com/controller`."""
-    domain, slash, rest = text.partition("/")
-    if not text:
-        return [required(path)]
-    if not slash or not domain or not rest:
-        return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-    return [invalid(path, domain, message) for message in subdomain_name(domain)]
-
-
 def validate(ingress_class: IngressClass) -> list[FieldError]:
     spec = ingress_class.spec
     found: list[FieldError] = []
     controller = spec.controller or ""
     if len(controller) > CONTROLLER_LIMIT_BYTES:
         found.append(too_long(SPEC.child("controller"), CONTROLLER_LIMIT_BYTES))
-    found += domain_prefixed(controller, SPEC.child("controller"))
+    found += domain_prefixed_findings(controller, SPEC.child("controller"))
     if spec.parameters is not None:
         found += _parameter_findings(spec.parameters, SPEC.child("parameters"))
     return found

@@ -30,8 +30,9 @@ from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.custom import CustomResources
 from tiphys.apiserver.discovery.document import Document
 from tiphys.apiserver.discovery.health import HealthChecks
+from tiphys.apiserver.discovery.io import load_build
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
-from tiphys.apiserver.discovery.version import BuildInfo, git_version, version_document
+from tiphys.apiserver.discovery.version import git_version, version_document
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.hooks import HookTable, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
@@ -355,7 +356,7 @@ class ApiServer:
         return Proxies(self.caches, tls, self._random.randrange)
 
     def _documents(self) -> ServerDocuments:
-        build = BuildInfo()
+        build = load_build()
         resources = registry.all_resources()
         fixed: dict[str, Document] = {"/version": version_document(build)}
         if self._authn is not None:

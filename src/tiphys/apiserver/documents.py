@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
-import msgspec
-
-from tiphys.apiserver.discovery.document import Document
+from tiphys.apiserver.discovery.document import Document, indented_document
 from tiphys.apiserver.discovery.health import HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
@@ -41,8 +39,8 @@ class ServerDocuments:
             found = self._openapi.document(path, accept)
         elif path == "/metrics":
             found = Document(METRICS_TEXT, self._metrics(), "")
-        elif path == "/":
-            found = Document("application/json", msgspec.json.encode({"paths": self._paths()}), "")
+        elif path in ("/", "/index.html"):
+            found = indented_document({"paths": self._paths()})
         else:
             found = self._fixed.get(path.removesuffix("/")) or self._discovery.document(path, accept)
         if found is None:

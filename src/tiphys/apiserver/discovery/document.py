@@ -16,7 +16,8 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`etag` is the strong entity tag, with its quotes; a request whose If-None-Match holds it gets 304."""
+    """`etag` is the strong entity tag, with its quotes; a request whose If-None-Match holds it gets 304. Without one
+    nothing is said of keeping the document."""
 
     content_type: str
     body: bytes
@@ -73,6 +74,11 @@ def _is_known(document: Document, headers: Mapping[str, str], since: int | None)
 
 def json_document(content: Any, content_type: str = JSON) -> Document:
     return document(msgspec.json.encode(content), content_type)
+
+
+def indented_document(content: Any) -> Document:
+    """For people, who read it as it is."""
+    return Document(JSON, msgspec.json.format(msgspec.json.encode(content), indent=2), "")
 
 
 def document(body: bytes, content_type: str) -> Document:

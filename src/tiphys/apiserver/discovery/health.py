@@ -65,7 +65,7 @@ def _all_of(endpoint: str, checks: Mapping[str, Check], exclude: Sequence[str], 
             lines.append(f"[+]{name} ok")
     unknown = sorted(set(exclude) - set(checks))
     if unknown:
-        words = ", ".join(f'"{name}"' for name in unknown)
+        words = ",".join(f'"{name}"' for name in unknown)
         lines.append(f"warn: some health checks cannot be excluded: no matches for {words}")
     if failures:
         return HealthAnswer(500, "\n".join([*lines, f"{endpoint} check failed", ""]), tuple(failures))

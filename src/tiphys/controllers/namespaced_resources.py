@@ -38,10 +38,13 @@ def collections(view: View) -> tuple[Collection, ...]:
             collects = "deletecollection" in resource.verbs
             found[resource.storage] = Collection(resource.group, resource.version, resource.plural, collects)
     for definition in view.list(apiextensions_v1.CustomResourceDefinition):
-        spec = definition.spec
-        version = next((v.name for v in spec.versions if v.served and v.storage), None) or next(
-            (v.name for v in spec.versions if v.served), None
-        )
+        spec, version = definition.spec, stored_version(definition)
         if spec.scope == "Namespaced" and version is not None:
             found[f"{spec.group}/{spec.names.plural}"] = Collection(spec.group, version, spec.names.plural)
     return tuple(found.values())
+
+
+def stored_version(definition: apiextensions_v1.CustomResourceDefinition) -> str | None:
+    """The version in which asking for the objects costs no conversion, if it is served, else one that is."""
+    served = [version for version in definition.spec.versions if version.served]
+    return next((v.name for v in sorted(served, key=lambda v: not v.storage)), None)

@@ -19,6 +19,7 @@ from tiphys.controllers import (
     root_ca,
     service_account_tokens,
     serviceaccount,
+    storage_version_migration,
     ttl_after_finished,
 )
 from tiphys.controllers.config import ControllersConfig
@@ -59,6 +60,7 @@ def controllers(config: ControllersConfig) -> tuple[Controller, ...]:
         node_lifecycle.controller(config),
         eviction.controller(),
         pod_garbage.controller(config.terminated_pod_threshold),
+        storage_version_migration.CONTROLLER,
     ]
     if config.allocate_node_cidrs and config.cluster_cidrs:
         table.append(node_ipam.controller(config.cluster_cidrs, dict(config.node_cidr_mask_sizes)))

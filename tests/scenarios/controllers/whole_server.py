@@ -19,10 +19,11 @@ from tiphys.store.drivers.memory import MemoryStore
 class Whole:
     """An API server and controllers under one clock."""
 
-    def __init__(self, client: Client, clock: VirtualClock, manager: ControllerManager) -> None:
+    def __init__(self, client: Client, clock: VirtualClock, manager: ControllerManager, store: MemoryStore) -> None:
         self.client = client
         self.clock = clock
         self.manager = manager
+        self.store = store
 
     async def quiet(self) -> None:
         """Until the controllers have nothing more to do now."""
@@ -71,7 +72,7 @@ async def whole_server(*controllers: str) -> AsyncIterator[Whole]:
     await client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="team")))
     await client.create(core_v1.ServiceAccount(metadata=meta_v1.ObjectMeta(name="default", namespace="team")))
     await manager.start()
-    made = Whole(client, clock, manager)
+    made = Whole(client, clock, manager, store)
     await made.quiet()
     yield made
     await manager.stop()

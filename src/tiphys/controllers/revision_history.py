@@ -93,7 +93,9 @@ def _fresh(owner: Any, data: dict[str, Any], number: int, labels: dict[str, str]
 
 
 def surplus(found: History, live_hashes: set[str], limit: int | None) -> list[Action]:
-    """The oldest revisions beyond the limit that no pod is of."""
+    """The oldest revisions beyond the limit that no pod is of; a negative limit keeps them all."""
+    if limit is not None and limit < 0:
+        return []
     unused = [r for r in found.others if hash_of(r) not in live_hashes and r.metadata.name not in live_hashes]
     excess = len(unused) - (10 if limit is None else limit)
     return [delete_of(revision) for revision in unused[: max(excess, 0)]]

@@ -25,8 +25,11 @@ def at_most_hundred_percent(value: int | str | None, path: Path) -> list[FieldEr
 
 
 def is_zero(value: int | str | None) -> bool:
-    """Whether it is 0 or 0%."""
-    return value == 0 or percent_of(value) == 0
+    """Whether it is 0 or 0%; text that is neither a percentage nor a number counts as 0, too."""
+    share = percent_of(value)
+    if share is not None:
+        return share == 0
+    return not (value.isdecimal() and int(value)) if isinstance(value, str) else value == 0
 
 
 def amount_of(value: int | str, total: int, round_up: bool) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from documents import NOTHING, changed, create_findings, created, decoded, row, stored, told, update_findings
 
-from tiphys.kinds import codec
+from tiphys.kinds import codec, registry
 from tiphys.kinds.apps import daemon_set as daemon_sets
+from tiphys.kinds.apps import stateful_set as stateful_sets
 from tiphys.kinds.apps.stateful_set import CHANGEABLE
 
 META = {"name": "a", "namespace": "default"}
@@ -330,7 +331,7 @@ def test_stateful_set_defaults() -> None:
         "selector": SELECTOR,
         "serviceName": "a",
         "podManagementPolicy": "OrderedReady",
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "revisionHistoryLimit": 10,
     }
@@ -445,6 +446,69 @@ def test_what_a_job_may_change() -> None:
     suspended = stored(changed(JOB, {"spec.suspend": True}))
     placed = changed(codec.plain(suspended), {"spec.template.spec.nodeSelector": {"zone": "a"}})
     assert update_findings(suspended, placed) == []
+
+
+CLAIM = {
+    "metadata": {"name": "d"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+MOUNTS = "spec.template.spec.containers.0.volumeMounts"
+
+
+def test_the_containers_of_a_stateful_set_mount_its_claims() -> None:
+    mounting = {MOUNTS: [{"name": "d", "mountPath": "/d"}], "spec.volumeClaimTemplates": [CLAIM]}
+    assert create_findings(changed(STATEFUL_SET, mounting)) == []
+    other = create_findings(changed(STATEFUL_SET, {**mounting, f"{MOUNTS}.0.name": "e"}))
+    assert other == [("spec.template.spec.containers[0].volumeMounts[0].name", "NotFound", 'Not found: "e"')]
+
+
+def test_a_stateful_set_keeps_what_was_not_looked_at_before() -> None:
+    broken = {
+        "spec.serviceName": "Not_A_Label",
+        MOUNTS: [{"name": "d", "mountPath": "/d"}],
+        "spec.template.spec.volumes": [],
+    }
+    found = create_findings(changed(STATEFUL_SET, broken))
+    assert [field for field, _, _ in found] == [
+        "spec.serviceName",
+        "spec.template.spec.containers[0].volumeMounts[0].name",
+    ]
+    old, new = stored(changed(STATEFUL_SET, broken)), stored(changed(STATEFUL_SET, {**broken, "spec.replicas": 3}))
+    assert stateful_sets.validate_changed(new, old) == []
+    assert told(stateful_sets.validate_changed(new, stored(STATEFUL_SET))) == found[1:]
+
+
+def test_a_negative_limit_keeps_every_revision() -> None:
+    keeping = changed(STATEFUL_SET, {"spec.revisionHistoryLimit": -1})
+    assert create_findings(keeping) == []
+    assert stateful_sets.STRATEGY.warnings(created(keeping), None) == [
+        "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "surge", "expected"),
+    [
+        (1, 0, []),
+        (0, "10%", []),
+        (1, 1, ["spec.updateStrategy.rollingUpdate.maxSurge"]),
+        ("0%", 0, ["spec.updateStrategy.rollingUpdate.maxUnavailable"]),
+        ("x", 0, ["spec.updateStrategy.rollingUpdate.maxUnavailable"] * 2),
+        ("200%", 1, ["spec.updateStrategy.rollingUpdate.maxUnavailable", "spec.updateStrategy.rollingUpdate.maxSurge"]),
+    ],
+)
+def test_daemon_sets_lack_pods_or_have_more(unavailable: int | str, surge: int | str, expected: list[str]) -> None:
+    rolling = {"maxUnavailable": unavailable, "maxSurge": surge}
+    found = create_findings(changed(DAEMON_SET, {"spec.updateStrategy": {"rollingUpdate": rolling}}))
+    assert [field for field, _, _ in found] == expected
+
+
+def test_terminating_replicas_are_not_negative() -> None:
+    for document in (DEPLOYMENT, REPLICA_SET):
+        new = stored(document, {"replicas": 0, "terminatingReplicas": -1})
+        assert told(registry.resource_of(type(new)).strategy.validate_status_update(new, new)) == [
+            ("status.terminatingReplicas", "Invalid", "Invalid value: -1: must be greater than or equal to 0")
+        ]
 
 
 def test_counts_in_the_status_of_a_deployment() -> None:

@@ -78,12 +78,13 @@ def _update_findings(update: DaemonSetUpdateStrategy, path: Path) -> list[FieldE
     unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
     found = validate_int_or_percent(unavailable, at.child("maxUnavailable"))
     found += validate_int_or_percent(surge, at.child("maxSurge"))
-    if not found and not is_zero(unavailable) and not is_zero(surge):
-        found.append(invalid(at.child("maxSurge"), surge, "may not be set when maxUnavailable is non-zero"))
-    if not found and is_zero(unavailable) and is_zero(surge):
-        found.append(required(at.child("maxUnavailable"), "cannot be 0 when maxSurge is 0"))
     found += at_most_hundred_percent(unavailable, at.child("maxUnavailable"))
-    return found + at_most_hundred_percent(surge, at.child("maxSurge"))
+    found += at_most_hundred_percent(surge, at.child("maxSurge"))
+    if not is_zero(unavailable) and not is_zero(surge):
+        found.append(invalid(at.child("maxSurge"), surge, "may not be set when maxUnavailable is non-zero"))
+    if is_zero(unavailable) and is_zero(surge):
+        found.append(required(at.child("maxUnavailable"), "cannot be 0 when maxSurge is 0"))
+    return found
 
 
 def validate_update(new: DaemonSet, old: DaemonSet) -> list[FieldError]:

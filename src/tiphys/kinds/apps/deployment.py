@@ -76,7 +76,7 @@ def validate_update(new: Deployment, old: Deployment) -> list[FieldError]:
 def validate_status_update(new: Deployment, old: Deployment) -> list[FieldError]:
     status = new.status
     counts = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    found = none_negative(status, STATUS, *counts, "unavailableReplicas", "collisionCount")
+    found = none_negative(status, STATUS, *counts, "unavailableReplicas", "collisionCount", "terminatingReplicas")
     for field in ("updatedReplicas", "readyReplicas", "availableReplicas"):
         found += not_above(status, STATUS, field, "replicas", "status.replicas")
     found += not_above(status, STATUS, "availableReplicas", "readyReplicas", "readyReplicas")

@@ -42,7 +42,7 @@ def replica_status_findings(status: ReplicaSetStatus | ReplicationControllerStat
 
 
 def validate_status_update(new: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
-    return replica_status_findings(new.status)
+    return replica_status_findings(new.status) + none_negative(new.status, Path("status"), "terminatingReplicas")
 
 
 STRATEGY: Strategy[ReplicaSet] = Strategy(

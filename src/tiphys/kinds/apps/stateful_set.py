@@ -5,21 +5,24 @@ from __future__ import annotations
 import msgspec
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import SPEC, STATUS, validate_selector_and_template
+from tiphys.kinds.apps.workload import SPEC, STATUS, labels_findings, validate_selector
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
-from tiphys.kinds.core.template import default_template, holder_warnings
+from tiphys.kinds.core.template import always_restarting, default_template, holder_warnings, validate_template
 from tiphys.kinds.core.volume_warnings import claim_warnings
 from tiphys.kinds.equality import same
 from tiphys.kinds.int_or_percent import at_most_hundred_percent, is_zero, validate_int_or_percent
 from tiphys.kinds.number_findings import none_negative, not_above, not_decremented, not_negative
+from tiphys.kinds.object_meta import label_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import (
     RollingUpdateStatefulSetStrategy,
     StatefulSet,
     StatefulSetPersistentVolumeClaimRetentionPolicy,
+    StatefulSetSpec,
     StatefulSetUpdateStrategy,
 )
+from tiphys.kinds.types.core_v1 import PersistentVolumeClaimVolumeSource, Volume
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
 
 ROLLING_UPDATE, ON_DELETE = "RollingUpdate", "OnDelete"
@@ -50,9 +53,11 @@ def default(stateful_set: StatefulSet) -> None:
     if not update.type:
         update.type = ROLLING_UPDATE
         if update.rollingUpdate is None:
-            update.rollingUpdate = RollingUpdateStatefulSetStrategy(partition=0)
-    if update.type == ROLLING_UPDATE and update.rollingUpdate is not None and update.rollingUpdate.partition is None:
-        update.rollingUpdate.partition = 0
+            update.rollingUpdate = RollingUpdateStatefulSetStrategy()
+    rolling = update.rollingUpdate if update.type == ROLLING_UPDATE else None
+    if rolling is not None:
+        rolling.partition = rolling.partition or 0
+        rolling.maxUnavailable = 1 if rolling.maxUnavailable is None else rolling.maxUnavailable
     if spec.persistentVolumeClaimRetentionPolicy is None:
         spec.persistentVolumeClaimRetentionPolicy = StatefulSetPersistentVolumeClaimRetentionPolicy()
     retention = spec.persistentVolumeClaimRetentionPolicy
@@ -72,18 +77,50 @@ def default(stateful_set: StatefulSet) -> None:
 
 def validate(stateful_set: StatefulSet) -> list[FieldError]:
     spec = stateful_set.spec
+    found = [invalid(SPEC.child("serviceName"), spec.serviceName, t) for t in label_name(spec.serviceName or "a")]
+    return found + _spec_findings(spec) + _template_findings(spec) + _claim_findings(spec)
+
+
+def validate_changed(new: StatefulSet, old: StatefulSet) -> list[FieldError]:
+    """Templates and names that were not looked at once do not keep what stores them from other changes."""
+    found = _spec_findings(new.spec)
+    for look in (_template_findings, _claim_findings):
+        if not look(old.spec):
+            found += look(new.spec)
+    return found
+
+
+def _spec_findings(spec: StatefulSetSpec) -> list[FieldError]:
     found: list[FieldError] = []
     if spec.podManagementPolicy not in (ORDERED, PARALLEL):
         detail = f"must be '{ORDERED}' or '{PARALLEL}'"
         found.append(invalid(SPEC.child("podManagementPolicy"), spec.podManagementPolicy or "", detail))
     found += _update_findings(spec.updateStrategy or StatefulSetUpdateStrategy(), SPEC.child("updateStrategy"))
-    found += _retention_findings(stateful_set)
-    found += none_negative(spec, SPEC, "replicas", "minReadySeconds", "revisionHistoryLimit")
+    found += _retention_findings(spec)
+    found += none_negative(spec, SPEC, "replicas", "minReadySeconds")
     if spec.ordinals is not None:
         found += not_negative(spec.ordinals.start, SPEC.child("ordinals", "start"))
+    found += validate_selector(spec.selector)
+    found += labels_findings(spec.selector, spec.template)
+    return found + always_restarting(spec.template, SPEC.child("template"), "StatefulSet")
+
+
+def _template_findings(spec: StatefulSetSpec) -> list[FieldError]:
+    """Containers mount the claims of their pod by the names of the claims' templates, as if they were its volumes."""
+    claims = {claim.metadata.name or "": claim for claim in spec.volumeClaimTemplates or ()}
+    volumes = [volume for volume in spec.template.spec.volumes or () if volume.name not in claims]
+    for name in claims:
+        volumes.append(Volume(name=name, persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName=name)))
+    replace = msgspec.structs.replace
+    template = replace(spec.template, spec=replace(spec.template.spec, volumes=volumes or None))
+    return validate_template(template, SPEC.child("template"))
+
+
+def _claim_findings(spec: StatefulSetSpec) -> list[FieldError]:
+    found: list[FieldError] = []
     for position, claim in enumerate(spec.volumeClaimTemplates or ()):
         found += validate_claim_spec(claim.spec, SPEC.child("volumeClaimTemplates").index(position).child("spec"))
-    return found + validate_selector_and_template(spec.selector, spec.template, "StatefulSet")
+    return found
 
 
 def _update_findings(update: StatefulSetUpdateStrategy, path: Path) -> list[FieldError]:
@@ -106,14 +143,14 @@ def _update_findings(update: StatefulSetUpdateStrategy, path: Path) -> list[Fiel
     return found
 
 
-def _retention_findings(stateful_set: StatefulSet) -> list[FieldError]:
+def _retention_findings(spec: StatefulSetSpec) -> list[FieldError]:
     found: list[FieldError] = []
-    policy = stateful_set.spec.persistentVolumeClaimRetentionPolicy
+    policy = spec.persistentVolumeClaimRetentionPolicy
     for field in ("whenDeleted", "whenScaled"):
         value = getattr(policy, field) if policy else None
         if value is not None and value not in (RETAIN, DELETE):
             at = SPEC.child("persistentVolumeClaimRetentionPolicy", field)
-            found.append(not_supported(at, value, (DELETE, RETAIN)))
+            found.append(not_supported(at, value, (RETAIN, DELETE)))
     return found
 
 
@@ -155,6 +192,7 @@ STRATEGY: Strategy[StatefulSet] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,
     validate=validate,
+    validate_changed=validate_changed,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     warnings=warnings,

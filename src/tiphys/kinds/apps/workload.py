@@ -14,22 +14,33 @@ SPEC, STATUS = Path("spec"), Path("status")
 
 def validate_selector_and_template(selector: LabelSelector, template: PodTemplateSpec, kind: str) -> list[FieldError]:
     """The selector is given, and finds pods of the template; those restart always."""
-    found: list[FieldError] = []
-    parsed = labels.NOTHING
-    if is_empty(selector):
-        found.append(required(SPEC.child("selector")))
-    else:
-        found += validate_label_selector(selector, SPEC.child("selector"))
-        parsed = selector_of(selector)
-        if parsed == labels.NOTHING and kind == "ReplicaSet":
-            found.append(invalid(SPEC.child("selector"), selector, "invalid label selector"))
-    return found + validate_matching_template(template, parsed, kind)
+    found = validate_selector(selector)
+    if kind == "ReplicaSet" and not is_empty(selector) and selector_of(selector) == labels.NOTHING:
+        found.append(invalid(SPEC.child("selector"), selector, "invalid label selector"))
+    return found + validate_matching_template(template, _selector_of(selector), kind)
+
+
+def validate_selector(selector: LabelSelector) -> list[FieldError]:
+    at = SPEC.child("selector")
+    return [required(at)] if is_empty(selector) else validate_label_selector(selector, at)
+
+
+def _selector_of(selector: LabelSelector) -> labels.Selector:
+    return labels.NOTHING if is_empty(selector) else selector_of(selector)
+
+
+def labels_findings(selector: LabelSelector, template: PodTemplateSpec) -> list[FieldError]:
+    """The selector finds the pods of the template."""
+    return _match_findings(_selector_of(selector), template)
+
+
+def _match_findings(selector: labels.Selector, template: PodTemplateSpec) -> list[FieldError]:
+    template_labels = template.metadata.labels or {}
+    at = SPEC.child("template", "metadata", "labels")
+    return [] if selector.matches(template_labels) else [invalid(at, template_labels, MISMATCH)]
 
 
 def validate_matching_template(template: PodTemplateSpec, selector: labels.Selector, kind: str) -> list[FieldError]:
-    found: list[FieldError] = []
     path = SPEC.child("template")
-    template_labels = template.metadata.labels or {}
-    if not selector.matches(template_labels):
-        found.append(invalid(path.child("metadata", "labels"), template_labels, MISMATCH))
+    found = _match_findings(selector, template)
     return found + validate_template(template, path) + always_restarting(template, path, kind)

@@ -66,6 +66,21 @@ def wants_node_ports(spec: ServiceSpec) -> bool:
     return spec.type == "NodePort"
 
 
+def _refuse_two(spec: ServiceSpec) -> None:
+    """Refused: one family is asked for, and two of its kind are named."""
+    found = [
+        field_errors.invalid(
+            SPEC.child("ipFamilyPolicy"),
+            spec.ipFamilyPolicy,
+            f"must be RequireDualStack or PreferDualStack when multiple {field} are specified",
+        )
+        for field in ("clusterIPs", "ipFamilies")
+        if len(getattr(spec, field) or ()) > 1
+    ]
+    if found:
+        raise Refused(*found)
+
+
 class ServiceAllocator:
     """`networks` are the Service networks, the primary one first; `port_range` is inclusive. `choose` is randomness."""
 
@@ -130,6 +145,8 @@ class ServiceAllocator:
     def _assign_addresses(self, spec: ServiceSpec, old: ServiceSpec | None, reservation: Reservation) -> None:
         if spec.type not in WITH_ADDRESS or not self._networks:
             return
+        if spec.ipFamilyPolicy == "SingleStack":
+            _refuse_two(spec)
         if spec.clusterIP == NONE or (spec.clusterIPs or [""])[0] == NONE:
             self._headless(spec)
             return

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 
-from tiphys.kinds.value_findings import IP_MESSAGE, address_family
+from tiphys.kinds.value_findings import ip_address
 from tiphys.machinery.bounded_cache import bounded_cache
 
 
 @bounded_cache(16384)
 def endpoint_address_findings(address: str) -> list[str]:
     """Messages on the address of an endpoint; remembered, not to be changed."""
-    if not address_family(address):
-        return [IP_MESSAGE]
+    unreadable = ip_address(address)
+    if unreadable:
+        return unreadable
     parsed = ipaddress.ip_address(address)
     if parsed.is_unspecified:
         return [f"may not be unspecified ({parsed})"]

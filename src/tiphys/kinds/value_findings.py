@@ -22,6 +22,8 @@ ID_RANGE = in_range(0, LARGEST_INT32)
 IP_MESSAGE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 CIDR_MESSAGE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
+HOST_BITS = "must not have bits set beyond the prefix length"
+
 port_name = functools.lru_cache(maxsize=4096)(names.port_name)
 config_key = functools.lru_cache(maxsize=8192)(names.config_map_key)
 environment_name = functools.lru_cache(maxsize=8192)(names.env_var_name)
@@ -45,18 +47,35 @@ def address_family(text: str) -> int:
         return 0
 
 
+def _without_leading_zeros(text: str) -> str:
+    return ".".join(part.lstrip("0") or part[-1:] for part in text.split("."))
+
+
+def is_mapped(text: str) -> bool:
+    """Whether an IPv4 address is written as an IPv6 one, which programs understand in different ways."""
+    return ":" in text and getattr(ipaddress.ip_address(text), "ipv4_mapped", None) is not None
+
+
 def ip_address(text: str) -> list[str]:
-    return [] if address_family(text) else [IP_MESSAGE]
+    """An address that everybody reads alike."""
+    if address_family(text):
+        return ["must not be an IPv4-mapped IPv6 address"] if is_mapped(text) else []
+    return ["must not have leading 0s"] if address_family(_without_leading_zeros(text)) == 4 else [IP_MESSAGE]
 
 
 @bounded_cache(4096)
 def cidr(text: str) -> list[str]:
-    """A network in CIDR notation; host bits may be set."""
+    """A network in CIDR notation that everybody reads alike: no bits of a host."""
     address, slash, length = text.partition("/")
-    family = address_family(address)
-    if family and slash and length.isdigit() and int(length) <= (32 if family == 4 else 128):
-        return []
-    return [CIDR_MESSAGE]
+    family = address_family(address) or address_family(_without_leading_zeros(address))
+    if not (family and slash and length.isdecimal() and int(length) <= (32 if family == 4 else 128)):
+        return [CIDR_MESSAGE]
+    if not address_family(address) or str(int(length)) != length:
+        return ["must not have leading 0s in IP or prefix length"]
+    if is_mapped(address):
+        return ["must not have an IPv4-mapped IPv6 address"]
+    network = ipaddress.ip_network(text, strict=False)
+    return [] if network.network_address == ipaddress.ip_address(address) else [HOST_BITS]
 
 
 def backsteps(path: str) -> list[str]:

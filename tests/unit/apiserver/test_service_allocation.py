@@ -43,6 +43,18 @@ def test_addresses_are_given_once_and_come_back() -> None:
     assert written(found, service()).spec.clusterIP == "10.0.0.4"
 
 
+@pytest.mark.parametrize("address", ["", "None"])
+def test_a_single_stack_is_of_one_family(address: str) -> None:
+    found = ServiceAllocator(["10.0.0.0/29", "fd00::/120"], (30000, 30003), lambda low, count: low)
+    two = service(clusterIP=address, ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="SingleStack")
+    with pytest.raises(Refused) as refused:
+        found.assign(two, None)
+    assert [str(finding) for finding in refused.value.findings] == [
+        'spec.ipFamilyPolicy: Invalid value: "SingleStack":'
+        " must be RequireDualStack or PreferDualStack when multiple ipFamilies are specified"
+    ]
+
+
 def test_what_is_reserved_is_not_given_to_others() -> None:
     found = allocator()
     first = service()

@@ -11,6 +11,8 @@ UNSERVED = {
     ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): unserved.POLICIES,
     ("apiregistration.k8s.io", "apiservices"): unserved.AGGREGATION,
     ("networking.k8s.io", "networkpolicies"): unserved.NETWORK_POLICIES,
+    ("networking.k8s.io", "servicecidrs"): unserved.SERVICE_NETWORKS,
+    ("networking.k8s.io", "ipaddresses"): unserved.SERVICE_NETWORKS,
     ("autoscaling", "horizontalpodautoscalers"): unserved.AUTOSCALING,
 }
 

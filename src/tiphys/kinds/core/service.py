@@ -13,7 +13,7 @@ from tiphys.kinds.core.service_validation import (
     validate_service_update,
 )
 from tiphys.kinds.core.service_warnings import service_warnings
-from tiphys.kinds.object_meta import dns1035_name
+from tiphys.kinds.object_meta import label_name
 from tiphys.kinds.spec_and_status import keep_spec
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import (
@@ -87,6 +87,7 @@ def prepare_for_update(new: Service, old: Service) -> None:
     new.status = old.status
     join_cluster_addresses(new.spec, old.spec)
     keep_what_was_given(new.spec, old.spec)
+    give_back_the_second_family(new.spec, old.spec)
     drop_what_is_unused(new, old)
 
 
@@ -105,6 +106,15 @@ def keep_what_was_given(new: ServiceSpec, old: ServiceSpec) -> None:
         _keep_node_ports(new.ports or [], old.ports or [])
     if needs_health_check(new) and needs_health_check(old) and not new.healthCheckNodePort:
         new.healthCheckNodePort = old.healthCheckNodePort
+
+
+def give_back_the_second_family(new: ServiceSpec, old: ServiceSpec) -> None:
+    """Who asks for a single stack alone need not say which of the two families goes."""
+    if new.ipFamilyPolicy == "SingleStack" and old.ipFamilyPolicy in ("PreferDualStack", "RequireDualStack"):
+        for field in ("clusterIPs", "ipFamilies"):
+            given = getattr(new, field)
+            if given and given == getattr(old, field):
+                setattr(new, field, given[:1])
 
 
 def _keep_node_ports(new: list[ServicePort], old: list[ServicePort]) -> None:
@@ -149,8 +159,8 @@ def external_text(service: Service) -> str:
     if service.spec.type != "LoadBalancer":
         return given or cells.NONE
     balancer = service.status.loadBalancer
-    found = [i.ip or i.hostname or "" for i in (balancer.ingress if balancer else None) or ()]
-    words = list(dict.fromkeys(word for word in found if word))
+    found = {i.ip or i.hostname or "" for i in (balancer.ingress if balancer else None) or ()}
+    words = sorted(found - {""})
     return ",".join([*words, *([given] if given else [])]) or "<pending>"
 
 
@@ -172,7 +182,7 @@ STRATEGY: Strategy[Service] = Strategy(
     validate=validate_service,
     validate_update=validate_service_update,
     validate_status_update=validate_service_status_update,
-    name_findings=dns1035_name,
+    name_findings=label_name,
     columns=(
         cells.name_column(),
         cells.text("Type", lambda service: service.spec.type or ""),

@@ -6,7 +6,7 @@ from tiphys.kinds.balancer_status import validate_balancer_ingress
 from tiphys.kinds.object_meta import label_name, subdomain_name, validate_labels
 from tiphys.kinds.special_addresses import endpoint_address_findings
 from tiphys.kinds.types.core_v1 import Service, ServicePort, ServiceSpec
-from tiphys.kinds.value_findings import address_family, cidr, port_number, port_number_or_name
+from tiphys.kinds.value_findings import address_family, cidr, ip_address, port_number, port_number_or_name
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from tiphys.machinery.names import qualified_name
 from tiphys.machinery.repetition import repeated
@@ -17,7 +17,8 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 AFFINITIES = ("ClientIP", "None")
 FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
-DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
+OLD_TOPOLOGY, TOPOLOGY = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 KUBELET_PORT = 10250
 AFFINITY_LIMIT_SECONDS = 86400
 HEADLESS = "None"
@@ -31,7 +32,11 @@ def is_headless(spec: ServiceSpec) -> bool:
 
 def validate_service(service: Service) -> list[FieldError]:
     spec = service.spec
+    annotations = service.metadata.annotations or {}
     found: list[FieldError] = []
+    if {TOPOLOGY, OLD_TOPOLOGY} <= annotations.keys() and annotations[TOPOLOGY] != annotations[OLD_TOPOLOGY]:
+        detail = f"must match annotations[{OLD_TOPOLOGY}] when both are specified"
+        found.append(invalid(Path("metadata.annotations").key(TOPOLOGY), annotations[TOPOLOGY], detail))
     if not spec.ports and not is_headless(spec) and spec.type != "ExternalName":
         found.append(required(SPEC.child("ports")))
     found += _type_findings(spec)
@@ -173,9 +178,10 @@ def _one_address_findings(spec: ServiceSpec, address: str, position: int, path: 
         if position or len(spec.clusterIPs or ()) > 1:
             return [invalid(path, address, "'None' must be the first and only value")]
         return []
+    texts = ip_address(address)
+    if texts:
+        return [invalid(path, address, text) for text in texts]
     family = address_family(address)
-    if not family:
-        return [invalid(path, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")]
     families = spec.ipFamilies or []
     if position < len(families) and families[position] != f"IPv{family}":
         detail = f"expected an {families[position]} value as indicated by `ipFamilies[{position}]`"
@@ -239,16 +245,9 @@ def validate_service_update(new: Service, old: Service) -> list[FieldError]:
     """Addresses that were given out stay; a second family may come and go."""
     found: list[FieldError] = []
     if "ExternalName" not in (new.spec.type, old.spec.type):
-        before, after = old.spec.clusterIPs or [], new.spec.clusterIPs or []
-        for position, (was, now) in enumerate(zip(before, after, strict=False)):
-            if was != now:
-                found.append(invalid(SPEC.child("clusterIPs").index(position), after, SET_ONCE))
-        if before and not after:
-            found.append(invalid(SPEC.child("clusterIPs").index(0), after, "primary clusterIP can not be unset"))
-        families = zip(old.spec.ipFamilies or [], new.spec.ipFamilies or [], strict=False)
-        for position, (was, now) in enumerate(families):
-            if was != now:
-                found.append(invalid(SPEC.child("ipFamilies").index(position), new.spec.ipFamilies, SET_ONCE))
+        found += _lasting_addresses(new.spec, old.spec)
+        if not is_headless(new.spec) and not is_headless(old.spec):
+            found += _lasting_families(new.spec, old.spec)
     both_balance = new.spec.type == old.spec.type == "LoadBalancer"
     if both_balance and new.spec.loadBalancerClass != old.spec.loadBalancerClass:
         found.append(invalid(SPEC.child("loadBalancerClass"), new.spec.loadBalancerClass, SET_ONCE))
@@ -258,10 +257,42 @@ def validate_service_update(new: Service, old: Service) -> list[FieldError]:
     return found
 
 
+def _lasting_addresses(new: ServiceSpec, old: ServiceSpec) -> list[FieldError]:
+    if is_headless(new) and is_headless(old):
+        return []
+    before, after = old.clusterIPs or [], new.clusterIPs or []
+    path = SPEC.child("clusterIPs")
+    found = [invalid(path.index(place), after, SET_ONCE) for place in _changed_places(before, after)]
+    if before and not after:
+        found.append(invalid(path.index(0), after, "primary clusterIP can not be unset"))
+    return found + _release_findings(new, before, after, "clusterIP")
+
+
+def _lasting_families(new: ServiceSpec, old: ServiceSpec) -> list[FieldError]:
+    before, after = old.ipFamilies or [], new.ipFamilies or []
+    at = SPEC.child("ipFamilies").index(0)
+    found = [invalid(at, after, SET_ONCE) for _ in _changed_places(before, after)]
+    if len(before) > len(after) and not new.clusterIPs:
+        found.append(invalid(at, after, "primary ipFamily can not be unset"))
+    return found + _release_findings(new, before, after, "ipFamily")
+
+
+def _changed_places(before: list[str], after: list[str]) -> list[int]:
+    """Where another value stands; of a list that grows or shrinks only the first is held."""
+    places = range(len(before)) if len(before) == len(after) else range(min(len(before), len(after), 1))
+    return [place for place in places if before[place] != after[place]]
+
+
+def _release_findings(new: ServiceSpec, before: list[str], after: list[str], word: str) -> list[FieldError]:
+    if len(before) <= len(after) or len(after) != 1 or new.ipFamilyPolicy == "SingleStack":
+        return []
+    detail = f"must be set to 'SingleStack' when releasing the secondary {word}"
+    return [invalid(SPEC.child("ipFamilyPolicy"), new.ipFamilyPolicy, detail)]
+
+
 def validate_service_status_update(new: Service, old: Service) -> list[FieldError]:
     entries = (new.status.loadBalancer.ingress if new.status.loadBalancer else None) or []
     path = Path("status.loadBalancer.ingress")
-    found = validate_balancer_ingress(entries, path)
     if entries and new.spec.type != "LoadBalancer":
-        found.append(forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
-    return found
+        return [forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")]
+    return validate_balancer_ingress(entries, path)

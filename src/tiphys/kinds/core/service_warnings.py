@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tiphys.kinds.address_warnings import cidr_warnings, ip_warnings
+from tiphys.kinds.core.service_validation import OLD_TOPOLOGY, TOPOLOGY
 from tiphys.kinds.types.core_v1 import Service
 from tiphys.machinery.field_errors import Path
 
 SPEC = Path("spec")
-OLD_TOPOLOGY, TOPOLOGY = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 EXTERNAL_ADDRESSES = "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.object_meta import immutable, label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import IPAddress
@@ -49,6 +49,7 @@ STRATEGY: Strategy[IPAddress] = Strategy(
     validate=validate,
     validate_update=lambda new, old: immutable(new.spec.parentRef, old.spec.parentRef, PARENT),
     name_findings=canonical_address_name,
+    warnings=unserved.warned(unserved.SERVICE_NETWORKS),
     columns=(cells.name_column(), cells.text("ParentRef", parent_text), cells.age_column()),
     has_generation=False,
     has_status=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import ServiceCIDR
@@ -53,6 +53,7 @@ STRATEGY: Strategy[ServiceCIDR] = Strategy(
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     validate_update=validate_update,
+    warnings=unserved.warned(unserved.SERVICE_NETWORKS),
     columns=(
         cells.name_column(),
         cells.text("CIDRs", lambda service_cidr: ",".join(service_cidr.spec.cidrs or ())),

@@ -56,6 +56,9 @@ ZERO = {
     "Int32 | str": "zero_int",
 }
 FIRST = ("apiVersion", "kind", "metadata")
+# Required fields whose zero value is a value like any other: a pointer in Kubernetes, so that validation finds them
+# missing.
+WITHOUT_ZERO = {"CapacityRequestPolicyRange": {"min"}}
 
 
 def module_name(definition: str) -> str:
@@ -180,7 +183,7 @@ class Module:
 
     def add(self, definition: str, schema: dict[str, Any]) -> None:
         properties = schema.get("properties", {})
-        required = set(schema.get("required", ()))
+        required = set(schema.get("required", ())) - WITHOUT_ZERO.get(class_name(definition), set())
         kinds = schema.get("x-kubernetes-group-version-kind", ())
         served = kinds[0] if len(kinds) == 1 and "apiVersion" in properties else None
         names = [n for n in FIRST if n in properties] + [n for n in properties if n not in FIRST]

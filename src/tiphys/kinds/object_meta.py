@@ -144,6 +144,14 @@ def validate_annotations(annotations: Mapping[str, str], path: Path) -> list[Fie
     return found
 
 
+def validate_template_metadata(metadata: ObjectMeta, path: Path, refusal: str = "cannot be set") -> list[FieldError]:
+    """Of objects that are made for a pod: they get labels and annotations, and nothing else."""
+    found = validate_annotations(metadata.annotations or {}, path.child("annotations"))
+    found += validate_labels(metadata.labels or {}, path.child("labels"))
+    given = [name for name in metadata.__struct_fields__ if getattr(metadata, name)]
+    return found + [forbidden(path.child(n), refusal) for n in given if n not in ("annotations", "labels")]
+
+
 def validate_owner_references(references: list[OwnerReference], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     controller = ""

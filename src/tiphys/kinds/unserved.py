@@ -17,6 +17,8 @@ SERVICE_NETWORKS = (
 )
 POD_GROUPS = "this server's Jobs do not schedule their pods as a group: the field is stored, but has no effect"
 
+DEVICES = "no scheduler of this cluster allocates devices yet: the object is stored, but has no effect"
+
 
 def warned(text: str) -> Callable[..., list[str]]:
     """A strategy's `warnings` hook."""

@@ -27,6 +27,7 @@ IDENTIFIER = (
     "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters"
     " or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')"
 )
+CHOICE = "`int`, `bool`, `string`, `version`, `ints`, `bools`, `strings`, `versions`"
 
 
 def thing(kind: str, spec: dict[str, Any], api: str = API, name: str = "a") -> dict[str, Any]:
@@ -62,10 +63,11 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] =
         RULE,
         {"spec.deviceSelector": {"driver": "a_b", "pool": "p//q", "device": "A"}, "spec.taint.key": ""},
         [
-            ("spec.taint.key", "Required", "Required value"),
             ("spec.deviceSelector.driver", "Invalid", f'Invalid value: "a_b": {SUBDOMAIN}'),
             ("spec.deviceSelector.pool", "Invalid", f'Invalid value: "": {SUBDOMAIN}'),
             ("spec.deviceSelector.device", "Invalid", f'Invalid value: "A": {LABEL}'),
+            ("spec.taint.key", "Invalid", 'Invalid value: "": name part must be non-empty'),
+            ("spec.taint.key", "Invalid", f'Invalid value: "": {KEY}'),
         ],
     ),
     (SLICE, {}, []),
@@ -73,8 +75,8 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] =
         SLICE,
         {"spec.pool.name": "", "spec.nodeName": "Node"},
         [
-            ("spec.nodeName", "Invalid", f'Invalid value: "Node": {SUBDOMAIN}'),
             ("spec.pool.name", "Required", "Required value"),
+            ("spec.nodeName", "Invalid", f'Invalid value: "Node": {SUBDOMAIN}'),
         ],
     ),
     (
@@ -88,18 +90,18 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] =
             }
         },
         [
-            (f"{DEVICE}.attributes[a]", "Required", "Required value: exactly one value must be specified"),
+            (f"{DEVICE}.attributes[a]", "Invalid", f'Invalid value: "": must specify one of: {CHOICE}'),
             (
                 f"{DEVICE}.attributes[b]",
                 "Invalid",
-                'Invalid value: {"bool":true,"int":1}: exactly one value must be specified',
+                f'Invalid value: "{{int, bool}}": must specify exactly one of: {CHOICE}',
             ),
             (
                 f"{DEVICE}.attributes[c].version",
                 "Invalid",
                 'Invalid value: "1.2": must be a string compatible with semver.org spec 2.0.0',
             ),
-            (f"{DEVICE}.attributes[d-e]", "Invalid", f'Invalid value: "d-e": {IDENTIFIER}'),
+            (f"{DEVICE}.attributes", "Invalid", f'Invalid value: "d-e": {IDENTIFIER}'),
         ],
     ),
     (
@@ -107,7 +109,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] =
         {"spec.devices.0.attributes": {"a": {"string": "x" * 65}}, "spec.devices.0.capacity": {"/b": {"value": "1"}}},
         [
             (f"{DEVICE}.attributes[a].string", "TooLong", "Too long: may not be more than 64 bytes"),
-            (f"{DEVICE}.capacity[/b]", "Required", "Required value: the domain must not be empty"),
+            (f"{DEVICE}.capacity", "Invalid", 'Invalid value: "": the domain must not be empty'),
         ],
     ),
     (

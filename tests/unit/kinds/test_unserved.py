@@ -13,6 +13,8 @@ UNSERVED = {
     ("networking.k8s.io", "networkpolicies"): unserved.NETWORK_POLICIES,
     ("networking.k8s.io", "servicecidrs"): unserved.SERVICE_NETWORKS,
     ("networking.k8s.io", "ipaddresses"): unserved.SERVICE_NETWORKS,
+    ("resource.k8s.io", "devicetaintrules"): unserved.DEVICES,
+    ("resource.k8s.io", "resourceclaimtemplates"): unserved.DEVICES,
     ("autoscaling", "horizontalpodautoscalers"): unserved.AUTOSCALING,
 }
 

@@ -15,7 +15,7 @@ from tiphys.kinds.core.persistent_volume_claim import storage_class_of
 from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, Amounts, amounts, gather, largest, pod_amounts, side_of
 from tiphys.kinds.core.qos import BEST_EFFORT, qos_class
 from tiphys.kinds.core.resource_validation import is_extended, is_huge_page
-from tiphys.kinds.resource_api.device_validation import ALLOCATED_LIMIT
+from tiphys.kinds.resource_api.allocation_validation import ALLOCATED_LIMIT
 from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.quantity import Quantity

@@ -49,6 +49,11 @@ def is_extended(name: str) -> bool:
     return not is_native(name) and not name.startswith("requests.") and not label_key_findings(f"requests.{name}")
 
 
+def is_node_allocatable(name: str) -> bool:
+    """A resource of every node that its pods share."""
+    return name in CONTAINER_RESOURCES or is_huge_page(name)
+
+
 def may_overcommit(name: str) -> bool:
     return is_native(name) and not is_huge_page(name)
 

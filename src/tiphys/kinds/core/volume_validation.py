@@ -14,7 +14,7 @@ from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
 from tiphys.kinds.core.volume_defaults import SOURCES
 from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, file_mode_findings, iscsi_name_findings
-from tiphys.kinds.object_meta import label_name, subdomain_name, validate_annotations, validate_labels
+from tiphys.kinds.object_meta import label_name, subdomain_name, validate_template_metadata
 from tiphys.kinds.types.core_v1 import (
     ConfigMapVolumeSource,
     DownwardAPIVolumeFile,
@@ -290,12 +290,8 @@ def _ephemeral(source: EphemeralVolumeSource, path: Path) -> list[FieldError]:
     at = path.child("volumeClaimTemplate")
     if template is None:
         return [required(at)]
-    metadata = template.metadata
-    found = validate_annotations(metadata.annotations or {}, at.child("metadata", "annotations"))
-    found += validate_labels(metadata.labels or {}, at.child("metadata", "labels"))
-    for field in metadata.__struct_fields__:
-        if field not in ("annotations", "labels") and getattr(metadata, field):
-            found.append(forbidden(at.child("metadata", field), "cannot be set for an ephemeral volume"))
+    refusal = "cannot be set for an ephemeral volume"
+    found = validate_template_metadata(template.metadata, at.child("metadata"), refusal)
     return found + validate_claim_spec(template.spec, at.child("spec"))
 
 

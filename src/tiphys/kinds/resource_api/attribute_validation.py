@@ -1,79 +1,61 @@
-"""Whether what a ResourceSlice says about a device is well formed: attributes and capacities by qualified names."""
+"""Whether the attributes of a device are well formed: one value each, or one list of values of a kind."""
 
 from __future__ import annotations
 
 import re
 
-from tiphys.kinds.object_meta import subdomain_name
+from tiphys.kinds.resource_api.bounded_lists import validate_list
 from tiphys.kinds.types.resource_v1 import Device, DeviceAttribute
-from tiphys.machinery.field_errors import FieldError, Path, invalid, required, too_long, too_many
+from tiphys.machinery.field_errors import FieldError, Path, invalid, too_long
 
-NAMES_LIMIT, VALUE_LIMIT_BYTES, NAME_LIMIT_BYTES, DOMAIN_LIMIT_BYTES = 32, 64, 32, 63
-ONE_VALUE = "exactly one value must be specified"
-IDENTIFIER_MESSAGE = (
-    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters"
-    " or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')"
-)
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VALUE_LIMIT_BYTES = 64
+SINGLE, LISTED = ("int", "bool", "string", "version"), ("ints", "bools", "strings", "versions")
+_CHOICE = ", ".join(f"`{name}`" for name in SINGLE + LISTED)
 _NUMBER = r"(0|[1-9]\d*)"
 _PART = r"(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
-_VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PART}(\.{_PART})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
+_VERSION = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PART}(\.{_PART})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?", re.ASCII
+)
 
 
-def validate_described(device: Device, path: Path) -> list[FieldError]:
-    """The attributes and capacities of a device."""
+def _given(attribute: DeviceAttribute, names: tuple[str, ...]) -> dict[str, object]:
+    fields = {field.rstrip("_"): getattr(attribute, field) for field in attribute.__struct_fields__}
+    return {name: fields[name] for name in names if fields[name] is not None}
+
+
+def has_lists(device: Device) -> bool:
+    return any(_given(attribute, LISTED) for attribute in (device.attributes or {}).values())
+
+
+def values_count(device: Device) -> int:
+    """Each item of a list counts; an attribute without any counts once."""
+    lists = [_given(attribute, LISTED).values() for attribute in (device.attributes or {}).values()]
+    return sum(sum(len(items) for items in found) or 1 for found in lists)  # type: ignore[misc,arg-type]
+
+
+def validate_attribute(attribute: DeviceAttribute, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    attributes, capacity = device.attributes or {}, device.capacity or {}
-    if len(attributes) + len(capacity) > NAMES_LIMIT:
-        found.append(too_many(path, len(attributes) + len(capacity), NAMES_LIMIT))
-    for name, attribute in attributes.items():
-        at = path.child("attributes").key(name)
-        found += qualified_name_findings(name, at) + _attribute_findings(attribute, at)
-    for name in capacity:
-        found += qualified_name_findings(name, path.child("capacity").key(name))
-    return found
-
-
-def qualified_name_findings(name: str, path: Path) -> list[FieldError]:
-    """`domain/identifier`, or the identifier alone, which is in the driver's domain then."""
-    if not name:
-        return [required(path, "name required")]
-    domain, slash, identifier = name.partition("/") if "/" in name else ("", "", name)
-    found: list[FieldError] = []
-    if slash and not domain:
-        found.append(required(path, "the domain must not be empty"))
-    elif slash:
-        found += [] if len(domain) <= DOMAIN_LIMIT_BYTES else [too_long(path, DOMAIN_LIMIT_BYTES)]
-        found += [invalid(path, domain, text) for text in subdomain_name(domain)]
-    if slash and not identifier:
-        return [*found, required(path, "the name must not be empty")]
-    if len(identifier) > NAME_LIMIT_BYTES:
-        found.append(too_long(path, NAME_LIMIT_BYTES))
-    if not _IDENTIFIER.fullmatch(identifier):
-        found.append(invalid(path, identifier, IDENTIFIER_MESSAGE))
-    return found
-
-
-def _attribute_findings(attribute: DeviceAttribute, path: Path) -> list[FieldError]:
-    given = [field for field in attribute.__struct_fields__ if getattr(attribute, field) is not None]
+    if attribute.string is not None:
+        found += _text_findings(attribute.string, path.child("string"))
+    if attribute.version is not None:
+        found += _version_findings(attribute.version, path.child("version"))
+    listed = _given(attribute, LISTED)
+    found += [invalid(path.child(name), [], "must not be empty if specified") for name, v in listed.items() if not v]
+    found += validate_list(attribute.strings, None, _text_findings, path.child("strings"))
+    found += validate_list(attribute.versions, None, _version_findings, path.child("versions"))
+    given = [*_given(attribute, SINGLE), *listed]
     if not given:
-        return [required(path, ONE_VALUE)]
-    if len(given) > 1:
-        return [invalid(path, attribute, ONE_VALUE)]
-    found: list[FieldError] = []
-    for field in ("string", "version"):
-        value = getattr(attribute, field)
-        if value is not None and len(value.encode()) > VALUE_LIMIT_BYTES:
-            found.append(too_long(path.child(field), VALUE_LIMIT_BYTES))
-    if attribute.version is not None and not _VERSION.fullmatch(attribute.version):
-        detail = "must be a string compatible with semver.org spec 2.0.0"
-        found.append(invalid(path.child("version"), attribute.version, detail))
+        found.append(invalid(path, "", f"must specify one of: {_CHOICE}"))
+    elif len(given) > 1:
+        found.append(invalid(path, f"{{{', '.join(given)}}}", f"must specify exactly one of: {_CHOICE}"))
     return found
 
 
-def validate_pool_name(name: str, path: Path) -> list[FieldError]:
-    """Domains joined by slashes."""
-    if not name:
-        return [required(path)]
-    found = [] if len(name) <= 253 else [too_long(path, 253)]
-    return found + [invalid(path, part, text) for part in name.split("/") for text in subdomain_name(part)]
+def _text_findings(value: str, path: Path) -> list[FieldError]:
+    return [too_long(path, VALUE_LIMIT_BYTES)] if len(value.encode()) > VALUE_LIMIT_BYTES else []
+
+
+def _version_findings(value: str, path: Path) -> list[FieldError]:
+    detail = "must be a string compatible with semver.org spec 2.0.0"
+    found = [] if _VERSION.fullmatch(value) else [invalid(path, value, detail)]
+    return found + _text_findings(value, path)

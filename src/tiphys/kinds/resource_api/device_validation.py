@@ -1,224 +1,156 @@
-"""Whether what claims, their templates and device classes say about devices is well formed.
+"""Whether what a ResourceSlice says of one device is well formed.
 
-CEL expressions are compiled by the API server.
+What has not changed is not looked at again where rules have grown stricter since it was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tiphys.kinds.object_meta import label_name, subdomain_name
-from tiphys.kinds.resource_api.taint_validation import validate_device_tolerations
+from tiphys.kinds.core.affinity_validation import validate_node_selector
+from tiphys.kinds.core.resource_validation import is_node_allocatable
+from tiphys.kinds.equality import same
+from tiphys.kinds.resource_api.attribute_validation import validate_attribute, values_count
+from tiphys.kinds.resource_api.binding_validation import validate_binding_conditions
+from tiphys.kinds.resource_api.bounded_lists import validate_map, validate_set
+from tiphys.kinds.resource_api.capacity_validation import validate_exclusive_capacity, validate_shared_capacity
+from tiphys.kinds.resource_api.counter_validation import validate_consumption
+from tiphys.kinds.resource_api.device_names import (
+    QUALIFIED_NAME_LIMIT_CHARACTERS,
+    node_findings,
+    qualified_name_findings,
+    short_name_findings,
+)
+from tiphys.kinds.resource_api.taint_validation import validate_device_taints
 from tiphys.kinds.types.resource_v1 import (
-    AllocatedDeviceStatus,
-    DeviceClaim,
-    DeviceConstraint,
-    DeviceRequest,
-    DeviceRequestAllocationResult,
-    DeviceSelector,
-    DeviceSubRequest,
-    ExactDeviceRequest,
-    ResourceClaimStatus,
+    Device,
+    DeviceCapacity,
+    NodeAllocatableMapping,
+    NodeAllocatableOverhead,
+    NodeAllocatableResource,
 )
-from tiphys.machinery.field_errors import (
-    FieldError,
-    Path,
-    duplicate,
-    forbidden,
-    invalid,
-    not_supported,
-    required,
-    too_many,
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_found, required
+
+PROPERTIES_LIMIT, VALUES_LIMIT, CONSUMPTIONS_LIMIT = 32, 48, 2
+ONE_SELECTION = (
+    "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true"
+    " in the ResourceSlice spec"
 )
-from tiphys.machinery.repetition import repeated
-
-REQUESTS_LIMIT, CONSTRAINTS_LIMIT, CONFIGURATIONS_LIMIT, SELECTORS_LIMIT, ALTERNATIVES_LIMIT = 32, 32, 32, 32, 8
-DeviceKey = tuple[str, str, str, str | None]  # driver, pool, device, share
-MODES = ("All", "ExactCount")
-# No claim is ever given more devices than this.
-ALLOCATED_LIMIT = 32
+NO_SELECTION = (
+    "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the"
+    " ResourceSlice spec"
+)
 
 
-def default_request(request: ExactDeviceRequest | DeviceSubRequest) -> None:
-    """One device unless more are asked for."""
-    if not request.allocationMode:
-        request.allocationMode = "ExactCount"
-    if request.allocationMode == "ExactCount" and not request.count:
-        request.count = 1
-    for toleration in request.tolerations or ():
-        toleration.operator = toleration.operator or "Equal"
+def validate_device(device: Device, old: Device | None, selects_nodes: bool, path: Path) -> list[FieldError]:
+    """`old`: the device of this name before the update. `selects_nodes`: every device says by itself where it is."""
+    found = short_name_findings(device.name, path.child("name"))
+    found += _count_findings(device, path)
+    names, shown = qualified_name_findings, QUALIFIED_NAME_LIMIT_CHARACTERS
+    found += validate_map(device.attributes, None, names, validate_attribute, path.child("attributes"), shown)
+    if old is None or not same(old.capacity, device.capacity):
+        check = validate_shared_capacity if device.allowMultipleAllocations else validate_exclusive_capacity
+        found += validate_map(device.capacity, None, names, check, path.child("capacity"), shown)
+    if old is None or not same(old.taints, device.taints):
+        found += validate_device_taints(device.taints, path.child("taints"))
+    found += validate_set(
+        device.consumesCounters,
+        CONSUMPTIONS_LIMIT,
+        validate_consumption,
+        path.child("consumesCounters"),
+        key=lambda consumption: consumption.counterSet,
+    )
+    found += _selection_findings(device, selects_nodes, path)
+    found += validate_binding_conditions(device.bindingConditions, device.bindingFailureConditions, path)
+    at = path.child("nodeAllocatableResources")
+    for name, entry in (device.nodeAllocatableResources or {}).items():
+        found += _node_resource_findings(name, entry, device.capacity or {}, at.key(name))
+    return found
 
 
-def default_claim(claim: DeviceClaim | None) -> None:
-    for request in (claim.requests if claim else None) or ():
-        if request.exactly is not None:
-            default_request(request.exactly)
-        for alternative in request.firstAvailable or ():
-            default_request(alternative)
-
-
-def validate_claim(claim: DeviceClaim, path: Path) -> list[FieldError]:
+def _count_findings(device: Device, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    requests = claim.requests or []
-    if len(requests) > REQUESTS_LIMIT:
-        found.append(too_many(path.child("requests"), len(requests), REQUESTS_LIMIT))
-    names: set[str] = set()
-    for position, request in enumerate(requests):
-        at = path.child("requests").index(position)
-        found += _name_findings(request.name, names, at.child("name"))
-        found += _request_findings(request, at)
-    known = names | {f"{r.name}/{a.name}" for r in requests for a in r.firstAvailable or ()}
-    for position, constraint in enumerate(claim.constraints or ()):
-        found += _constraint_findings(constraint, known, path.child("constraints").index(position))
-    found += validate_configurations(claim.config or [], path.child("config"))
-    for position, configuration in enumerate(claim.config or ()):
-        at = path.child("config").index(position).child("requests")
-        found += _reference_findings(configuration.requests or [], known, at)
+    properties, values = len(device.attributes or ()) + len(device.capacity or ()), values_count(device)
+    if properties > PROPERTIES_LIMIT:
+        detail = f"the total number of attributes and capacities must not exceed {PROPERTIES_LIMIT}"
+        found.append(invalid(path, properties, detail))
+    if values > VALUES_LIMIT:
+        found.append(invalid(path, values, f"the total number of attribute values must not exceed {VALUES_LIMIT}"))
     return found
 
 
-def _name_findings(name: str, names: set[str], path: Path) -> list[FieldError]:
-    if not name:
-        return [required(path)]
-    found = [invalid(path, name, text) for text in label_name(name)]
-    if name in names:
-        found.append(duplicate(path, name))
-    names.add(name)
-    return found
-
-
-def _request_findings(request: DeviceRequest, path: Path) -> list[FieldError]:
-    alternatives = request.firstAvailable or []
-    if request.exactly is not None and alternatives:
-        return [
-            invalid(
-                path,
-                request.name,
-                "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set",
-            )
-        ]
-    if request.exactly is not None:
-        return _device_findings(request.exactly, path.child("exactly"))
-    if not alternatives:
-        return [required(path, "exactly one of `exactly` or `firstAvailable` is required")]
+def _selection_findings(device: Device, selects_nodes: bool, path: Path) -> list[FieldError]:
+    fields = ("nodeName", "nodeSelector", "allNodes")
+    if not selects_nodes:
+        given = any(getattr(device, field) is not None for field in fields)
+        return [invalid(path, None, NO_SELECTION)] if given else []
     found: list[FieldError] = []
-    if len(alternatives) > ALTERNATIVES_LIMIT:
-        found.append(too_many(path.child("firstAvailable"), len(alternatives), ALTERNATIVES_LIMIT))
-    names: set[str] = set()
-    for position, alternative in enumerate(alternatives):
-        at = path.child("firstAvailable").index(position)
-        found += _name_findings(alternative.name, names, at.child("name"))
-        found += _device_findings(alternative, at)
-    return found
+    if device.nodeName is not None:
+        at = path.child("nodeName")
+        found += node_findings(device.nodeName, at) if device.nodeName else [invalid(at, "", "must not be empty")]
+    if device.nodeSelector is not None:
+        found += validate_node_selector(device.nodeSelector, path.child("nodeSelector"))
+    if device.allNodes is False:
+        found.append(invalid(path.child("allNodes"), False, "must be either unset or set to true"))
+    return found + one_of(device, fields, path, ONE_SELECTION, ONE_SELECTION)
 
 
-def _device_findings(request: ExactDeviceRequest | DeviceSubRequest, path: Path) -> list[FieldError]:
+def one_of(thing: Any, fields: tuple[str, ...], path: Path, words: str, words_for_several: str) -> list[FieldError]:
+    """Exactly one of the fields says something."""
+    given = [f"`{field}`" for field in fields if getattr(thing, field) not in (None, "", False)]
+    if not given:
+        return [required(path, words)]
+    return [invalid(path, f"{{{', '.join(given)}}}", words_for_several)] if len(given) > 1 else []
+
+
+def _node_resource_findings(
+    name: str, entry: NodeAllocatableResource, capacity: Mapping[str, DeviceCapacity], path: Path
+) -> list[FieldError]:
     found: list[FieldError] = []
-    if not request.deviceClassName:
-        found.append(required(path.child("deviceClassName")))
-    else:
-        texts = subdomain_name(request.deviceClassName)
-        found += [invalid(path.child("deviceClassName"), request.deviceClassName, text) for text in texts]
-    if request.allocationMode == "All":
-        if request.count:
-            detail = "must not be specified when allocationMode is 'All'"
-            found.append(invalid(path.child("count"), request.count, detail))
-    elif request.allocationMode == "ExactCount":
-        if (request.count or 0) <= 0:
-            found.append(invalid(path.child("count"), request.count or 0, "must be greater than zero"))
-    else:
-        found.append(not_supported(path.child("allocationMode"), request.allocationMode or "", MODES))
-    found += validate_device_tolerations(request.tolerations or [], path.child("tolerations"))
-    return found + validate_selectors(request.selectors or [], path.child("selectors"))
+    if not is_node_allocatable(name):
+        found.append(invalid(path, name, "must be a node allocatable resource name"))
+    if entry.mapping is None and entry.overhead is None:
+        found.append(required(path, "at least one of mapping or overhead must be set"))
+    if entry.mapping is not None:
+        found += _mapping_findings(entry.mapping, capacity, path.child("mapping"))
+    if entry.overhead is not None:
+        found += _overhead_findings(entry.overhead, path.child("overhead"))
+    return found
 
 
-def validate_selectors(selectors: Sequence[DeviceSelector], path: Path) -> list[FieldError]:
+def _mapping_findings(
+    mapping: NodeAllocatableMapping, capacity: Mapping[str, DeviceCapacity], path: Path
+) -> list[FieldError]:
+    """Counted by a capacity or by devices: one of the two."""
+    key, factor, at = mapping.capacityKey, mapping.capacityMultiplier, path.child("capacityKey")
     found: list[FieldError] = []
-    if len(selectors) > SELECTORS_LIMIT:
-        found.append(too_many(path, len(selectors), SELECTORS_LIMIT))
-    for position, selector in enumerate(selectors):
-        if selector.cel is None:
-            found.append(required(path.index(position).child("cel")))
-        elif not selector.cel.expression.strip():
-            found.append(required(path.index(position).child("cel", "expression")))
+    if key == "":
+        found.append(invalid(at, "", "capacityKey must not be an empty string"))
+    elif key is not None and key not in capacity:
+        found.append(not_found(at, key))
+    if key is not None and factor is None:
+        detail = "capacityMultiplier is required when capacityKey is set"
+        found.append(required(path.child("capacityMultiplier"), detail))
+    if key is None and factor is not None:
+        found.append(required(at, "capacityKey is required when capacityMultiplier is set"))
+    for field, value in (("capacityMultiplier", factor if key is not None else None),
+                         ("deviceMultiplier", mapping.deviceMultiplier)):  # fmt: skip
+        if value is not None and value.amount <= 0:
+            found.append(invalid(path.child(field), value, "must be positive"))
+    if key is None and mapping.deviceMultiplier is None:
+        found.append(invalid(path, "", "must specify one of: `capacityKey`, `deviceMultiplier`"))
+    if key is not None and mapping.deviceMultiplier is not None:
+        detail = "must specify exactly one of: `capacityKey`, `deviceMultiplier`"
+        found.append(invalid(path, "{capacityKey, deviceMultiplier}", detail))
     return found
 
 
-def validate_configurations(configurations: Sequence[Any], path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    if len(configurations) > CONFIGURATIONS_LIMIT:
-        found.append(too_many(path, len(configurations), CONFIGURATIONS_LIMIT))
-    for position, configuration in enumerate(configurations):
-        at, opaque = path.index(position).child("opaque"), configuration.opaque
-        if opaque is None:
-            found.append(required(at))
-            continue
-        if not opaque.driver:
-            found.append(required(at.child("driver")))
-        else:
-            found += [
-                invalid(at.child("driver"), opaque.driver, text) for text in subdomain_name(opaque.driver.lower())
-            ]
-        if opaque.parameters is None:
-            found.append(required(at.child("parameters")))
-        else:
-            found += _json_object_findings(opaque.parameters, at.child("parameters"))
-    return found
-
-
-def _json_object_findings(value: Any, path: Path) -> list[FieldError]:
-    return [] if isinstance(value, dict) else [invalid(path, "<value omitted>", "must be a valid JSON object")]
-
-
-def device_key(device: AllocatedDeviceStatus | DeviceRequestAllocationResult) -> DeviceKey:
-    return device.driver, device.pool, device.device, device.shareID
-
-
-def allocated_devices(status: ResourceClaimStatus) -> set[DeviceKey]:
-    devices = status.allocation.devices if status.allocation is not None else None
-    return {device_key(result) for result in (devices.results if devices is not None else None) or ()}
-
-
-def validate_device_statuses(status: ResourceClaimStatus, path: Path) -> list[FieldError]:
-    """What drivers report is about devices that the claim got, once each."""
-    allocated, seen = allocated_devices(status), set[DeviceKey]()
-    found: list[FieldError] = []
-    for position, device in enumerate(status.devices or ()):
-        at, key = path.index(position), device_key(device)
-        name = "/".join(part for part in key if part)
-        if key in seen:
-            found.append(duplicate(at, name))
-        seen.add(key)
-        if key not in allocated:
-            found.append(invalid(at, name, "must be an allocated device in the claim"))
-        if device.data is not None:
-            found += _json_object_findings(device.data, at.child("data"))
-    return found
-
-
-def _constraint_findings(constraint: DeviceConstraint, known: set[str], path: Path) -> list[FieldError]:
-    found = _reference_findings(constraint.requests or [], known, path.child("requests"))
-    if constraint.matchAttribute is not None and constraint.distinctAttribute is not None:
-        found.append(forbidden(path.child("distinctAttribute"), "cannot be used together with matchAttribute"))
-    elif constraint.matchAttribute is None and constraint.distinctAttribute is None:
-        found.append(required(path, "exactly one of `matchAttribute` or `distinctAttribute` is required"))
-    for field in ("matchAttribute", "distinctAttribute"):
-        value = getattr(constraint, field)
-        if value is not None and "/" not in value:
-            found.append(invalid(path.child(field), value, "must include a domain"))
-    return found
-
-
-def _reference_findings(names: Sequence[str], known: set[str], path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    again = repeated(names)
-    for position, name in enumerate(names):
-        if name not in known:
-            detail = (
-                "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
-            )
-            found.append(invalid(path.index(position), name, detail))
-        if position in again:
-            found.append(duplicate(path.index(position), name))
-    return found
+def _overhead_findings(overhead: NodeAllocatableOverhead, path: Path) -> list[FieldError]:
+    if overhead.perPod is None and overhead.perContainer is None:
+        return [invalid(path, "", "at least one of perPod or perContainer must be set")]
+    return [
+        invalid(path.child(field), value, "must be non-negative")
+        for field, value in (("perPod", overhead.perPod), ("perContainer", overhead.perContainer))
+        if value is not None and value.amount < 0
+    ]

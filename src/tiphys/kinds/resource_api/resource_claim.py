@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
+from tiphys.kinds.equality import same
 from tiphys.kinds.object_meta import immutable
-from tiphys.kinds.resource_api.device_validation import (
+from tiphys.kinds.resource_api.allocation_validation import (
     allocated_devices,
-    default_claim,
+    consumer_findings,
     device_key,
-    validate_claim,
+    validate_allocation,
     validate_device_statuses,
 )
+from tiphys.kinds.resource_api.bounded_lists import validate_set
+from tiphys.kinds.resource_api.claim_validation import claim_warnings, default_claim, request_names, validate_claim
+from tiphys.kinds.resource_api.taint_validation import default_tolerations
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
-from tiphys.kinds.strategy import Strategy
-from tiphys.kinds.types.resource_v1 import ResourceClaim
-from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, too_many
-from tiphys.machinery.repetition import repeated
+from tiphys.kinds.strategy import Strategy, no_findings
+from tiphys.kinds.types.resource_v1 import ResourceClaim, ResourceClaimStatus
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid
 
 SPEC, STATUS = Path("spec"), Path("status")
 USERS_LIMIT = 256
@@ -23,6 +26,9 @@ USERS_LIMIT = 256
 
 def default(claim: ResourceClaim) -> None:
     default_claim(claim.spec.devices)
+    devices = claim.status.allocation.devices if claim.status.allocation is not None else None
+    for result in (devices.results if devices is not None else None) or ():
+        default_tolerations(result.tolerations)
 
 
 def validate(claim: ResourceClaim) -> list[FieldError]:
@@ -42,24 +48,30 @@ def prepare_for_status_update(new: ResourceClaim, old: ResourceClaim) -> None:
 
 
 def validate_status_update(new: ResourceClaim, old: ResourceClaim) -> list[FieldError]:
-    """An allocation stays while anybody uses it, and only an allocated claim can be used."""
-    found: list[FieldError] = []
-    users, path = new.status.reservedFor or [], STATUS.child("reservedFor")
-    if len(users) > USERS_LIMIT:
-        found.append(too_many(path, len(users), USERS_LIMIT))
-    for position in sorted(repeated(user.uid for user in users)):
-        found.append(duplicate(path.index(position).child("uid"), users[position].uid))
-    if users and new.status.allocation is None:
-        found.append(forbidden(path, "may not be specified when `allocated` is not set"))
-    if users and new.metadata.deletionTimestamp and len(users) > len(old.status.reservedFor or ()):
-        found.append(
-            forbidden(path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set")
-        )
-    if old.status.allocation is not None and new.status.allocation is not None:
-        found += immutable(new.status.allocation, old.status.allocation, STATUS.child("allocation"))
-    if old.status.allocation is not None and new.status.allocation is None and old.status.reservedFor and users:
-        found.append(invalid(STATUS.child("allocation"), None, "field is immutable while the claim is in use"))
-    return found + validate_device_statuses(new.status, STATUS.child("devices"))
+    """Only an allocated claim can be used, and an allocation is replaced by none, not by another one."""
+    users, path = STATUS.child("reservedFor"), STATUS.child("allocation")
+    allocation, before = new.status.allocation, old.status.allocation
+    found = validate_set(new.status.reservedFor, USERS_LIMIT, consumer_findings, users, key=lambda user: user.uid)
+    found += validate_device_statuses(new.status, STATUS.child("devices"))
+    if new.status.reservedFor and allocation is None:
+        found.append(forbidden(users, "may not be specified when `allocated` is not set"))
+    if new.metadata.deletionTimestamp and allocation is not None and _has_new_users(new.status, old.status):
+        detail = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
+        found.append(forbidden(users, detail))
+    if allocation is not None and before is None:
+        found += validate_allocation(allocation, request_names(new.spec.devices), path)
+    elif allocation is not None and not same(allocation, before):
+        found.append(invalid(path, None, "field cannot be modified once set"))
+    return found
+
+
+def _has_new_users(new: ResourceClaimStatus, old: ResourceClaimStatus) -> bool:
+    known = old.reservedFor or []
+    return any(user not in known for user in new.reservedFor or ())
+
+
+def warnings(new: ResourceClaim, _: ResourceClaim | None) -> list[str]:
+    return [unserved.DEVICES, *claim_warnings(new.spec.devices, SPEC.child("devices"))]
 
 
 def state_text(claim: ResourceClaim) -> str:
@@ -81,8 +93,10 @@ STRATEGY: Strategy[ResourceClaim] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=prepare_for_status_update,
     validate=validate,
+    validate_changed=no_findings,  # what cannot change was found good before
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    warnings=warnings,
     columns=(cells.name_column(), cells.text("State", state_text), cells.age_column()),
     has_generation=False,
 )

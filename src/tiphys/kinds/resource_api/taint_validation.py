@@ -5,41 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiphys.kinds.object_meta import label_key_findings, label_value_findings
+from tiphys.kinds.resource_api.bounded_lists import validate_list
 from tiphys.kinds.types.resource_v1 import DeviceTaint, DeviceToleration
-from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required, too_many
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
 EFFECTS = ("NoExecute", "NoSchedule", "None")
 OPERATORS = ("Equal", "Exists")
 TAINTS_LIMIT, TOLERATIONS_LIMIT = 16, 16
 
 
-def validate_device_taint(taint: DeviceTaint, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    if not taint.key:
-        found.append(required(path.child("key")))
-    else:
-        found += [invalid(path.child("key"), taint.key, text) for text in label_key_findings(taint.key)]
+def default_tolerations(tolerations: Sequence[DeviceToleration] | None) -> None:
+    for toleration in tolerations or ():
+        toleration.operator = toleration.operator or "Equal"
+
+
+def validate_device_taint(taint: DeviceTaint, path: Path, known_effect: str = "") -> list[FieldError]:
+    """`known_effect`: one that was there before; a server of a later release may have let it in."""
+    found = [invalid(path.child("key"), taint.key, text) for text in label_key_findings(taint.key)]
     if taint.value:
         found += [invalid(path.child("value"), taint.value, text) for text in label_value_findings(taint.value)]
     if not taint.effect:
         found.append(required(path.child("effect")))
-    elif taint.effect not in EFFECTS:
+    elif taint.effect not in (*EFFECTS, known_effect):
         found.append(not_supported(path.child("effect"), taint.effect, EFFECTS))
     return found
 
 
-def validate_device_taints(taints: Sequence[DeviceTaint], path: Path) -> list[FieldError]:
-    found = [] if len(taints) <= TAINTS_LIMIT else [too_many(path, len(taints), TAINTS_LIMIT)]
-    for position, taint in enumerate(taints):
-        found += validate_device_taint(taint, path.index(position))
-    return found
+def validate_device_taints(taints: Sequence[DeviceTaint] | None, path: Path) -> list[FieldError]:
+    return validate_list(taints, TAINTS_LIMIT, validate_device_taint, path)
 
 
-def validate_device_tolerations(tolerations: Sequence[DeviceToleration], path: Path) -> list[FieldError]:
-    found = [] if len(tolerations) <= TOLERATIONS_LIMIT else [too_many(path, len(tolerations), TOLERATIONS_LIMIT)]
-    for position, toleration in enumerate(tolerations):
-        found += _toleration_findings(toleration, path.index(position))
-    return found
+def validate_device_tolerations(tolerations: Sequence[DeviceToleration] | None, path: Path) -> list[FieldError]:
+    return validate_list(tolerations, TOLERATIONS_LIMIT, _toleration_findings, path)
 
 
 def _toleration_findings(toleration: DeviceToleration, path: Path) -> list[FieldError]:

@@ -75,7 +75,7 @@ class CapacityRequestPolicy(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 class CapacityRequestPolicyRange(Struct, omit_defaults=True, kw_only=True, gc=False):
     max: Quantity | None = None
-    min: Quantity = field(default_factory=zero_quantity)
+    min: Quantity | None = None
     step: Quantity | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tiphys.apiserver.admission.certificate_subject import CertificateSubjectRestriction
 from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from tiphys.apiserver.admission.devices import DeviceAdminAccess, DeviceTaintTimes
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Plugin
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
@@ -34,6 +35,8 @@ PLUGINS: tuple[Plugin, ...] = (
     RuntimeClasses(),
     CertificateSubjectRestriction(),
     DefaultIngressClass(),
+    DeviceAdminAccess(),
+    DeviceTaintTimes(),
 )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells, unserved
-from tiphys.kinds.admissionregistration.policy_validation import default_match, validate_match, validate_param_ref
+from tiphys.kinds.admissionregistration.mutating_operations import validate_operations
+from tiphys.kinds.admissionregistration.policy_validation import default_match, validate_binding
 from tiphys.kinds.admissionregistration.validating_admission_policy_binding import param_text
-from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.admissionregistration_v1 import MutatingAdmissionPolicyBinding
-from tiphys.machinery.field_errors import FieldError, Path, invalid, required
+from tiphys.machinery.field_errors import FieldError, Path
 
 SPEC = Path("spec")
 
@@ -18,16 +18,8 @@ def default(binding: MutatingAdmissionPolicyBinding) -> None:
 
 
 def validate(binding: MutatingAdmissionPolicyBinding) -> list[FieldError]:
-    spec = binding.spec
-    name = spec.policyName or ""
-    found = [invalid(SPEC.child("policyName"), name, text) for text in subdomain_name(name)] if name else []
-    if not name:
-        found.append(required(SPEC.child("policyName")))
-    if spec.paramRef is not None:
-        found += validate_param_ref(spec.paramRef, SPEC.child("paramRef"))
-    if spec.matchResources is not None:
-        found += validate_match(spec.matchResources, SPEC.child("matchResources"))
-    return found
+    found = validate_binding(binding, SPEC)
+    return found + validate_operations(binding.spec.matchResources, SPEC.child("matchResources"))
 
 
 STRATEGY: Strategy[MutatingAdmissionPolicyBinding] = Strategy(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells, unserved
-from tiphys.kinds.admissionregistration.policy_validation import default_match, validate_match, validate_param_ref
-from tiphys.kinds.object_meta import subdomain_name
+from tiphys.kinds.admissionregistration.policy_validation import default_match, validate_binding
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.admissionregistration_v1 import ParamRef, ValidatingAdmissionPolicyBinding
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, not_supported, required
@@ -27,19 +26,8 @@ def default(binding: ValidatingAdmissionPolicyBinding) -> None:
 
 
 def validate(binding: ValidatingAdmissionPolicyBinding) -> list[FieldError]:
-    spec = binding.spec
-    found: list[FieldError] = []
-    if not spec.policyName:
-        found.append(required(SPEC.child("policyName")))
-    else:
-        found += [invalid(SPEC.child("policyName"), spec.policyName, text) for text in subdomain_name(spec.policyName)]
-    if spec.paramRef is not None:
-        found += validate_param_ref(spec.paramRef, SPEC.child("paramRef"))
-    if spec.matchResources is not None:
-        found += validate_match(spec.matchResources, SPEC.child("matchResources"))
-    actions, path = spec.validationActions, SPEC.child("validationActions")
-    if not actions:
-        found.append(required(path))
+    found = validate_binding(binding, SPEC)
+    actions, path = binding.spec.validationActions or [], SPEC.child("validationActions")
     again = repeated(actions)
     for position, action in enumerate(actions):
         if action not in ACTIONS:
@@ -52,6 +40,8 @@ def validate(binding: ValidatingAdmissionPolicyBinding) -> list[FieldError]:
             " and headers serves no purpose)"
         )
         found.append(invalid(path, actions, detail))
+    if not actions:
+        found.append(required(path, "at least one validation action is required"))
     return found
 
 

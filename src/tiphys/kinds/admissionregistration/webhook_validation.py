@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from tiphys.kinds.admissionregistration.rule_validation import validate_match_conditions, validate_rules
 from tiphys.kinds.label_selectors import validate_label_selector
-from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name
+from tiphys.kinds.object_meta import dns1035_name, subdomain_name
 from tiphys.kinds.types.admissionregistration_v1 import (
-    MatchCondition,
     MutatingWebhook,
-    RuleWithOperations,
     ServiceReference,
     ValidatingWebhook,
     WebhookClientConfig,
@@ -28,19 +27,16 @@ from tiphys.machinery.field_errors import (
     invalid,
     not_supported,
     required,
-    too_many,
 )
 from tiphys.machinery.repetition import repeated
 
 Webhook = MutatingWebhook | ValidatingWebhook
 
-OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
-SCOPES = ("*", "Cluster", "Namespaced")
 FAILURE_POLICIES = ("Fail", "Ignore")
 MATCH_POLICIES = ("Equivalent", "Exact")
+REINVOCATION_POLICIES = ("IfNeeded", "Never")
 SIDE_EFFECTS = ("None", "NoneOnDryRun")
 REVIEW_VERSIONS = ("v1", "v1beta1")
-CONDITIONS_LIMIT = 64
 TIMEOUT_LIMIT_SECONDS = 30
 
 
@@ -67,26 +63,28 @@ def default_webhook(webhook: Webhook) -> None:
 
 def validate_webhooks(webhooks: Sequence[Webhook]) -> list[FieldError]:
     found: list[FieldError] = []
-    names: set[str] = set()
+    again = repeated(webhook.name for webhook in webhooks)
     for position, webhook in enumerate(webhooks):
         path = Path("webhooks").index(position)
         found += _webhook_findings(webhook, path)
-        if webhook.name in names:
+        found += _version_findings(webhook.admissionReviewVersions, path.child("admissionReviewVersions"))
+        if webhook.name and position in again:
             found.append(duplicate(path.child("name"), webhook.name))
-        names.add(webhook.name)
     return found
 
 
 def qualified(name: str, path: Path) -> list[FieldError]:
     """A name of at least three parts, such as `check.example.com`."""
-    found = [invalid(path, name, text) for text in subdomain_name(name)]
-    if not found and name.count(".") < 2:
-        found.append(invalid(path, name, "should be a domain with at least three segments separated by dots"))
-    return found
+    if not name:
+        return [required(path)]
+    texts = subdomain_name(name)
+    if not texts and name.count(".") < 2:
+        texts = ["should be a domain with at least three segments separated by dots"]
+    return [invalid(path, name, ",".join(texts))] if texts else []
 
 
 def _webhook_findings(webhook: Webhook, path: Path) -> list[FieldError]:
-    found = [required(path.child("name"))] if not webhook.name else qualified(webhook.name, path.child("name"))
+    found = qualified(webhook.name, path.child("name"))
     found += validate_rules(webhook.rules or [], path.child("rules"))
     choices: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("failurePolicy", FAILURE_POLICIES),
@@ -106,12 +104,11 @@ def _webhook_findings(webhook: Webhook, path: Path) -> list[FieldError]:
         found.append(invalid(path.child("timeoutSeconds"), seconds, detail))
     found += validate_label_selector(webhook.namespaceSelector, path.child("namespaceSelector"))
     found += validate_label_selector(webhook.objectSelector, path.child("objectSelector"))
+    if isinstance(webhook, MutatingWebhook) and webhook.reinvocationPolicy not in (None, *REINVOCATION_POLICIES):
+        at = path.child("reinvocationPolicy")
+        found.append(not_supported(at, webhook.reinvocationPolicy, REINVOCATION_POLICIES))
     found += validate_client_config(webhook.clientConfig, path.child("clientConfig"))
-    found += _version_findings(webhook.admissionReviewVersions, path.child("admissionReviewVersions"))
-    if isinstance(webhook, MutatingWebhook) and webhook.reinvocationPolicy not in (None, "Never", "IfNeeded"):
-        choice = ("IfNeeded", "Never")
-        found.append(not_supported(path.child("reinvocationPolicy"), webhook.reinvocationPolicy, choice))
-    return found + validate_conditions(webhook.matchConditions or [], path.child("matchConditions"))
+    return found + validate_match_conditions(webhook.matchConditions, path.child("matchConditions"))
 
 
 def _version_findings(versions: list[str], path: Path) -> list[FieldError]:
@@ -121,82 +118,11 @@ def _version_findings(versions: list[str], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     again = repeated(versions)
     for position, version in enumerate(versions):
-        if position in again:
-            found.append(invalid(path.index(position), version, "duplicate version"))
-        found += [invalid(path.index(position), version, text) for text in label_name(version)]
-    if not found and not set(versions) & set(REVIEW_VERSIONS):
+        wrong = ["duplicate version"] if position in again else dns1035_name(version)
+        found += [invalid(path.index(position), version, text) for text in wrong]
+    if not set(versions) & set(REVIEW_VERSIONS):
         words = ", ".join(REVIEW_VERSIONS)
         found.append(invalid(path, versions, f"must include at least one of {words}"))
-    return found
-
-
-def validate_conditions(conditions: Sequence[MatchCondition], path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    if len(conditions) > CONDITIONS_LIMIT:
-        found.append(too_many(path, len(conditions), CONDITIONS_LIMIT))
-    names: set[str] = set()
-    for position, condition in enumerate(conditions):
-        at = path.index(position)
-        if not condition.expression.strip():
-            found.append(required(at.child("expression")))
-        if not condition.name:
-            found.append(required(at.child("name")))
-        else:
-            found += [invalid(at.child("name"), condition.name, text) for text in label_key_findings(condition.name)]
-        if condition.name in names:
-            found.append(duplicate(at.child("name"), condition.name))
-        names.add(condition.name)
-    return found
-
-
-def validate_rules(rules: Sequence[Any], path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    for position, rule in enumerate(rules):
-        found += validate_rule(rule, path.index(position))
-    return found
-
-
-def validate_rule(rule: RuleWithOperations | Any, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    operations = rule.operations or []
-    if not operations:
-        found.append(required(path.child("operations")))
-    if len(operations) > 1 and "*" in operations:
-        detail = "if '*' is present, must not specify other operations"
-        found.append(invalid(path.child("operations"), operations, detail))
-    for position, operation in enumerate(operations):
-        if operation not in OPERATIONS:
-            found.append(not_supported(path.child("operations").index(position), operation, OPERATIONS))
-    for field, word in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
-        values = getattr(rule, field) or []
-        if not values:
-            found.append(required(path.child(field)))
-        if len(values) > 1 and "*" in values:
-            detail = f"if '*' is present, must not specify other {word}"
-            found.append(invalid(path.child(field), values, detail))
-    for position, version in enumerate(rule.apiVersions or ()):
-        if not version:
-            found.append(required(path.child("apiVersions").index(position)))
-    if rule.scope is not None and rule.scope not in SCOPES:
-        found.append(not_supported(path.child("scope"), rule.scope, SCOPES))
-    return found + _resource_findings(rule.resources or [], path.child("resources"))
-
-
-def _resource_findings(resources: list[str], path: Path) -> list[FieldError]:
-    if not resources:
-        return [required(path)]
-    found: list[FieldError] = []
-    if len(resources) > 1 and "*/*" in resources:
-        detail = "if '*/*' is present, must not specify other resources"
-        found.append(invalid(path, resources, detail))
-    wild = {resource.removesuffix("/*") for resource in resources if resource.endswith("/*")}
-    for position, resource in enumerate(resources):
-        if not resource:
-            found.append(required(path.index(position)))
-        name, slash, part = resource.partition("/")
-        if slash and part != "*" and name in wild:
-            detail = f"if '{name}/*' is present, must not specify {resource}"
-            found.append(invalid(path.index(position), resource, detail))
     return found
 
 

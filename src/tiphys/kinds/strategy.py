@@ -2,8 +2,8 @@
 
 A strategy is data plus pure functions; it is declared once, as `STRATEGY`, in the kind's own file
 (`kinds/<group>/<kind>.py`). Objects are Structs (or `Unstructured` for custom resources) and are changed in place by
-`default` and `prepare_*`; everything else only reads. Order on create: prepare_for_create, default, (admission),
-validate.
+`default`, `prepare_*` and `finish_create`; everything else only reads. Order on create: prepare_for_create, default,
+(admission), finish_create, validate.
 On update: default, prepare_for_update, (admission), validate + validate_update; /status has its own pair.
 Specified in the API conventions and in "API concepts".
 """
@@ -81,6 +81,7 @@ class Strategy(Generic[T]):
     prepare_for_create: Callable[[T], None] = nothing
     prepare_for_update: Callable[[T, T], None] = nothing
     prepare_for_status_update: Callable[[T, T], None] = nothing
+    finish_create: Callable[[T], None] = nothing
     validate: Callable[[T], list[FieldError]] = no_findings
     validate_update: Callable[[T, T], list[FieldError]] = no_findings
     validate_status_update: Callable[[T, T], list[FieldError]] = no_findings

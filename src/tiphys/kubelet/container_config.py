@@ -209,6 +209,12 @@ def _as_container(container: AnyContainer) -> core_v1.Container:
     return core_v1.Container(name=container.name, resources=container.resources)
 
 
+def own_grace_seconds(pod: core_v1.Pod) -> int | None:
+    """How long the pod's containers have to end; less than nothing, which old pods may say, means one second."""
+    seconds = pod.spec.terminationGracePeriodSeconds
+    return 1 if seconds is not None and seconds < 0 else seconds
+
+
 def _annotations(pod: core_v1.Pod, container: AnyContainer, inputs: ContainerInputs) -> dict[str, str]:
     """What a restarted kubelet must know when it finds the container, perhaps after its pod has gone from the API."""
     result = {
@@ -217,8 +223,9 @@ def _annotations(pod: core_v1.Pod, container: AnyContainer, inputs: ContainerInp
         interface.TERMINATION_MESSAGE_PATH: container.terminationMessagePath or DEFAULT_TERMINATION_MESSAGE_PATH,
         interface.TERMINATION_MESSAGE_POLICY: container.terminationMessagePolicy or "File",
     }
-    if pod.spec.terminationGracePeriodSeconds is not None:
-        result[interface.POD_GRACE_SECONDS] = str(pod.spec.terminationGracePeriodSeconds)
+    grace_seconds = own_grace_seconds(pod)
+    if grace_seconds is not None:
+        result[interface.POD_GRACE_SECONDS] = str(grace_seconds)
     if inputs.back_off_seconds:
         result[interface.BACK_OFF_SECONDS] = str(inputs.back_off_seconds)
     return result

@@ -51,6 +51,7 @@ def created(document: dict[str, Any]) -> Any:
     thing.metadata.uid = thing.metadata.uid or "u-1"
     strategy.prepare_for_create(thing)
     strategy.default(thing)
+    strategy.finish_create(thing)
     return thing
 
 

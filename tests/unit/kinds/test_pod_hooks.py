@@ -248,9 +248,105 @@ def test_updates(before: dict[str, Any], changes: dict[str, Any], expected: list
     assert update_findings(stored(before), changed(before, changes)) == expected
 
 
-def test_negative_grace_becomes_one() -> None:
-    pod = created(changed(POD, {"spec.terminationGracePeriodSeconds": -5}))
-    assert pod.spec.terminationGracePeriodSeconds == 1
+def test_negative_grace_is_kept_counts_as_one_and_may_become_one() -> None:
+    negative = changed(POD, {"spec.terminationGracePeriodSeconds": -5, "spec.nodeName": "n"})
+    pod = stored(negative)
+    assert pod.spec.terminationGracePeriodSeconds == -5
+    assert pods.grace_seconds(pod, None) == 1
+    assert update_findings(pod, negative) == []
+    assert update_findings(pod, changed(negative, {"spec.terminationGracePeriodSeconds": 1})) == []
+    refused = update_findings(pod, changed(negative, {"spec.terminationGracePeriodSeconds": 2}))
+    assert [(field, reason) for field, reason, _ in refused] == [("spec", "Forbidden")]
+
+
+LABELLED = changed(POD, {"metadata.labels": {"app": "web", "pod-template-hash": "x1"}})
+
+
+def test_match_label_keys_become_part_of_the_selectors() -> None:
+    spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    selector = {"matchLabels": {"app": "web"}}
+    term = {"topologyKey": "zone", "labelSelector": selector, "mismatchLabelKeys": ["app"]}
+    weighted = {"weight": 1, "podAffinityTerm": {**term, "matchLabelKeys": ["pod-template-hash", "absent"]}}
+    changes = {
+        "spec.topologySpreadConstraints": [
+            {**spread, "labelSelector": selector, "matchLabelKeys": ["pod-template-hash"]},
+            {**spread, "topologyKey": "host", "matchLabelKeys": ["pod-template-hash"]},
+        ],
+        "spec.affinity": {
+            "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [weighted]},
+            "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]},
+        },
+    }
+    spec = codec.plain(created(changed(LABELLED, changes)))["spec"]
+    same_hash = {"key": "pod-template-hash", "operator": "In", "values": ["x1"]}
+    other_app = {"key": "app", "operator": "NotIn", "values": ["web"]}
+    first, second = spec["topologySpreadConstraints"]
+    assert first["labelSelector"] == {"matchLabels": {"app": "web"}, "matchExpressions": [same_hash]}
+    assert "labelSelector" not in second
+    affinity = spec["affinity"]
+    preferred = affinity["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"]
+    assert preferred["labelSelector"]["matchExpressions"] == [same_hash, other_app]
+    required = affinity["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0]
+    assert required["labelSelector"]["matchExpressions"] == [other_app]
+
+
+def test_match_label_keys_that_the_selector_names_itself() -> None:
+    spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    selector = {"matchLabels": {"app": "web"}}
+    term = {"topologyKey": "zone", "labelSelector": selector, "matchLabelKeys": ["app"]}
+    pod = created(
+        changed(
+            LABELLED,
+            {
+                "spec.topologySpreadConstraints": [{**spread, "labelSelector": selector, "matchLabelKeys": ["app"]}],
+                "spec.affinity.podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]},
+            },
+        )
+    )
+    message = 'Invalid value: "app": exists in both matchLabelKeys and labelSelector'
+    assert told(pods.STRATEGY.validate(pod)) == [
+        (
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0][0]",
+            "Invalid",
+            message,
+        ),
+        ("spec.topologySpreadConstraints[0][0]", "Invalid", message),
+    ]
+
+
+def test_a_gated_pod_says_from_the_beginning_why_it_waits() -> None:
+    moment = "2026-01-01T00:00:00Z"
+    pod = created(changed(GATED, {"metadata.creationTimestamp": moment}))
+    assert codec.plain(pod.status)["conditions"] == [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "lastTransitionTime": moment,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "own", "expected"),
+    [
+        ("runtime/default", None, None),  # what the pod has anyway
+        ("unconfined", None, {"type": "Unconfined"}),
+        ("localhost/a", None, {"type": "Localhost", "localhostProfile": "a"}),
+        ("localhost/ ", None, None),
+        ("unconfined", {"type": "RuntimeDefault"}, {"type": "RuntimeDefault"}),
+    ],
+)
+def test_app_armor_annotations_become_fields(annotation: str, own: Any, expected: Any) -> None:
+    changes: dict[str, Any] = {
+        "metadata.annotations": {"container.apparmor.security.beta.kubernetes.io/main": annotation},
+        "spec.securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}},
+    }
+    if own is not None:
+        changes[f"{C}.securityContext"] = {"appArmorProfile": own}
+    context = created(changed(POD, changes)).spec.containers[0].securityContext
+    assert (codec.plain(context.appArmorProfile) if context is not None else None) == expected
 
 
 def test_a_divisor_is_always_shown() -> None:

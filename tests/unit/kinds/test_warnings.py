@@ -108,7 +108,10 @@ def test_annotations_that_fields_replaced() -> None:
     ]
     document["spec"]["securityContext"] = {"seccompProfile": {"type": "x"}, "appArmorProfile": {"type": "x"}}
     document["spec"]["containers"][0]["securityContext"] = {"seccompProfile": {"type": "x"}}
-    assert len(warned("v1", "Pod", document)) == 1
+    assert [text.partition(": ")[0] for text in warned("v1", "Pod", document)] == [
+        f"{at}[scheduler.alpha.kubernetes.io/critical-pod]",
+        f"{at}[container.apparmor.security.beta.kubernetes.io/c]",  # no field can say "x"
+    ]
 
 
 def test_volumes() -> None:

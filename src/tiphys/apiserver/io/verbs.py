@@ -145,6 +145,7 @@ class Verbs:
             create.prepare(context, obj)
             ownership.record(context, obj, None)
             self.admit(context, "CREATE", obj, None, call.query)
+            resource.strategy.finish_create(obj)
             create.refuse(context, obj, create.findings(context, obj))
             ended = self._hook(context, obj, None)
             try:

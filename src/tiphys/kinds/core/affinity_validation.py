@@ -124,6 +124,7 @@ def _pod_term(term: PodAffinityTerm, path: Path) -> list[FieldError]:
         found += [invalid(path.child("namespace"), name, text) for text in label_name(name)]
     found += _label_keys(term.matchLabelKeys, path.child("matchLabelKeys"), term.labelSelector)
     found += _label_keys(term.mismatchLabelKeys, path.child("mismatchLabelKeys"), term.labelSelector)
+    found += _repeated_keys(term.matchLabelKeys, path, term.labelSelector)
     both = set(term.matchLabelKeys or ()) & set(term.mismatchLabelKeys or ())
     for position, key in enumerate(term.matchLabelKeys or ()):
         if key in both:
@@ -150,6 +151,20 @@ def _label_keys(keys: Sequence[str] | None, path: Path, selector: LabelSelector 
     found: list[FieldError] = []
     for position, key in enumerate(keys):
         found += [invalid(path.index(position), key, text) for text in label_key_findings(key)]
+    return found
+
+
+def _repeated_keys(keys: Sequence[str] | None, path: Path, selector: LabelSelector | None) -> list[FieldError]:
+    """Keys that the selector names of its own. (What the server made of the keys is in it too, as an expression.)"""
+    if not keys or selector is None:
+        return []
+    seen = set(selector.matchLabels or ())
+    found: list[FieldError] = []
+    for expression in selector.matchExpressions or ():
+        if expression.key in seen and expression.key in keys:
+            at = path.index(keys.index(expression.key))  # as clients know it
+            found.append(invalid(at, expression.key, "exists in both matchLabelKeys and labelSelector"))
+        seen.add(expression.key)
     return found
 
 
@@ -181,7 +196,7 @@ def _constraint_findings(constraint: TopologySpreadConstraint, path: Path) -> li
     if constraint.minDomains is not None:
         if constraint.minDomains <= 0:
             found.append(invalid(path.child("minDomains"), constraint.minDomains, "must be greater than zero"))
-        if constraint.whenUnsatisfiable == "ScheduleAnyway":
+        if constraint.whenUnsatisfiable != "DoNotSchedule":
             detail = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {constraint.whenUnsatisfiable}"
             found.append(invalid(path.child("minDomains"), constraint.minDomains, detail))
     for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
@@ -189,4 +204,5 @@ def _constraint_findings(constraint: TopologySpreadConstraint, path: Path) -> li
         if value is not None and value not in ("Honor", "Ignore"):
             found.append(not_supported(path.child(name), value, ("Honor", "Ignore")))
     found += _label_keys(constraint.matchLabelKeys, path.child("matchLabelKeys"), constraint.labelSelector)
+    found += _repeated_keys(constraint.matchLabelKeys, path, constraint.labelSelector)
     return found + validate_label_selector(constraint.labelSelector, path.child("labelSelector"))

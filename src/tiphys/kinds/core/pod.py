@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tiphys.kinds.core.pod_columns import COLUMNS
+from tiphys.kinds.core.pod_creation import finish_new_pod
 from tiphys.kinds.core.pod_defaults import default_pod
 from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
 from tiphys.kinds.core.pod_update_validation import (
@@ -26,17 +27,11 @@ SPEC = Path("spec")
 def prepare_for_create(pod: Pod) -> None:
     """A new pod has no state but what it was given: pending, and its class of service (set by the defaults)."""
     pod.status = PodStatus()
-    grace = pod.spec.terminationGracePeriodSeconds
-    if grace is not None and grace < 0:
-        pod.spec.terminationGracePeriodSeconds = 1
 
 
 def prepare_for_update(pod: Pod, old: Pod) -> None:
     """Through the pod itself the state stays, and so do ephemeral containers, which have a subresource."""
     pod.status = old.status
-    grace = pod.spec.terminationGracePeriodSeconds
-    if grace is not None and grace < 0:
-        pod.spec.terminationGracePeriodSeconds = 1
 
 
 def prepare_for_status_update(pod: Pod, old: Pod) -> None:
@@ -124,6 +119,7 @@ STRATEGY: Strategy[Pod] = Strategy(
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,
     prepare_for_status_update=prepare_for_status_update,
+    finish_create=finish_new_pod,
     validate=validate,
     validate_update=validate_pod_update,
     validate_status_update=validate_pod_status_update,

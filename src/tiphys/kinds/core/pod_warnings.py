@@ -12,13 +12,23 @@ from typing import Any
 from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.core import node_labels
 from tiphys.kinds.core.account_volume import is_account_volume
+from tiphys.kinds.core.app_armor import ANNOTATION_PREFIX, profile_of
 from tiphys.kinds.core.volume_warnings import (
     claim_warnings,
     fraction_warnings,
     overlap_warnings,
     source_warnings,
 )
-from tiphys.kinds.types.core_v1 import Affinity, Container, ContainerPort, PodSpec, PodTemplateSpec, Volume
+from tiphys.kinds.types.core_v1 import (
+    Affinity,
+    Container,
+    ContainerPort,
+    PodSecurityContext,
+    PodSpec,
+    PodTemplateSpec,
+    SecurityContext,
+    Volume,
+)
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.machinery.field_errors import ROOT, Path, shown
 from tiphys.machinery.repetition import repeated
@@ -31,7 +41,6 @@ DEPRECATED_ANNOTATIONS = {
 }
 SECCOMP_ANNOTATION = "seccomp.security.alpha.kubernetes.io/pod"
 CONTAINER_SECCOMP_ANNOTATION = "container.seccomp.security.alpha.kubernetes.io/"
-APP_ARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 APP_ARMOR = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 NO_POD = "a null labelSelector results in matching no pod"
@@ -59,7 +68,7 @@ def pod_warnings(spec: PodSpec, metadata: ObjectMeta, path: Path = ROOT) -> list
     if spec.overhead:
         found += fraction_warnings(spec.overhead, IN_BYTES, at.child("overhead"))
     if annotations:
-        found += _security_warnings(spec, annotations, annotations_at)
+        found += _security_warnings(spec, annotations, annotations_at, is_template=str(path) != str(ROOT))
     for container, container_at in _containers(spec, at):
         found += _container_warnings(container, container_at)
     found += _port_warnings(spec, at)
@@ -163,7 +172,7 @@ def _name_warnings(spec: PodSpec, path: Path) -> list[str]:
     return found
 
 
-def _security_warnings(spec: PodSpec, annotations: dict[str, str], path: Path) -> list[str]:
+def _security_warnings(spec: PodSpec, annotations: dict[str, str], path: Path, is_template: bool) -> list[str]:
     """Annotations that fields have replaced, where the field is not set."""
     found: list[str] = []
     pod = spec.securityContext
@@ -174,10 +183,21 @@ def _security_warnings(spec: PodSpec, annotations: dict[str, str], path: Path) -
         key = CONTAINER_SECCOMP_ANNOTATION + container.name
         if key in annotations and (own is None or own.seccompProfile is None):
             found.append(f"{path.key(key)}: {SECCOMP}")
-        key = APP_ARMOR_ANNOTATION + container.name
-        if key in annotations and all(context is None or context.appArmorProfile is None for context in (pod, own)):
+        key = ANNOTATION_PREFIX + container.name
+        has_field = any(context is not None and context.appArmorProfile is not None for context in (pod, own))
+        if key in annotations and (not has_field if is_template else _counts_alone(annotations[key], pod, own)):
             found.append(f"{path.key(key)}: {APP_ARMOR}")
     return found
+
+
+def _counts_alone(text: str, pod: PodSecurityContext | None, own: SecurityContext | None) -> bool:
+    """Whether a pod's AppArmor annotation says what no field said, or nothing that a field can say. (By now the
+    container's own field has been made of it.)"""
+    means = profile_of(text)
+    of_pod = pod.appArmorProfile if pod is not None else None
+    if own is not None and own.appArmorProfile is not None:
+        return own.appArmorProfile == means != of_pod
+    return means is None or means != of_pod
 
 
 # -- its containers

@@ -17,6 +17,7 @@ from tiphys.kubelet.container_config import (
     ContainerInputs,
     container_config,
     container_named,
+    own_grace_seconds,
 )
 from tiphys.kubelet.dns_config import hosts_file
 from tiphys.kubelet.environment import ConfigError, container_environment
@@ -259,7 +260,7 @@ class PodContainers:
             return int(remembered) if remembered else DEFAULT_GRACE_SECONDS
         if pod.metadata.deletionTimestamp is not None and pod.metadata.deletionGracePeriodSeconds is not None:
             return pod.metadata.deletionGracePeriodSeconds
-        own = pod.spec.terminationGracePeriodSeconds
+        own = own_grace_seconds(pod)
         return self.grace_seconds(None, record) if own is None else own
 
     async def kill(

@@ -41,7 +41,19 @@ def validate_claim_spec(spec: PersistentVolumeClaimSpec, path: Path) -> list[Fie
         source = getattr(spec, name)
         if source is not None:
             found += _data_source_findings(source, path.child(name))
-    return found
+    return found + _agreement_findings(spec, path)
+
+
+def _agreement_findings(spec: PersistentVolumeClaimSpec, path: Path) -> list[FieldError]:
+    """The two ways to name a source name the same one."""
+    source, reference = spec.dataSource, spec.dataSourceRef
+    if source is None or reference is None:
+        return []
+    if reference.namespace:
+        detail = "may not be specified when dataSourceRef.namespace is specified"
+        return [invalid(path, path.child("dataSource"), detail)]
+    agree = all(getattr(source, field) == getattr(reference, field) for field in ("apiGroup", "kind", "name"))
+    return [] if agree else [invalid(path, path.child("dataSource"), "must match dataSourceRef")]
 
 
 def _data_source_findings(source: TypedLocalObjectReference | TypedObjectReference, path: Path) -> list[FieldError]:

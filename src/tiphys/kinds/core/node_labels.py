@@ -17,6 +17,7 @@ _REPLACED = {
     "failure-domain.beta.kubernetes.io/zone": ("v1.17", "topology.kubernetes.io/zone"),
     "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
 }
+REPLACEMENTS = {label: instead for label, (_, instead) in _REPLACED.items()}
 DEPRECATED = {
     label: f'deprecated since {release}; use "{instead}" instead' for label, (release, instead) in _REPLACED.items()
 }

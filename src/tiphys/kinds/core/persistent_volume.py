@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tiphys.kinds import cells
 from tiphys.kinds.core.affinity_validation import validate_node_selector
 from tiphys.kinds.core.claim_spec_validation import VOLUME_MODES, validate_access_modes
-from tiphys.kinds.core.node_labels import term_warnings
+from tiphys.kinds.core.node_labels import REPLACEMENTS, term_warnings
 from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, modes_text
 from tiphys.kinds.core.volume_defaults import default_azure_disk, default_iscsi, default_rbd, default_scale_io
 from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, validate_csi_volume
@@ -19,6 +21,7 @@ from tiphys.kinds.types.core_v1 import (
     PersistentVolume,
     PersistentVolumeSpec,
     PersistentVolumeStatus,
+    VolumeNodeAffinity,
 )
 from tiphys.kinds.value_findings import backsteps
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
@@ -168,16 +171,42 @@ def _local_findings(source: LocalVolumeSource, spec: PersistentVolumeSpec, path:
 def validate_update(new: PersistentVolume, old: PersistentVolume) -> list[FieldError]:
     """Where the data is stays for good."""
     found: list[FieldError] = []
-    for source in SOURCES:
-        if getattr(new.spec, source) != getattr(old.spec, source):
-            detail = "spec.persistentvolumesource is immutable after creation"
-            found.append(forbidden(SPEC.child("persistentvolumesource"), detail))
-            break
+    before = old.spec
+    if before.csi is not None and new.spec.csi is not None and before.csi.controllerExpandSecretRef is None:
+        csi = replace(before.csi, controllerExpandSecretRef=new.spec.csi.controllerExpandSecretRef)
+        before = replace(before, csi=csi)
+    if any(getattr(new.spec, source) != getattr(before, source) for source in SOURCES):
+        detail = "spec.persistentvolumesource is immutable after creation"
+        found.append(forbidden(SPEC.child("persistentvolumesource"), detail))
     # Clients know these two paths as they are, without `spec`.
     found += immutable(new.spec.volumeMode, old.spec.volumeMode, Path("volumeMode"))
     if old.spec.nodeAffinity is not None:
-        found += immutable(new.spec.nodeAffinity, old.spec.nodeAffinity, Path("nodeAffinity"))
+        allowed = _with_new_labels(old.spec.nodeAffinity, new.spec.nodeAffinity)
+        found += immutable(new.spec.nodeAffinity, allowed, Path("nodeAffinity"))
+    attributes = new.spec.volumeAttributesClassName
+    if old.spec.volumeAttributesClassName is not None and not attributes:
+        detail = f"update from non-nil value to {'nil' if attributes is None else 'an empty string'} is forbidden"
+        found.append(forbidden(SPEC.child("volumeAttributesClassName"), detail))
     return found
+
+
+def _with_new_labels(old: VolumeNodeAffinity, new: VolumeNodeAffinity | None) -> VolumeNodeAffinity:
+    """The old affinity, by the labels that replaced its own where the new one asks for those."""
+    if old.required is None or new is None or new.required is None:
+        return old
+    terms = []
+    for before, after in zip(old.required.nodeSelectorTerms, new.required.nodeSelectorTerms, strict=False):
+        asked = [requirement.key for requirement in after.matchExpressions or ()]
+        held = before.matchExpressions or []
+        if len(asked) == len(held):
+            renamed = [
+                replace(each, key=key) if REPLACEMENTS.get(each.key) == key else each
+                for each, key in zip(held, asked, strict=True)
+            ]
+            before = replace(before, matchExpressions=renamed or None)
+        terms.append(before)
+    terms += old.required.nodeSelectorTerms[len(terms) :]
+    return replace(old, required=replace(old.required, nodeSelectorTerms=terms))
 
 
 def warnings(volume: PersistentVolume, old: PersistentVolume | None) -> list[str]:

@@ -22,6 +22,7 @@ DEPRECATED_SOURCES = {
     "cephfs": "deprecated in v1.28, non-functional in v1.31+",
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
+OTHER_NAMESPACES = "this server does not let claims be filled from other namespaces: the field has no effect"
 FRACTIONS = ("m", "u", "n")
 _SHOWN_NAMES = {"storageos": "storageOS"}
 
@@ -47,11 +48,14 @@ def fraction_warnings(amounts: Mapping[str, Quantity] | None, names: Iterable[st
 
 
 def claim_warnings(spec: PersistentVolumeClaimSpec, path: Path) -> list[str]:
-    resources = spec.resources
+    reference, resources = spec.dataSourceRef, spec.resources
+    found: list[str] = []
+    if reference is not None and reference.namespace:
+        found.append(f"{path.child('dataSourceRef', 'namespace')}: {OTHER_NAMESPACES}")
     if resources is None:
-        return []
+        return found
     at = path.child("resources")
-    found = fraction_warnings(resources.requests, ("storage",), at.child("requests"))
+    found += fraction_warnings(resources.requests, ("storage",), at.child("requests"))
     return found + fraction_warnings(resources.limits, ("storage",), at.child("limits"))
 
 

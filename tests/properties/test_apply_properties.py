@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tiphys.kinds import apply_schema, codec, field_differences
 from tiphys.kinds.types import core_v1
-from tiphys.machinery.patch.apply import applying, field_set, walk
+from tiphys.machinery.patch.apply import applying, field_set, fitting, walk
 from tiphys.machinery.patch.apply.field_set import FieldSet, Path
 from tiphys.machinery.patch.apply.managers import APPLY, Manager
 
@@ -109,7 +109,7 @@ def leaves(value: Any, at: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]:
 @settings(max_examples=200)
 @given(configs, configs)
 def test_merging_puts_the_leaves_of_the_configuration_over_the_live_ones(live: Any, config: Any) -> None:
-    assert walk.findings(config, POD) == []
+    assert fitting.findings(config, POD) == []
     merged = walk.merge(live, config, POD)
     assert leaves(merged) == {**leaves(live), **leaves(config)}
 

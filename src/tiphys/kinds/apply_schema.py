@@ -15,7 +15,8 @@ import msgspec
 from tiphys.kinds import api_schema
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import quantity, timestamps
-from tiphys.machinery.patch.apply.schema import DEDUCED, LEAF, Form, ValueSchema
+from tiphys.machinery.patch.apply import schema
+from tiphys.machinery.patch.apply.schema import ATOMIC_MAP, DEDUCED, DEDUCED_MAP, LEAF, Form, Sort, ValueSchema
 from tiphys.machinery.patch.values import equal
 
 # Keys of list items that may be left out, which the published markers do not say.
@@ -24,6 +25,7 @@ _KEY_DEFAULTS: dict[str, Mapping[str, Any]] = {
     "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
 }
 _NO_DEFAULTS: Mapping[str, Any] = {}
+_LIST_FORMS = {"map": Form.ITEMS_BY_KEY, "set": Form.ITEMS_BY_VALUE}
 
 
 class _Declared(
@@ -33,6 +35,7 @@ class _Declared(
 
     ref: str = ""
     type: str = ""
+    format: str = ""
     items: _Declared | None = None
     additionalProperties: _Declared | None = None
     properties: dict[str, _Declared] | None = None
@@ -55,6 +58,7 @@ class _Scalar:
     """A leaf whose text has a canonical form."""
 
     form = Form.LEAF
+    sort = Sort.SCALAR
     keys: Sequence[str] = ()
     key_defaults = _NO_DEFAULTS
     element = DEDUCED
@@ -72,7 +76,8 @@ class _Scalar:
             return equal(left, right)
 
 
-_SCALARS: dict[str, ValueSchema] = {
+_OWN: dict[str, ValueSchema] = {
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": LEAF,
     "io.k8s.apimachinery.pkg.api.resource.Quantity": _Scalar(quantity.parse),
     "io.k8s.apimachinery.pkg.apis.meta.v1.Time": _Scalar(timestamps.parse_time),
     "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": _Scalar(timestamps.parse_micro_time),
@@ -82,13 +87,14 @@ _SCALARS: dict[str, ValueSchema] = {
 class _Structure:
     """A type with declared fields."""
 
-    __slots__ = ("_known", "_properties")
-    form = Form.FIELDS
+    __slots__ = ("_known", "_properties", "form")
+    sort = Sort.MAP
     keys: Sequence[str] = ()
     key_defaults = _NO_DEFAULTS
     element = DEDUCED
 
-    def __init__(self, properties: dict[str, _Declared]) -> None:
+    def __init__(self, properties: dict[str, _Declared], form: Form) -> None:
+        self.form = form
         self._properties = properties
         self._known: dict[str, ValueSchema] = {}
 
@@ -106,11 +112,12 @@ class _Structure:
 
 
 class _Container:
-    """A map with free keys, or a list whose items are owned one by one."""
+    """A map with free keys, or a list."""
 
-    __slots__ = ("_declared", "_element", "form", "key_defaults", "keys")
+    __slots__ = ("_declared", "_element", "form", "key_defaults", "keys", "sort")
 
-    def __init__(self, form: Form, declared: _Declared, keys: Sequence[str] = ()) -> None:
+    def __init__(self, sort: Sort, form: Form, declared: _Declared, keys: Sequence[str] = ()) -> None:
+        self.sort = sort
         self.form = form
         self.keys = tuple(keys)
         self.key_defaults = _KEY_DEFAULTS.get(declared.ref, _NO_DEFAULTS)
@@ -131,29 +138,29 @@ class _Container:
 
 
 def _of_declared(declared: _Declared) -> ValueSchema:
-    if declared.map_type == "atomic":
-        return LEAF
+    atomic = declared.map_type == "atomic"
     if declared.ref:
-        if declared.map_type == "granular":
-            return _Structure(_definitions()[declared.ref].properties or {})
+        if declared.map_type:
+            return _Structure(_definitions()[declared.ref].properties or {}, Form.LEAF if atomic else Form.FIELDS)
         return of_definition(declared.ref)
     if declared.items is not None:
-        if declared.list_type == "map":
-            return _Container(Form.ITEMS_BY_KEY, declared.items, declared.list_keys)
-        return _Container(Form.ITEMS_BY_VALUE, declared.items) if declared.list_type == "set" else LEAF
+        form = _LIST_FORMS.get(declared.list_type, Form.LEAF)
+        return _Container(Sort.LIST, form, declared.items, declared.list_keys)
     if declared.properties is not None:
-        return _Structure(declared.properties)
+        return _Structure(declared.properties, Form.LEAF if atomic else Form.FIELDS)
     if declared.additionalProperties is not None:
-        return _Container(Form.MEMBERS, declared.additionalProperties)
-    return DEDUCED if declared.type == "object" else LEAF
+        return _Container(Sort.MAP, Form.LEAF if atomic else Form.MEMBERS, declared.additionalProperties)
+    if declared.type == "object":
+        return ATOMIC_MAP if atomic else DEDUCED_MAP
+    return schema.scalar(declared.type, declared.format) if declared.type else DEDUCED
 
 
 @functools.cache
 def of_definition(name: str) -> ValueSchema:
     """The schema of a definition such as `io.k8s.api.core.v1.PodSpec`."""
-    scalar = _SCALARS.get(name)
-    if scalar is not None:
-        return scalar
+    own = _OWN.get(name)
+    if own is not None:
+        return own
     definition = _definitions().get(name)
     return DEDUCED if definition is None else _of_declared(definition)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tiphys.kinds import codec, registry
-from tiphys.kinds.misfits import first, go_text
+from tiphys.kinds.misfits import first
 from tiphys.kinds.types import apps_v1, core_v1
 
 QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -105,7 +105,3 @@ def test_what_is_served_fits(resource: Any) -> None:
 
 def test_what_is_unknown_or_null_fits() -> None:
     assert first({"spec": {"nonsense": 1, "containers": None}}, core_v1.Pod) is None
-
-
-def test_values_as_go_prints_them() -> None:
-    assert go_text({"b": [1, "x", None], "a": {"c": True}}) == "map[a:map[c:true] b:[1 x <nil>]]"

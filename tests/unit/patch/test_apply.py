@@ -9,7 +9,7 @@ import pytest
 
 from tiphys.kinds import apply_schema, codec, field_differences
 from tiphys.kinds.types import apps_v1, core_v1, meta_v1
-from tiphys.machinery.patch.apply import applying, field_set, managers, walk
+from tiphys.machinery.patch.apply import applying, field_set, fitting, managers, walk
 from tiphys.machinery.patch.apply.applying import LAST_APPLIED, Applied, Conflicts
 from tiphys.machinery.patch.apply.managers import APPLY, UPDATE, Manager
 from tiphys.machinery.patch.apply.walk import Difference
@@ -41,7 +41,7 @@ class Cluster:
         return self.obj
 
     def try_apply(self, name: str, config: Any, *, force: bool = False) -> Applied:
-        assert walk.findings(config, self.schema) == []
+        assert fitting.findings(config, self.schema) == []
         return applying.apply(
             self.obj, copy.deepcopy(config), self.managers, self.me(name, APPLY), self.schema,
             force=force, empty=self.empty, difference_of=lambda *_: None,
@@ -248,13 +248,13 @@ def test_configurations_that_do_not_fit_are_refused_whole() -> None:
         },
         "metadata": [],
     }
-    assert walk.findings(config, DEPLOYMENT) == [
+    assert fitting.findings(config, DEPLOYMENT) == [
         ".spec.repplicas: field not declared in schema",
         '.spec.template.spec.containers: duplicate entries for key [name="a"]',
         ".spec.template.spec.containers: element 2: associative list with keys has an element that omits all "
         'key fields ["name"] (and doesn\'t have default values for any key fields)',
-        ".spec.template.spec.volumes: expected list, got object",
-        ".metadata: expected map, got array",
+        ".spec.template.spec.volumes: expected list, got &{map[]}",
+        ".metadata: expected map, got &{[]}",
     ]
 
 

@@ -18,7 +18,7 @@ from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, field_errors, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
-from tiphys.machinery.patch.apply import applying, field_set, walk
+from tiphys.machinery.patch.apply import applying, field_set, fitting
 from tiphys.machinery.patch.apply.managers import APPLY, Manager
 from tiphys.machinery.patch.apply.walk import Difference
 from tiphys.machinery.patch.errors import NESTED_TOO_DEEP
@@ -32,8 +32,10 @@ _HEAD = ("apiVersion", "kind", "metadata")
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A configuration to apply, whose parts that count have been checked; `subresource` as managedFields has it."""
+    """A configuration to apply: as it was `given`, and the parts of it that count; `subresource` as managedFields has
+    it."""
 
+    given: dict[str, Any]
     config: dict[str, Any]
     manager: str
     force: bool
@@ -77,19 +79,21 @@ def application(config: Any, query: Mapping[str, str], resource: Resource, subre
     counting = _counting(config, subresource)
     if subresource == "status" and isinstance(resource, CustomResource):  # whose /status writes nothing else
         counting["metadata"] = {name: value for name, value in counting["metadata"].items() if name in _NAMING}
-    return Application(config=counting, manager=query["fieldManager"], force=force, subresource=subresource)
+    return Application(
+        given=config, config=counting, manager=query["fieldManager"], force=force, subresource=subresource
+    )
 
 
 def scale_application(config: Any, query: Mapping[str, str], resource: Resource, scale: type[Any]) -> Application:
-    """A Scale to apply, as a configuration of the object that it scales. ApiError 400 or 422."""
+    """A Scale to apply, as a configuration of the object that it scales. ApiError 400, 422, 500."""
     force = check_options(query, True)
     _check_config(config, "autoscaling/v1")
-    _refuse(walk.findings(config, apply_schema.of_type(scale)), config)
+    _refuse(fitting.findings(config, apply_schema.of_type(scale)), config)
     spec = config.get("spec") or {}
     parent = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": _own_metadata(config)}
     if spec.get("replicas") is not None:
         parent["spec"] = {"replicas": spec["replicas"]}
-    return Application(config=parent, manager=query["fieldManager"], force=force, subresource="scale")
+    return Application(given=parent, config=parent, manager=query["fieldManager"], force=force, subresource="scale")
 
 
 def _check_config(config: Any, api_version: str) -> None:
@@ -101,16 +105,18 @@ def _check_config(config: Any, api_version: str) -> None:
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {given or ''}, expected: {api_version}"
         )
-    metadata = config.get("metadata")
-    if metadata is not None and not isinstance(metadata, dict):
-        raise errors.bad_request("metadata must be an object")
-    if (metadata or {}).get("managedFields") is not None:
+    if _metadata(config).get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
 
 
-def _own_metadata(config: Any) -> dict[str, Any]:
-    metadata = config.get("metadata") or {}
-    return {name: value for name, value in metadata.items() if name not in _SERVERS_OWN}
+def _metadata(config: dict[str, Any]) -> dict[str, Any]:
+    """The metadata; none when it is none."""
+    found = config.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _own_metadata(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in _metadata(config).items() if name not in _SERVERS_OWN}
 
 
 # -- which parts count where
@@ -171,18 +177,18 @@ def _counting(config: dict[str, Any], subresource: str) -> dict[str, Any]:
 
 
 def _refuse(found: list[str], config: dict[str, Any]) -> None:
-    """ApiError 400 when a configuration does not fit the types."""
+    """ApiError 500 when a configuration does not fit the types; no reason is given."""
     if not found:
         return
-    metadata = config.get("metadata") or {}
-    named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-    what = f"({named}; {config.get('apiVersion', '')}, Kind={config.get('kind', '')})"
+    metadata = _metadata(config)
+    namespace, name = (text if isinstance(text := metadata.get(key), str) else "" for key in ("namespace", "name"))
+    what = f"({namespace}/{name}; {config.get('apiVersion', '')}, Kind={config.get('kind', '')})"
     text = found[0] if len(found) == 1 else "errors:" + "".join(f"\n  {line}" for line in found)
-    raise errors.bad_request(f"failed to create typed patch object {what}: {text}")
+    raise errors.ApiError(500, "", f"failed to create typed patch object {what}: {text}")
 
 
 def applied(context: WriteContext, old: Any, asked: Application) -> Any:
-    """The object after the apply; a new one when `old` is None. ApiError 400, 409."""
+    """The object after the apply; a new one when `old` is None. ApiError 400, 409, 500."""
     try:
         return _applied(context, old, asked)
     except RecursionError as error:
@@ -196,7 +202,7 @@ def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     if not context.subresource and "status" in resource.subresources and _keeps_status(resource):
         config = {name: value for name, value in config.items() if name != "status"}
     schema = apply_schema.of_type(struct)
-    _refuse(walk.findings(config, schema), config)
+    _refuse(fitting.findings(asked.given, schema), asked.given)
     empty = codec.plain(field_differences.empty(struct))
     live = empty if old is None else codec.plain(without_managers(old))
     me = Manager(
@@ -228,7 +234,7 @@ def _keeps_status(resource: Resource) -> bool:
 
 
 def created(context: WriteContext, asked: Application) -> Any:
-    """The new object that a configuration describes. ApiError 400, 409."""
+    """The new object that a configuration describes. ApiError 400, 409, 500."""
     obj = applied(context, None, asked)
     meta = obj.metadata
     if not meta.name:

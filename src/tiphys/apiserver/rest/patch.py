@@ -15,10 +15,9 @@ from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import codec, crd, patch_schema
 from tiphys.kinds.crd import CustomResource
-from tiphys.kinds.misfits import go_text
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.unstructured import Unstructured
-from tiphys.machinery import errors
+from tiphys.machinery import errors, go_text
 from tiphys.machinery.field_errors import Path, invalid
 from tiphys.machinery.patch import json as json_patch
 from tiphys.machinery.patch import merge as merge_patch
@@ -102,7 +101,7 @@ def patched(
         new = encoding.typed(plain, wanted, old.apiVersion, old.kind)
     except encoding.DoesNotFit as error:
         if patch_type == PATCH_TYPES[2] and error.misfit is not None:  # merged by type: the patch itself does not fit
-            raise _refused(go_text(patch), error.misfit.restore_text()) from error
+            raise _refused(go_text.plain(patch), error.misfit.restore_text()) from error
         raise _unreadable(plain, str(error)) from error
     if context.subresource != "scale" and new.metadata.uid and new.metadata.uid != old.metadata.uid:
         wrong = invalid(Path("metadata.uid"), new.metadata.uid, "field is immutable")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tiphys.machinery.patch.apply import field_set, managers, walk
+from tiphys.machinery.patch.apply import field_set, fitting, managers, walk
 from tiphys.machinery.patch.apply.field_set import FieldSet, Path
 from tiphys.machinery.patch.apply.managers import BEFORE_FIRST_APPLY, UPDATE, Manager
 from tiphys.machinery.patch.apply.prune import prune
@@ -174,7 +174,7 @@ def _applied_by_client(live: Any, schema: ValueSchema) -> FieldSet:
         last = msgspec.json.decode(text) if text else None
     except msgspec.DecodeError:
         return field_set.EMPTY
-    if not isinstance(last, dict) or walk.findings(last, schema):
+    if not isinstance(last, dict) or fitting.findings(last, schema):
         return field_set.EMPTY
     return field_set.difference(walk.fields_of(last, schema), walk.compare(last, live, schema).touched)
 

@@ -23,6 +23,18 @@ class Form(enum.Enum):
     DEDUCED = enum.auto()  # as its value suggests
 
 
+class Sort(enum.Enum):
+    """Which values a type takes, however they are owned. null is of every sort."""
+
+    ANYTHING = enum.auto()
+    NUMBER = enum.auto()
+    STRING = enum.auto()
+    BOOLEAN = enum.auto()
+    SCALAR = enum.auto()
+    MAP = enum.auto()
+    LIST = enum.auto()
+
+
 class ValueSchema(Protocol):
     """The type of one value. `keys` name the items of ITEMS_BY_KEY; a key without a value may have a default."""
 
@@ -30,6 +42,9 @@ class ValueSchema(Protocol):
 
     @property
     def form(self) -> Form: ...
+
+    @property
+    def sort(self) -> Sort: ...
 
     @property
     def keys(self) -> Sequence[str]: ...
@@ -43,7 +58,7 @@ class ValueSchema(Protocol):
         ...
 
     def field(self, name: str) -> ValueSchema | None:
-        """Of FIELDS and MEMBERS: the type of one; None when it is not declared."""
+        """Of maps: the type of one member; None when it is not declared."""
         ...
 
     def same(self, left: Any, right: Any) -> bool:
@@ -52,14 +67,15 @@ class ValueSchema(Protocol):
 
 
 class _Plain:
-    """A type of which only the form is known."""
+    """A type of which only the form and the sort are known."""
 
-    __slots__ = ("form",)
+    __slots__ = ("form", "sort")
     keys: Sequence[str] = ()
     key_defaults: Mapping[str, Any] = {}
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, sort: Sort) -> None:
         self.form = form
+        self.sort = sort
 
     @property
     def element(self) -> ValueSchema:
@@ -72,9 +88,23 @@ class _Plain:
         return equal(left, right)
 
 
-DEDUCED: ValueSchema = _Plain(Form.DEDUCED)
-LEAF: ValueSchema = _Plain(Form.LEAF)
-FREE_MAP: ValueSchema = _Plain(Form.MEMBERS)
+DEDUCED: ValueSchema = _Plain(Form.DEDUCED, Sort.ANYTHING)
+LEAF: ValueSchema = _Plain(Form.LEAF, Sort.ANYTHING)
+FREE_MAP: ValueSchema = _Plain(Form.MEMBERS, Sort.MAP)
+DEDUCED_MAP: ValueSchema = _Plain(Form.DEDUCED, Sort.MAP)
+ATOMIC_MAP: ValueSchema = _Plain(Form.LEAF, Sort.MAP)
+ANY_SCALAR: ValueSchema = _Plain(Form.LEAF, Sort.SCALAR)
+_NUMBER, _STRING, _BOOLEAN = (_Plain(Form.LEAF, sort) for sort in (Sort.NUMBER, Sort.STRING, Sort.BOOLEAN))
+_SCALARS: Mapping[str, ValueSchema] = {
+    "integer": _NUMBER, "number": _NUMBER, "string": _STRING, "boolean": _BOOLEAN,
+}  # fmt: skip
+
+
+def scalar(kind: str, value_format: str = "") -> ValueSchema:
+    """The type of the scalars that OpenAPI calls so. Texts of a format (but base64) may be any scalars here."""
+    if kind == "string" and value_format not in ("", "byte"):
+        return ANY_SCALAR
+    return _SCALARS.get(kind, ANY_SCALAR)
 
 
 _DEDUCED_FORM = Form.DEDUCED

@@ -1,7 +1,7 @@
 """Plain values seen through their types: which fields they have, how two differ, and how one is merged into the other.
 
-`findings` says what keeps a configuration from being applied; everything else takes values without findings. Live
-objects may hold lists in which two items have the same keys: those items are owned and replaced together.
+Configurations come here once nothing keeps them from being applied (`fitting.findings`). Live objects may hold lists in
+which two items have the same keys: those items are owned and replaced together.
 
 A merge shares with the live object everything that the configuration leaves as it is, and what two objects share is not
 compared: an apply costs as much as it changes.
@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from tiphys.machinery.patch.apply import field_set
 from tiphys.machinery.patch.apply.field_set import LEAF, OWN, FieldSet
 from tiphys.machinery.patch.apply.schema import Form, ValueSchema, resolved
-from tiphys.machinery.patch.values import type_name
 
 MAPS = (Form.FIELDS, Form.MEMBERS)
 LISTS = (Form.ITEMS_BY_KEY, Form.ITEMS_BY_VALUE)
@@ -93,52 +92,6 @@ def children(schema: ValueSchema, value: Any) -> list[tuple[str, ValueSchema, An
         return found
     groups = _grouped(schema, value)
     return [(element, schema.element, items[0]) for element, items in groups.items() if len(items) == 1]
-
-
-# -- what keeps a configuration from being applied
-
-
-def findings(value: Any, schema: ValueSchema, path: str = "") -> list[str]:
-    """What does not fit the types: undeclared fields, wrong shapes, items without keys or twice in a list."""
-    schema = resolved(schema, value)
-    if value is None or schema.form is _LEAF:
-        return []
-    if schema.form in MAPS:
-        if not isinstance(value, dict):
-            return [f"{path or '.'}: expected map, got {type_name(value)}"]
-        found = []
-        for name, member in value.items():
-            below = schema.field(name)
-            if below is None:
-                found.append(f"{path}.{name}: field not declared in schema")
-            elif below.form is not _LEAF:
-                found += findings(member, below, f"{path}.{name}")
-        return found
-    if not isinstance(value, list):
-        return [f"{path}: expected list, got {type_name(value)}"]
-    return _item_findings(value, schema, path)
-
-
-def _item_findings(items: list[Any], schema: ValueSchema, path: str) -> list[str]:
-    found = []
-    seen: set[str] = set()
-    for position, item in enumerate(items):
-        element = item_element(schema, item)
-        if element is None:
-            if not isinstance(item, dict):
-                found.append(f"{path}[{position}]: expected map, got {type_name(item)}")
-            else:
-                names = ",".join(f'"{key}"' for key in schema.keys)
-                text = f"associative list with keys has an element that omits all key fields [{names}]"
-                text += " (and doesn't have default values for any key fields)"
-                found.append(f"{path}: element {position}: {text}")
-            continue
-        where = field_set.path_text((element,))
-        if element in seen:
-            found.append(f"{path}: duplicate entries for key {where}")
-        seen.add(element)
-        found += findings(item, schema.element, path + where)
-    return found
 
 
 # -- fields

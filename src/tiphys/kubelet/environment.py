@@ -2,8 +2,8 @@
 expansion.
 
 Order and precedence as documented: Service variables, then envFrom, then env; later ones win, and a value may use
-what stands before it. Pure: ConfigMaps and Secrets come through `EnvironmentSources`; a missing one that is not
-optional is a ConfigError.
+what stands before it. Pure: ConfigMaps, Secrets and files come through `EnvironmentSources`; a missing one that is
+not optional is a ConfigError.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from tiphys.kinds.types import core_v1
 from tiphys.kubelet.downward import DownwardError, field_value, find_container, resource_value
+from tiphys.kubelet.env_files import EnvFile
+from tiphys.kubelet.env_files import parse as parse_env_file
 from tiphys.machinery.quantity import Quantity
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
@@ -28,12 +30,14 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSources:
-    """Where references lead. The functions take namespace and name and give None for what does not exist."""
+    """Where references lead. The functions take namespace and name and give None for what does not exist, as do the
+    texts of the files that `env_files.needed_files` names."""
 
     config_map: Callable[[str, str], core_v1.ConfigMap | None]
     secret: Callable[[str, str], core_v1.Secret | None]
     services: Sequence[core_v1.Service] = ()
     node_allocatable: Mapping[str, Quantity] = field(default_factory=dict)
+    files: Mapping[EnvFile, str | None] = field(default_factory=dict)
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -111,6 +115,8 @@ def _value(
         return _config_map_key(origin.configMapKeyRef, pod, sources)
     if origin.secretKeyRef is not None:
         return _secret_key(origin.secretKeyRef, pod, sources)
+    if origin.fileKeyRef is not None:
+        return _file_key(origin.fileKeyRef, sources)
     raise ConfigError(f"environment variable {variable.name}: this kind of valueFrom is not supported by this kubelet")
 
 
@@ -154,6 +160,21 @@ def _secret_key(reference: core_v1.SecretKeySelector, pod: core_v1.Pod, sources:
             return None
         raise ConfigError(f"couldn't find key {reference.key} in Secret {namespace}/{name}")
     return _text(value)
+
+
+def _file_key(reference: core_v1.FileKeySelector, sources: EnvironmentSources) -> str | None:
+    text = sources.files.get(EnvFile(reference.volumeName, reference.path))
+    if text is None:
+        if reference.optional:
+            return None
+        raise ConfigError(f"couldn't find file {reference.path} in volume {reference.volumeName}")
+    try:
+        value = parse_env_file(text).get(reference.key)
+    except ValueError as error:
+        raise ConfigError(f"couldn't parse env file {reference.path}: {error}") from error
+    if value is None and not reference.optional:
+        raise ConfigError(f"couldn't find key {reference.key} in file {reference.path}")
+    return value
 
 
 def service_variables(

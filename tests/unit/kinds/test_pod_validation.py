@@ -45,7 +45,31 @@ C0 = "spec.containers[0]"
 # A volume that is not well formed cannot be mounted.
 NO_MOUNT = (f"{C0}.volumeMounts[0].name", "NotFound", 'Not found: "data"')
 
+ENV_FILE = {"volumeName": "data", "path": "a.env", "key": "K"}
+FILE_REF = f"{C0}.env[0].valueFrom.fileKeyRef"
+
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
+    ("variable out of a file", {f"{C}.env": [{"name": "A", "valueFrom": {"fileKeyRef": ENV_FILE}}]}, []),
+    (
+        "variable out of a file of no volume",
+        {f"{C}.env": [{"name": "A", "valueFrom": {"fileKeyRef": {**ENV_FILE, "volumeName": "none"}}}]},
+        [(f"{FILE_REF}.volumeName", "NotFound", 'Not found: "none"')],
+    ),
+    (
+        "variable out of a file of the node",
+        {
+            "spec.volumes.0": {"name": "data", "hostPath": {"path": "/x"}},
+            f"{C}.env": [{"name": "A", "valueFrom": {"fileKeyRef": {**ENV_FILE, "key": "k" * 129}}}],
+        },
+        [
+            (f"{FILE_REF}.key", "TooLong", "Too long: may not be more than 128 bytes"),
+            (
+                f"{FILE_REF}.volumeName",
+                "Invalid",
+                'Invalid value: "data": referenced volume must be of type emptyDir',
+            ),
+        ],
+    ),
     ("no containers", {"spec.containers": []}, [("spec.containers", "Required", "Required value")]),
     ("no name", {f"{C}.name": ""}, [(f"{C0}.name", "Required", "Required value")]),
     ("bad name", {f"{C}.name": "Main"}, [(f"{C0}.name", "Invalid", f'Invalid value: "Main": {LABEL}')]),

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tiphys.kinds import codec
 from tiphys.kinds.types import core_v1
+from tiphys.kubelet.env_files import EnvFile
 from tiphys.kubelet.environment import ConfigError, EnvironmentSources, container_environment, expand
 from tiphys.machinery.quantity import parse
 
@@ -181,3 +184,23 @@ def test_service_variables() -> None:
         "MY_DB_PORT_53_UDP_PORT": "53",
         "MY_DB_PORT_53_UDP_ADDR": "10.96.0.7",
     }
+
+
+def test_variables_out_of_files() -> None:
+    def variable(key: str, path: str, optional: bool = False) -> dict[str, object]:
+        reference = {"volumeName": "v", "path": path, "key": key, "optional": optional}
+        return {"name": "A", "valueFrom": {"fileKeyRef": reference}}
+
+    files = {EnvFile("v", "good"): "K='1'\nEMPTY=''", EnvFile("v", "bad"): "K=1", EnvFile("v", "none"): None}
+    using = dataclasses.replace(sources(), files=files)
+    assert environment({"env": [variable("K", "good")]}, using) == {"A": "1"}
+    assert environment({"env": [variable("EMPTY", "good")]}, using) == {"A": ""}
+    assert environment({"env": [variable("X", "good", True), variable("K", "none", True)]}, using) == {}
+    for key, path, message in (
+        ("X", "good", "couldn't find key X in file good"),
+        ("K", "none", "couldn't find file none in volume v"),
+        ("K", "bad", "couldn't parse env file bad: line 1 is not of the form NAME='value'"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            environment({"env": [variable(key, path)]}, using)
+        assert str(caught.value) == message

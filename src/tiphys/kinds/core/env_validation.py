@@ -5,7 +5,9 @@ Downward API files share the references to fields and resources of the pod with 
 
 from __future__ import annotations
 
-from tiphys.kinds.object_meta import label_key_findings, subdomain_name
+from collections.abc import Mapping, Sequence
+
+from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name
 from tiphys.kinds.types.core_v1 import (
     ConfigMapKeySelector,
     EnvFromSource,
@@ -15,9 +17,10 @@ from tiphys.kinds.types.core_v1 import (
     ObjectFieldSelector,
     ResourceFieldSelector,
     SecretKeySelector,
+    Volume,
 )
 from tiphys.kinds.value_findings import config_key, environment_name, local_free_path
-from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_found, not_supported, required, too_long
 from tiphys.machinery.quantity import Quantity
 
 ENV_FIELDS = frozenset(
@@ -46,6 +49,7 @@ _BYTES = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "
 _BYTES_TEXT = ", ".join(_BYTES)
 _ONE_SOURCE = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+FILE_KEY_LIMIT = 128
 MORE_THAN_ONE = "may not have more than one field specified at a time"
 
 
@@ -100,12 +104,32 @@ def _file_key_findings(selector: FileKeySelector, path: Path) -> list[FieldError
         found.append(required(path.child("key")))
     else:
         found += [invalid(path.child("key"), selector.key, text) for text in environment_name(selector.key)]
+        if len(selector.key) > FILE_KEY_LIMIT:
+            found.append(too_long(path.child("key"), FILE_KEY_LIMIT))
     if not selector.volumeName:
         found.append(required(path.child("volumeName")))
+    else:
+        found += [invalid(path.child("volumeName"), selector.volumeName, t) for t in label_name(selector.volumeName)]
     if not selector.path:
         found.append(required(path.child("path")))
     else:
         found += [invalid(path.child("path"), selector.path, text) for text in local_free_path(selector.path)]
+    return found
+
+
+def validate_file_volumes(variables: Sequence[EnvVar], path: Path, volumes: Mapping[str, Volume]) -> list[FieldError]:
+    """Files are read from what the pod's own containers wrote: from its emptyDir volumes."""
+    found: list[FieldError] = []
+    for position, variable in enumerate(variables):
+        selector = variable.valueFrom.fileKeyRef if variable.valueFrom is not None else None
+        if selector is None or not selector.volumeName:
+            continue
+        at = path.index(position).child("valueFrom", "fileKeyRef", "volumeName")
+        volume = volumes.get(selector.volumeName)
+        if volume is None:
+            found.append(not_found(at, selector.volumeName))
+        elif volume.emptyDir is None:
+            found.append(invalid(at, selector.volumeName, "referenced volume must be of type emptyDir"))
     return found
 
 

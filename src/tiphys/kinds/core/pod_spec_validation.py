@@ -16,12 +16,13 @@ from tiphys.kinds.core.container_validation import (
     validate_init_containers,
 )
 from tiphys.kinds.core.dns_validation import validate_dns, validate_host_aliases
+from tiphys.kinds.core.env_validation import validate_file_volumes
 from tiphys.kinds.core.resource_validation import container_resource_name, validate_requirements
 from tiphys.kinds.core.security_validation import validate_pod_security
 from tiphys.kinds.core.toleration_validation import validate_tolerations
 from tiphys.kinds.core.volume_validation import validate_volumes
 from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name, validate_labels
-from tiphys.kinds.types.core_v1 import Container, PodSpec
+from tiphys.kinds.types.core_v1 import Container, PodSpec, Volume
 from tiphys.kinds.value_findings import LARGEST_INT32, in_range
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
@@ -51,6 +52,7 @@ def validate_pod_spec(spec: PodSpec, path: Path) -> list[FieldError]:
         others = [*spec.containers, *(spec.initContainers or ())]
         at = path.child("ephemeralContainers")
         found += validate_ephemeral_containers(spec.ephemeralContainers, at, around, others)
+    found += _env_file_findings(spec, path)
     if spec.resources is not None:
         found += _pod_resource_findings(spec, path.child("resources"))
     if spec.hostNetwork:
@@ -151,6 +153,19 @@ def _system_findings(spec: PodSpec, path: Path) -> list[FieldError]:
     for name in linux.split():
         if context is not None and getattr(context, name) is not None:
             found.append(forbidden(path.child("securityContext", name), detail))
+    return found
+
+
+def _env_file_findings(spec: PodSpec, path: Path) -> list[FieldError]:
+    """Environment variables out of files, whose volumes the pod must have, well formed or not."""
+    found: list[FieldError] = []
+    volumes: dict[str, Volume] | None = None
+    for field in ("containers", "initContainers", "ephemeralContainers"):
+        for position, container in enumerate(getattr(spec, field) or ()):
+            if any(v.valueFrom is not None and v.valueFrom.fileKeyRef is not None for v in container.env or ()):
+                volumes = volumes or {volume.name: volume for volume in spec.volumes or ()}
+                at = path.child(field).index(position).child("env")
+                found += validate_file_volumes(container.env, at, volumes)
     return found
 
 

@@ -6,8 +6,9 @@ What to start and to end is `pod_actions.py`'s decision.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 import msgspec
@@ -20,6 +21,7 @@ from tiphys.kubelet.container_config import (
     own_grace_seconds,
 )
 from tiphys.kubelet.dns_config import hosts_file
+from tiphys.kubelet.env_files import LIMIT_BYTES, EnvFile, needed_files
 from tiphys.kubelet.environment import ConfigError, container_environment
 from tiphys.kubelet.interface import (
     POD_GRACE_SECONDS,
@@ -165,7 +167,11 @@ class PodContainers:
     ) -> CriMessage:
         context, uid = self._context, pod.metadata.uid or ""
         addressed = self.addressed(pod, runtime)
-        environment = container_environment(addressed, _plain(container), context.sources.environment())
+        sources = context.sources.environment()
+        wanted = needed_files(_plain(container))
+        if wanted:
+            sources = dataclasses.replace(sources, files=await asyncio.to_thread(_env_files, pod, wanted, volumes))
+        environment = container_environment(addressed, _plain(container), sources)
         subpaths: dict[int, str] = {}
         for position, mount in enumerate(container.volumeMounts or ()):
             path = resolve_sub_path(mount, dict(environment))
@@ -283,6 +289,20 @@ class PodContainers:
                 self.report(pod, action.name, "Warning", "FailedPreStopHook", f"PreStopHook failed: {error}")
             grace = max(MINIMUM_GRACE_SECONDS, int(grace - (clock.monotonic() - began)))
         await self._context.runtime.stop_container(action.container_id, max(grace, 0))
+
+
+def _env_files(pod: core_v1.Pod, wanted: Sequence[EnvFile], volumes: Mapping[str, str]) -> dict[EnvFile, str | None]:
+    """Their texts. ConfigError for one that must not or cannot be read."""
+    own = {volume.name for volume in pod.spec.volumes or () if volume.emptyDir is not None}
+    found: dict[EnvFile, str | None] = {}
+    for file in wanted:
+        if file.volume not in own or file.volume not in volumes:
+            raise ConfigError(f"cannot find the emptyDir volume {file.volume!r} referenced by FileKeyRef")
+        try:
+            found[file] = files.text_below(volumes[file.volume], file.path, LIMIT_BYTES)
+        except OSError as error:
+            raise ConfigError(f"couldn't read env file {file.path}: {error}") from error
+    return found
 
 
 def _plain(container: AnyContainer) -> core_v1.Container:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from tiphys.kubelet import interface
@@ -56,6 +57,34 @@ def names_in(path: str) -> list[str]:
         return sorted(os.listdir(path))
     except FileNotFoundError:
         return []
+
+
+def text_below(root: str, path: str, limit_bytes: int) -> str | None:
+    """What a container wrote into a file of a volume; None when it is not there. Symlinks are followed within the
+    volume alone, and none that appears meanwhile. OSError with the reason why it cannot be read."""
+    volume = os.path.realpath(root)
+    real = os.path.realpath(os.path.join(volume, path))
+    if os.path.commonpath((volume, real)) != volume:
+        raise PermissionError(f"{path!r} leads out of the volume")
+    current = os.open(volume, os.O_PATH | os.O_DIRECTORY)
+    try:
+        *directories, name = os.path.relpath(real, volume).split("/")
+        for part in directories:
+            following = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+            os.close(current)
+            current = following
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=current)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(current)
+    with open(file, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(f"{path!r} is no regular file")
+        data = opened.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise OSError(f"{path!r} is larger than {limit_bytes} bytes")
+    return data.decode(errors="surrogateescape")
 
 
 def termination_message(record: ContainerRecord) -> str:

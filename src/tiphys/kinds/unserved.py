@@ -15,6 +15,9 @@ AUTOSCALING = "no controller of this cluster scales by metrics yet: the object i
 SERVICE_NETWORKS = (
     "this server gives out Service addresses of the networks it was started with: the object has no effect"
 )
+FAIRNESS = "this server serves requests as they come, of whatever flow: the object is stored, but has no effect"
+STORAGE_DRIVERS = "this cluster's kubelets do not mount volumes of CSI drivers yet: the object has no effect on them"
+ELECTION = "this server elects no leaders: the field is stored, but has no effect"
 POD_GROUPS = "this server's Jobs do not schedule their pods as a group: the field is stored, but has no effect"
 
 DEVICES = "no scheduler of this cluster allocates devices yet: the object is stored, but has no effect"

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from documents import NOTHING, changed, create_findings, created, resource_for, row, stored, told, update_findings
 
-from tiphys.kinds import codec
+from tiphys.apiserver.bootstrap.flow import wanted_flow
+from tiphys.kinds import codec, unserved
+from tiphys.kinds.autoscaling.scaling_validation import NOTHING_OUTSIDE
 from tiphys.machinery.versions import version_rank
 
 LABEL = (
@@ -636,8 +638,43 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         OLD_AUTOSCALER,
         {"spec.maxReplicas": 0, "spec.minReplicas": 0},
         [
-            ("spec.minReplicas", "Invalid", "Invalid value: 0: must be greater than or equal to 1"),
             ("spec.maxReplicas", "Invalid", "Invalid value: 0: must be greater than 0"),
+            ("spec.metrics", "Forbidden", f"Forbidden: {NOTHING_OUTSIDE}"),
+        ],
+    ),
+    (
+        "none by what is inside",
+        AUTOSCALER,
+        {"spec.minReplicas": 0},
+        [("spec.metrics", "Forbidden", f"Forbidden: {NOTHING_OUTSIDE}")],
+    ),
+    (
+        "less than none",
+        AUTOSCALER,
+        {"spec.minReplicas": -1},
+        [("spec.minReplicas", "Invalid", "Invalid value: -1: must be greater than or equal to 0")],
+    ),
+    (
+        "tolerance",
+        AUTOSCALER,
+        {"spec.behavior": {"scaleUp": {"tolerance": "-1"}}},
+        [("spec.behavior.scaleUp.tolerance", "Invalid", 'Invalid value: "-1": must be greater or equal to zero')],
+    ),
+    (
+        "tokens in secrets",
+        thing("storage.k8s.io/v1", "CSIDriver", name="csi.example.com"),
+        {"spec.serviceAccountTokenInSecrets": True, "spec.nodeAllocatableUpdatePeriodSeconds": 9},
+        [
+            (
+                "spec.nodeAllocatableUpdatePeriodSeconds",
+                "Invalid",
+                "Invalid value: 9: must be greater than or equal to 10 seconds",
+            ),
+            (
+                "spec.serviceAccountTokenInSecrets",
+                "Invalid",
+                "Invalid value: true: serviceAccountTokenInSecrets is set but no tokenRequests are specified",
+            ),
         ],
     ),
     (
@@ -1032,3 +1069,35 @@ def test_conditions_of_flow_schemas_have_types_of_their_own() -> None:
         ("status.conditions[1].type", "Duplicate", 'Duplicate value: "A"'),
         ("status.conditions[2].type", "Required", "Required value: must not be empty"),
     ]
+
+
+def test_the_objects_of_every_cluster_are_what_they_are() -> None:
+    mandatory = {(type(each).__name__, each.metadata.name): codec.plain(each) for each in wanted_flow()}
+    assert all(create_findings(document) == [] for document in mandatory.values())
+    exempt, rest = (mandatory["PriorityLevelConfiguration", name] for name in ("exempt", "catch-all"))
+    assert create_findings(changed(exempt, {"spec.exempt.lendablePercent": 50})) == []
+    assert [f for f, _, _ in create_findings(changed(exempt, {"spec.exempt.lendablePercent": 101}))] == [
+        "spec.exempt.lendablePercent"
+    ]
+    ends = [
+        (changed(rest, {"spec.limited.nominalConcurrencyShares": 6}), "spec of 'catch-all' must equal the fixed value"),
+        (
+            changed(exempt, {"spec": {"type": "Limited", "limited": rest["spec"]["limited"]}}),
+            "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value",
+        ),
+        (
+            changed(mandatory["FlowSchema", "exempt"], {"spec.matchingPrecedence": 2}),
+            "spec of 'exempt' must equal the fixed value",
+        ),
+    ]
+    for document, end in ends:
+        field, reason, message = create_findings(document)[-1]
+        assert (field, reason) == ("spec", "Invalid")
+        assert message.endswith(f": {end}")
+
+
+def test_leases_do_not_elect() -> None:
+    lease = thing("coordination.k8s.io/v1", "Lease", namespace="default", spec={"strategy": "OldestEmulationVersion"})
+    strategy = resource_for(lease).strategy
+    assert strategy.warnings(created(lease), None) == [f"spec.strategy: {unserved.ELECTION}"]
+    assert strategy.warnings(created(changed(lease, {"spec": {}})), None) == []

@@ -15,6 +15,9 @@ UNSERVED = {
     ("networking.k8s.io", "ipaddresses"): unserved.SERVICE_NETWORKS,
     ("resource.k8s.io", "devicetaintrules"): unserved.DEVICES,
     ("resource.k8s.io", "resourceclaimtemplates"): unserved.DEVICES,
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): unserved.FAIRNESS,
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): unserved.FAIRNESS,
+    ("storage.k8s.io", "csidrivers"): unserved.STORAGE_DRIVERS,
     ("autoscaling", "horizontalpodautoscalers"): unserved.AUTOSCALING,
 }
 

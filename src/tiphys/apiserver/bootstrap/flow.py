@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiphys.kinds.flowcontrol import mandatory
 from tiphys.kinds.types.flowcontrol_v1 import (
-    ExemptPriorityLevelConfiguration,
     FlowDistinguisherMethod,
     FlowSchema,
     FlowSchemaSpec,
-    GroupSubject,
     LimitedPriorityLevelConfiguration,
     LimitResponse,
     NonResourcePolicyRule,
@@ -40,10 +39,6 @@ _LIMITED = {
     "global-default": (20, 50, (128, 6, 50)),
 }
 
-_ANY_RESOURCE = ResourcePolicyRule(verbs=["*"], apiGroups=["*"], resources=["*"], clusterScope=True, namespaces=["*"])
-_ANY_PATH = NonResourcePolicyRule(verbs=["*"], nonResourceURLs=["*"])
-_EVERYBODY = ("system:unauthenticated", "system:authenticated")
-
 
 def wanted_flow() -> list[Any]:
     """Every priority level, then every flow schema."""
@@ -55,16 +50,7 @@ def _metadata(name: str) -> ObjectMeta:
 
 
 def _levels() -> list[PriorityLevelConfiguration]:
-    exempt = ExemptPriorityLevelConfiguration(nominalConcurrencyShares=0, lendablePercent=0)
-    specs = {
-        "exempt": PriorityLevelConfigurationSpec(type="Exempt", exempt=exempt),
-        "catch-all": PriorityLevelConfigurationSpec(
-            type="Limited",
-            limited=LimitedPriorityLevelConfiguration(
-                nominalConcurrencyShares=5, lendablePercent=0, limitResponse=LimitResponse(type="Reject")
-            ),
-        ),
-    }
+    specs = dict(mandatory.LEVELS)
     for name, (shares, lendable, (queues, hand_size, length)) in _LIMITED.items():
         queuing = QueuingConfiguration(queues=queues, handSize=hand_size, queueLengthLimit=length)
         limited = LimitedPriorityLevelConfiguration(
@@ -77,7 +63,7 @@ def _levels() -> list[PriorityLevelConfiguration]:
 
 
 def _groups(*names: str) -> list[Subject]:
-    return [Subject(kind="Group", group=GroupSubject(name=name)) for name in names]
+    return mandatory.of_groups(names)
 
 
 def _user(name: str) -> list[Subject]:
@@ -117,7 +103,7 @@ def _schema(
 
 
 def _schemas() -> list[FlowSchema]:
-    everything: Any = {"resource_rules": [_ANY_RESOURCE], "path_rules": [_ANY_PATH]}
+    everything: Any = {"resource_rules": [mandatory.ANY_RESOURCE], "path_rules": [mandatory.ANY_PATH]}
     nodes = _groups("system:nodes")
     lock_verbs = ["get", "create", "update"]
     leases = "coordination.k8s.io"
@@ -134,8 +120,8 @@ def _schemas() -> list[FlowSchema]:
     probe_paths = NonResourcePolicyRule(verbs=["get"], nonResourceURLs=["/healthz", "/readyz", "/livez"])
     manager = _user("system:kube-controller-manager")
     return [
-        _schema("exempt", "exempt", 1, "", _groups("system:masters"), **everything),
-        _schema("probes", "exempt", 2, "", _groups(*_EVERYBODY), [], [probe_paths]),
+        *(FlowSchema(metadata=_metadata(name), spec=spec) for name, spec in mandatory.SCHEMAS.items()),
+        _schema("probes", "exempt", 2, "", _groups(*mandatory.EVERYBODY), [], [probe_paths]),
         _schema("system-leader-election", "leader-election", 100, "ByUser", leader_subjects, system_locks),
         _schema("endpoint-controller", "workload-high", 150, "ByUser", manager, endpoints),
         _schema(
@@ -159,6 +145,5 @@ def _schemas() -> list[FlowSchema]:
             **everything,
         ),
         _schema("service-accounts", "workload-low", 9000, "ByUser", _groups("system:serviceaccounts"), **everything),
-        _schema("global-default", "global-default", 9900, "ByUser", _groups(*_EVERYBODY), **everything),
-        _schema("catch-all", "catch-all", 10000, "ByUser", _groups(*_EVERYBODY), **everything),
+        _schema("global-default", "global-default", 9900, "ByUser", _groups(*mandatory.EVERYBODY), **everything),
     ]

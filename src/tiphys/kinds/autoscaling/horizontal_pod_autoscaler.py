@@ -6,7 +6,7 @@ from typing import Any
 
 from tiphys.kinds import cells, unserved
 from tiphys.kinds.autoscaling.scaling_validation import validate_behavior, validate_metrics, validate_target
-from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.number_findings import none_negative, not_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.autoscaling_v2 import (
@@ -60,11 +60,7 @@ def _default_behavior(behavior: HorizontalPodAutoscalerBehavior) -> None:
 def validate(autoscaler: HorizontalPodAutoscaler) -> list[FieldError]:
     spec = autoscaler.spec
     minimum = 1 if spec.minReplicas is None else spec.minReplicas
-    found: list[FieldError] = []
-    lowest = 0 if any(metric.type in ("Object", "External") for metric in spec.metrics or ()) else 1
-    if minimum < lowest:
-        detail = f"must be greater than or equal to {lowest}"
-        found.append(invalid(SPEC.child("minReplicas"), minimum, detail))
+    found = not_negative(minimum, SPEC.child("minReplicas"))
     if spec.maxReplicas < 1:
         found.append(invalid(SPEC.child("maxReplicas"), spec.maxReplicas, "must be greater than 0"))
     if spec.maxReplicas < minimum:

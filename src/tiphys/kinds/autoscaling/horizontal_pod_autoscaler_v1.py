@@ -6,12 +6,13 @@ Objects are stored in the newer form; `conversion.py` keeps what this one has no
 from __future__ import annotations
 
 from tiphys.kinds import cells, unserved
-from tiphys.kinds.autoscaling.scaling_validation import validate_target
-from tiphys.kinds.number_findings import none_negative
+from tiphys.kinds.autoscaling.scaling_validation import NOTHING_OUTSIDE, validate_target
+from tiphys.kinds.conversion import METRICS
+from tiphys.kinds.number_findings import none_negative, not_negative
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.autoscaling_v1 import HorizontalPodAutoscaler
-from tiphys.machinery.field_errors import FieldError, Path, invalid
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid
 
 SPEC = Path("spec")
 
@@ -24,9 +25,7 @@ def default(autoscaler: HorizontalPodAutoscaler) -> None:
 def validate(autoscaler: HorizontalPodAutoscaler) -> list[FieldError]:
     spec = autoscaler.spec
     minimum = 1 if spec.minReplicas is None else spec.minReplicas
-    found: list[FieldError] = []
-    if minimum < 1:
-        found.append(invalid(SPEC.child("minReplicas"), minimum, "must be greater than or equal to 1"))
+    found = not_negative(minimum, SPEC.child("minReplicas"))
     if spec.maxReplicas < 1:
         found.append(invalid(SPEC.child("maxReplicas"), spec.maxReplicas, "must be greater than 0"))
     if spec.maxReplicas < minimum:
@@ -36,6 +35,9 @@ def validate(autoscaler: HorizontalPodAutoscaler) -> list[FieldError]:
     if percent is not None and percent < 1:
         at = SPEC.child("targetCPUUtilizationPercentage")
         found.append(invalid(at, percent, "must be greater than 0"))
+    if minimum == 0 and METRICS not in (autoscaler.metadata.annotations or {}):
+        # The other metrics that this version has no field for; without them cpu is the only one.
+        found.append(forbidden(SPEC.child("metrics"), NOTHING_OUTSIDE))
     return found + validate_target(spec.scaleTargetRef, SPEC.child("scaleTargetRef"))
 
 

@@ -23,6 +23,7 @@ METRIC_TYPES = ("ContainerResource", "External", "Object", "Pods", "Resource")
 TARGET_TYPES = ("AverageValue", "Utilization", "Value")
 SELECTIONS = ("Disabled", "Max", "Min")
 POLICY_TYPES = ("Percent", "Pods")
+NOTHING_OUTSIDE = "must specify at least one Object or External metric to support scaling to zero replicas"
 WINDOW_LIMIT_SECONDS = 3600
 PERIOD_LIMIT_SECONDS = 1800
 _FIELDS = {
@@ -62,9 +63,7 @@ def validate_metrics(metrics: Sequence[MetricSpec], path: Path, minimum: int) ->
         found += _metric_findings(metric, path.index(position))
         outside = outside or metric.type in ("Object", "External")
     if minimum == 0 and not outside:
-        found.append(
-            forbidden(path, "must specify at least one Object or External metric to support scaling to zero replicas")
-        )
+        found.append(forbidden(path, NOTHING_OUTSIDE))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.object_meta import label_key_findings
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.coordination_v1 import Lease
@@ -34,7 +34,13 @@ def validate(lease: Lease) -> list[FieldError]:
     return found
 
 
+def warnings(lease: Lease, old: Lease | None) -> list[str]:
+    fields = ("strategy", "preferredHolder")
+    return [f"{SPEC.child(field)}: {unserved.ELECTION}" for field in fields if getattr(lease.spec, field) is not None]
+
+
 STRATEGY: Strategy[Lease] = Strategy(
+    warnings=warnings,
     validate=validate,
     columns=(
         cells.name_column(),

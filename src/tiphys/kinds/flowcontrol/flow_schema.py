@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
+from tiphys.kinds.equality import same
+from tiphys.kinds.flowcontrol import mandatory
 from tiphys.kinds.flowcontrol.status_validation import validate_status_update
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
@@ -18,7 +20,6 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, 
 
 SPEC = Path("spec")
 DEFAULT_PRECEDENCE, LAST_PRECEDENCE = 1000, 10000
-EXEMPT = "exempt"
 VERBS = frozenset(["get", "list", "create", "update", "patch", "delete", "deletecollection", "watch", "proxy"])
 METHODS = ("ByNamespace", "ByUser")
 SUBJECT_KINDS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
@@ -37,7 +38,7 @@ def validate(schema: FlowSchema) -> list[FieldError]:
         found.append(invalid(at, precedence, "must be a positive value"))
     elif precedence > LAST_PRECEDENCE:
         found.append(invalid(at, precedence, f"must not be greater than {LAST_PRECEDENCE}"))
-    elif precedence == 1 and schema.metadata.name != EXEMPT:
+    elif precedence == 1 and schema.metadata.name != mandatory.EXEMPT:
         found.append(invalid(at, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
     if spec.distinguisherMethod is not None and spec.distinguisherMethod.type not in METHODS:
         found.append(not_supported(SPEC.child("distinguisherMethod", "type"), spec.distinguisherMethod.type, METHODS))
@@ -48,6 +49,9 @@ def validate(schema: FlowSchema) -> list[FieldError]:
         found += [invalid(at, name, text) for text in subdomain_name(name)]
     for position, rule in enumerate(spec.rules or ()):
         found += _rule_findings(rule, SPEC.child("rules").index(position))
+    fixed = mandatory.SCHEMAS.get(schema.metadata.name or "")
+    if fixed is not None and not same(spec, fixed):
+        found.append(invalid(SPEC, spec, f"spec of '{schema.metadata.name}' must equal the fixed value"))
     return found
 
 
@@ -170,6 +174,7 @@ STRATEGY: Strategy[FlowSchema] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
+    warnings=unserved.warned(unserved.FAIRNESS),
     validate_status_update=validate_status_update,
     columns=(
         cells.name_column(),

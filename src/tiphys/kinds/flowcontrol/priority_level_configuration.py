@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
-from tiphys.kinds import cells
+from msgspec.structs import replace
+
+from tiphys.kinds import cells, unserved
+from tiphys.kinds.equality import same
+from tiphys.kinds.flowcontrol import mandatory
 from tiphys.kinds.flowcontrol.status_validation import validate_status_update
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -51,11 +55,13 @@ def validate(level: PriorityLevelConfiguration) -> list[FieldError]:
     found: list[FieldError] = []
     name = level.metadata.name
     if (name == "exempt") != (spec.type == EXEMPT):
-        detail = "must be 'Exempt' if and only if name is 'exempt'"
+        detail = "type must be 'Exempt' if and only if name is 'exempt'"
         found.append(invalid(SPEC.child("type"), spec.type, detail))
     if spec.type == EXEMPT:
         if spec.limited is not None:
             found.append(forbidden(SPEC.child("limited"), "must be nil if the type is not Limited"))
+        if spec.exempt is not None:
+            found += _share_findings(spec.exempt, SPEC.child("exempt"))
     elif spec.type == LIMITED:
         if spec.exempt is not None:
             found.append(forbidden(SPEC.child("exempt"), "must be nil if the type is Limited"))
@@ -65,17 +71,36 @@ def validate(level: PriorityLevelConfiguration) -> list[FieldError]:
             found += _limited_findings(spec.limited, SPEC.child("limited"))
     else:
         found.append(not_supported(SPEC.child("type"), spec.type, (EXEMPT, LIMITED)))
+    return found + _mandatory_findings(level)
+
+
+def _mandatory_findings(level: PriorityLevelConfiguration) -> list[FieldError]:
+    name, spec = level.metadata.name or "", level.spec
+    fixed = mandatory.LEVELS.get(name)
+    if fixed is None:
+        return []
+    lends = name == mandatory.EXEMPT
+    if same(spec, replace(fixed, exempt=spec.exempt) if lends else fixed):
+        return []
+    except_for = " except the 'spec.exempt' field" if lends else ""
+    return [invalid(SPEC, spec, f"spec of '{name}'{except_for} must equal the fixed value")]
+
+
+def _share_findings(
+    part: ExemptPriorityLevelConfiguration | LimitedPriorityLevelConfiguration, path: Path
+) -> list[FieldError]:
+    found: list[FieldError] = []
+    shares, lendable = part.nominalConcurrencyShares, part.lendablePercent
+    if shares is not None and shares < 0:
+        found.append(invalid(path.child("nominalConcurrencyShares"), shares, "must be a non-negative integer"))
+    if lendable is not None and not 0 <= lendable <= 100:
+        found.append(invalid(path.child("lendablePercent"), lendable, in_range(0, 100)))
     return found
 
 
 def _limited_findings(limited: LimitedPriorityLevelConfiguration, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    shares = limited.nominalConcurrencyShares
-    if shares is not None and shares < 0:
-        found.append(invalid(path.child("nominalConcurrencyShares"), shares, "must be a non-negative integer"))
-    lendable, borrowing = limited.lendablePercent, limited.borrowingLimitPercent
-    if lendable is not None and not 0 <= lendable <= 100:
-        found.append(invalid(path.child("lendablePercent"), lendable, in_range(0, 100)))
+    found = _share_findings(limited, path)
+    borrowing = limited.borrowingLimitPercent
     if borrowing is not None and borrowing < 0:
         detail = "if specified, must be a non-negative integer"
         found.append(invalid(path.child("borrowingLimitPercent"), borrowing, detail))
@@ -135,6 +160,7 @@ STRATEGY: Strategy[PriorityLevelConfiguration] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
+    warnings=unserved.warned(unserved.FAIRNESS),
     validate_status_update=validate_status_update,
     columns=(
         cells.name_column(),

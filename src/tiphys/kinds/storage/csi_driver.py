@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.core.volume_source_validation import driver_name_findings
 from tiphys.kinds.object_meta import IMMUTABLE
 from tiphys.kinds.strategy import Column, Strategy
@@ -57,6 +57,10 @@ def validate(driver: CSIDriver) -> list[FieldError]:
     if period is not None and period < 10:
         detail = "must be greater than or equal to 10 seconds"
         found.append(invalid(SPEC.child("nodeAllocatableUpdatePeriodSeconds"), period, detail))
+    in_secrets = spec.serviceAccountTokenInSecrets
+    if in_secrets is not None and not spec.tokenRequests:
+        detail = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        found.append(invalid(SPEC.child("serviceAccountTokenInSecrets"), in_secrets, detail))
     if spec.attachRequired is None:
         found.append(required(SPEC.child("attachedRequired")))
     return found
@@ -83,6 +87,7 @@ STRATEGY: Strategy[CSIDriver] = Strategy(
     default=default,
     validate=validate,
     validate_update=validate_update,
+    warnings=unserved.warned(unserved.STORAGE_DRIVERS),
     columns=(
         cells.name_column(),
         _flag("AttachRequired", "attachRequired"),

@@ -19,11 +19,14 @@ def validate_label_selector(selector: LabelSelector | None, path: Path) -> list[
     if selector.matchLabels:
         found += validate_labels(selector.matchLabels, path.child("matchLabels"))
     for position, expression in enumerate(selector.matchExpressions or ()):
-        found += _requirement_findings(expression, path.child("matchExpressions").index(position))
+        found += validate_label_requirement(expression, path.child("matchExpressions").index(position))
     return found
 
 
-def _requirement_findings(expression: LabelSelectorRequirement, path: Path) -> list[FieldError]:
+def validate_label_requirement(
+    expression: LabelSelectorRequirement, path: Path, *, any_operator: bool = False
+) -> list[FieldError]:
+    """`any_operator`: also one that nobody knows."""
     found: list[FieldError] = []
     if expression.operator in ("In", "NotIn"):
         if not expression.values:
@@ -33,7 +36,7 @@ def _requirement_findings(expression: LabelSelectorRequirement, path: Path) -> l
             found.append(
                 forbidden(path.child("values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
             )
-    else:
+    elif not any_operator:
         found.append(invalid(path.child("operator"), expression.operator, "not a valid selector operator"))
     found += [invalid(path.child("key"), expression.key, text) for text in label_key_findings(expression.key)]
     for position, value in enumerate(expression.values or ()):

@@ -16,7 +16,7 @@ from tiphys.apiserver.authn import certificate, impersonation, reviews, token_fi
 from tiphys.apiserver.authn.authenticator import Authenticator, websocket_authorization
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authn.service_accounts import ServiceAccountTokens, secret_token_claims
-from tiphys.apiserver.authn.token_request import TokenIssuer
+from tiphys.apiserver.authn.token_request import TokenIssuer, validate
 from tiphys.apiserver.authn.tokens import BadToken, TokenSigner, TokenVerifier
 from tiphys.apiserver.authz.interface import Attributes, Decision
 from tiphys.kinds.types import authentication_v1, core_v1
@@ -207,6 +207,42 @@ def test_a_secrets_token_lives_as_long_as_the_secret_holds_it() -> None:
     assert (user.name, user.extra) == ("system:serviceaccount:ci:builder", {})
 
 
+WEBHOOK = authentication_v1.BoundObjectReference(
+    apiVersion="admissionregistration.k8s.io/v1", kind="MutatingWebhookConfiguration", name="w"
+)
+GROUPS = "admissionReviewAPIGroups"
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({"audiences": ["a"], "attestations": {GROUPS: ["apps"]}}, []),
+        (
+            {"audiences": []},
+            [
+                "spec.audiences: Invalid value: []: must be length 1 when bound to a webhook config",
+                "spec.attestations: Invalid value: {}: webhook bound requests require exactly one"
+                " admissionReviewAPIGroups attestation",
+            ],
+        ),
+        (
+            {"audiences": ["a"], "attestations": {"b": ["c"]}},
+            [f'spec.attestations[b]: Unsupported value: "b": supported values: "{GROUPS}"'],
+        ),
+        (
+            {"audiences": ["a"], "attestations": {GROUPS: ["a", "b"]}},
+            [f'spec.attestations[{GROUPS}]: Invalid value: ["a","b"]: must specify a single value'],
+        ),
+        (
+            {"audiences": ["a"], "attestations": {GROUPS: [""]}},
+            [f'spec.attestations[{GROUPS}][0]: Invalid value: "": may not be an empty string'],
+        ),
+    ],
+)
+def test_what_a_token_for_a_webhook_attests(spec: dict[str, Any], found: list[str]) -> None:
+    assert [str(finding) for finding in validate(request(boundObjectRef=WEBHOOK, **spec))] == found
+
+
 @pytest.mark.parametrize(
     ("spec", "code", "message"),
     [
@@ -223,7 +259,18 @@ def test_a_secrets_token_lives_as_long_as_the_secret_holds_it() -> None:
             "Invalid value: 4294967297: may not specify a duration larger than 2^32 seconds",
         ),
         ({"boundObjectRef": bound("Pod", "q")}, 404, 'pods "q" not found'),
-        ({"boundObjectRef": bound("Job", "j")}, 400, "cannot bind token for object of type v1, Kind=Job"),
+        ({"boundObjectRef": bound("Job", "j")}, 400, "cannot bind token for object of type /v1, Kind=Job"),
+        (
+            {"attestations": {"a": ["b"]}},
+            422,
+            'TokenRequest.authentication.k8s.io "builder" is invalid: spec.attestations: Invalid value: {"a":["b"]}: '
+            "attestations may only be specified with a webhook bound object reference",
+        ),
+        (
+            {"boundObjectRef": WEBHOOK, "audiences": ["a"], "attestations": {"admissionReviewAPIGroups": ["*"]}},
+            400,
+            "cannot bind token for object of type admissionregistration.k8s.io/v1, Kind=MutatingWebhookConfiguration",
+        ),
         (
             {"boundObjectRef": bound("Pod", "p", "old")},
             409,

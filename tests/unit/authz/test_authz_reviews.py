@@ -13,6 +13,7 @@ from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authz import reviews, rules
 from tiphys.apiserver.authz.chain import StandardAuthorizer
 from tiphys.apiserver.bootstrap.policy_text import rules as rules_of
+from tiphys.kinds import codec
 from tiphys.kinds.types.authorization_v1 import (
     LocalSubjectAccessReview,
     NonResourceAttributes,
@@ -126,6 +127,79 @@ def test_a_review_asks_one_thing_about_somebody(spec: SubjectAccessReviewSpec, f
         assert [cause.field for cause in error.causes] == fields
     else:
         assert fields == []
+
+
+@pytest.mark.parametrize("review", [SubjectAccessReview, LocalSubjectAccessReview, SelfSubjectAccessReview])
+def test_a_review_has_no_metadata(review: type[Any]) -> None:
+    given = review(metadata=ObjectMeta(name="a", namespace="web", managedFields=[]))
+    given.spec.resourceAttributes = ResourceAttributes(namespace="web")
+    if review is not SelfSubjectAccessReview:
+        given.spec.user = "jane"
+    asks = {
+        SubjectAccessReview: lambda: reviews.review_subject(given, authorizer()),
+        LocalSubjectAccessReview: lambda: reviews.review_subject_locally(given, "web", authorizer()),
+        SelfSubjectAccessReview: lambda: reviews.review_self(given, JANE, authorizer()),
+    }
+    with pytest.raises(ApiError) as caught:
+        asks[review]()
+    assert [cause.field for cause in caught.value.causes] == ["metadata"]
+    words = "must be empty except for namespace" if review is LocalSubjectAccessReview else "must be empty"
+    assert caught.value.causes[0].message.endswith(f": {words}")
+
+
+def selecting(**selectors: Any) -> SubjectAccessReview:
+    asked = codec.convert({"verb": "list", "resource": "pods", **selectors}, ResourceAttributes)
+    return SubjectAccessReview(spec=SubjectAccessReviewSpec(user="jane", resourceAttributes=asked))
+
+
+IN, LABELS = "spec.resourceAttributes.fieldSelector", "spec.resourceAttributes.labelSelector"
+
+
+@pytest.mark.parametrize(
+    ("selectors", "found"),
+    [
+        ({"fieldSelector": {"rawSelector": "a", "requirements": [{"key": "a", "operator": "Exists"}]}},
+         [f'{IN}.rawSelector: Invalid value: "a": may not specified at the same time as requirements']),
+        ({"labelSelector": {}},
+         [f"{LABELS}.requirements: Required value: when {LABELS} is specified, requirements or rawSelector is"
+          " required"]),
+        ({"fieldSelector": {"requirements": [{"operator": "In"}, {"key": "b", "operator": "Exists", "values": ["c"]},
+                                             {"key": "d", "operator": "Later"}]}},
+         [f"{IN}.requirements[0].key: Required value: must be specified",
+          f"{IN}.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+          f"{IN}.requirements[1].values: Forbidden: may not be specified when `operator` is 'Exists' or"
+          " 'DoesNotExist'"]),
+        ({"labelSelector": {"requirements": [{"key": "a", "operator": "NotIn"}, {"key": "a", "operator": "Later"}]}},
+         [f"{LABELS}.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"]),
+    ],
+)  # fmt: skip
+def test_selectors_of_reviews(selectors: dict[str, Any], found: list[str]) -> None:
+    with pytest.raises(ApiError) as caught:
+        reviews.review_subject(selecting(**selectors), authorizer())
+    assert [str(cause) for cause in caught.value.causes] == found
+
+
+@pytest.mark.parametrize(
+    ("selectors", "text", "problem"),
+    [
+        ({"fieldSelector": {"rawSelector": "spec.nodeName=n"}}, "spec.nodeName=n", None),
+        ({"fieldSelector": {"rawSelector": "a in b"}}, "", f"{IN} ignored due to parse error"),
+        ({"fieldSelector": {"requirements": [{"key": "a", "operator": "In", "values": ["b,c"]},
+                                             {"key": "d", "operator": "NotIn", "values": ["e"]}]}},
+         "a=b\\,c,d!=e", None),
+        ({"fieldSelector": {"requirements": [{"key": "a", "operator": "In", "values": ["b", "c"]},
+                                             {"key": "d", "operator": "NotIn", "values": ["e"]}]}},
+         "d!=e", f"{IN} partially ignored due to parse error"),
+        ({"fieldSelector": {"rawSelector": "a in b"}, "labelSelector": {"rawSelector": "&"}}, "",
+         f"{IN} ignored due to parse error; {LABELS} ignored due to parse error"),
+        ({"labelSelector": {"requirements": [{"key": "a", "operator": "Exists"}, {"key": "a", "operator": "Later"}]}},
+         "", f"{LABELS} partially ignored due to parse error"),
+    ],
+)  # fmt: skip
+def test_what_authorizers_see_of_selectors(selectors: dict[str, Any], text: str, problem: str | None) -> None:
+    review = selecting(**selectors)
+    assert reviews.attributes_of(JANE, review.spec.resourceAttributes, None).field_selector == text
+    assert reviews.review_subject(review, authorizer()).status.evaluationError == problem
 
 
 def test_a_local_review_stays_in_its_namespace() -> None:

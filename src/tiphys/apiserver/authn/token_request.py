@@ -1,7 +1,8 @@
 """The `serviceaccounts/token` subresource: checks a TokenRequest and issues the token.
 
 Invariants: a token lives at least ten minutes; it is bound to the uid of its service account, and of the Pod, Secret
-or Node that was named; a pod's token also names the pod's node. A mounted token (the one that asks for 3607 seconds)
+or Node that was named; a pod's token also names the pod's node. None is bound to the configuration of a webhook: none
+is ever called. A mounted token (the one that asks for 3607 seconds)
 really lives for a year and carries `warnafter`, so that programs that read the file once only do not break.
 """
 
@@ -16,8 +17,8 @@ from tiphys.apiserver.authn.service_accounts import PRIVATE_CLAIM
 from tiphys.apiserver.authn.source import ObjectSource
 from tiphys.apiserver.authn.tokens import TokenSigner
 from tiphys.kinds.types import authentication_v1, core_v1, meta_v1
-from tiphys.machinery import errors, field_errors
-from tiphys.machinery.field_errors import FieldError, Path
+from tiphys.machinery import errors, names
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported
 from tiphys.machinery.timestamps import time_of
 
 DEFAULT_SECONDS = 3600
@@ -25,6 +26,9 @@ LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
 MOUNTED_SECONDS = 3607
 EXTENDED_SECONDS = 365 * 86_400
+SPEC = Path("spec")
+WEBHOOK_KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+REVIEWED_GROUPS = "admissionReviewAPIGroups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,47 @@ class _Bound:
 
 
 def validate(request: authentication_v1.TokenRequest) -> list[FieldError]:
-    """What is wrong with the lifetime that a TokenRequest asks for."""
-    path = Path("spec").child("expirationSeconds")
-    seconds = request.spec.expirationSeconds
-    if seconds is None:
-        return []
+    """What is wrong with the lifetime that a TokenRequest asks for, and with what it attests."""
+    spec, path = request.spec, SPEC.child("expirationSeconds")
+    seconds = spec.expirationSeconds if spec.expirationSeconds is not None else DEFAULT_SECONDS
+    found: list[FieldError] = []
     if seconds < LEAST_SECONDS:
-        return [field_errors.invalid(path, seconds, "may not specify a duration less than 10 minutes")]
+        found.append(invalid(path, seconds, "may not specify a duration less than 10 minutes"))
     if seconds > MOST_SECONDS:
-        return [field_errors.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds")]
-    return []
+        found.append(invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"))
+    at = SPEC.child("attestations")
+    if _is_for_webhooks(spec.boundObjectRef):
+        audiences = spec.audiences or []
+        if len(audiences) != 1:
+            detail = "must be length 1 when bound to a webhook config"
+            found.append(invalid(SPEC.child("audiences"), audiences, detail))
+        return found + _attestation_findings(spec.attestations or {}, at)
+    if spec.attestations:
+        detail = "attestations may only be specified with a webhook bound object reference"
+        return [invalid(at, spec.attestations, detail)]
+    return found
+
+
+def _is_for_webhooks(ref: authentication_v1.BoundObjectReference | None) -> bool:
+    return ref is not None and ref.kind in WEBHOOK_KINDS and ref.apiVersion == "admissionregistration.k8s.io/v1"
+
+
+def _attestation_findings(attestations: Mapping[str, list[str]], path: Path) -> list[FieldError]:
+    """The group of the API that a webhook is asked about, or all of them."""
+    if len(attestations) != 1:
+        detail = f"webhook bound requests require exactly one {REVIEWED_GROUPS} attestation"
+        return [invalid(path, attestations, detail)]
+    (name, values), *_ = attestations.items()
+    at = path.key(name)
+    if name != REVIEWED_GROUPS:
+        return [not_supported(at, name, (REVIEWED_GROUPS,))]
+    if len(values) != 1:
+        return [invalid(at, values, "must specify a single value")]
+    group, at = values[0], at.index(0)
+    if not group:
+        return [invalid(at, group, "may not be an empty string")]
+    texts = names.dns1123_subdomain(group) if group != "*" else []
+    return [invalid(at, group, f"must specify a valid API Group: {text}") for text in texts]
 
 
 class TokenIssuer:
@@ -118,8 +153,9 @@ class TokenIssuer:
         if ref is None:
             return _Bound({})
         namespace, name, kind = account.metadata.namespace or "", ref.name or "", ref.kind or ""
-        if (ref.apiVersion or "v1") != "v1" or kind not in ("Pod", "Secret", "Node"):
-            raise errors.bad_request(f"cannot bind token for object of type {ref.apiVersion or 'v1'}, Kind={kind}")
+        group, _, version = (ref.apiVersion or "").rpartition("/")
+        if group or kind not in ("Pod", "Secret", "Node"):
+            raise errors.bad_request(f"cannot bind token for object of type {group}/{version}, Kind={kind}")
         if kind == "Node":
             node = self._source.get(core_v1.Node, "", name)
             return _Bound({"node": _checked("nodes", node, ref)})

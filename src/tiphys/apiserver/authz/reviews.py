@@ -9,7 +9,13 @@ from typing import TypeVar
 from tiphys.apiserver.authn.identity import PRIVILEGED_GROUP, UserInfo
 from tiphys.apiserver.authz.interface import Attributes, Authorizer
 from tiphys.apiserver.authz.rbac import RbacAuthorizer
-from tiphys.kinds.types import authorization_v1, meta_v1
+from tiphys.apiserver.authz.review_selectors import (
+    label_selector_problem,
+    usable_field_selector,
+    validate_selectors,
+)
+from tiphys.kinds.equality import same
+from tiphys.kinds.types import meta_v1
 from tiphys.kinds.types.authorization_v1 import (
     LocalSubjectAccessReview,
     NonResourceAttributes,
@@ -17,6 +23,7 @@ from tiphys.kinds.types.authorization_v1 import (
     ResourceAttributes,
     ResourceRule,
     SelfSubjectAccessReview,
+    SelfSubjectAccessReviewSpec,
     SelfSubjectRulesReview,
     SubjectAccessReview,
     SubjectAccessReviewSpec,
@@ -28,14 +35,13 @@ from tiphys.machinery.field_errors import FieldError, Path
 
 GROUP = "authorization.k8s.io"
 SPEC = Path("spec")
-_ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
 AnyReview = TypeVar("AnyReview", SubjectAccessReview, LocalSubjectAccessReview, SelfSubjectAccessReview)
 
 
 def review_subject(review: SubjectAccessReview, authorizer: Authorizer) -> SubjectAccessReview:
     """ApiError 422 for a review that asks for nobody, or for not exactly one thing."""
-    findings = _spec_findings(review.spec)
+    findings = _subject_findings(review.spec) + _metadata_findings(review.metadata)
     if findings:
         raise errors.invalid("SubjectAccessReview", GROUP, "", findings)
     return _answered(review, _subject(review.spec), authorizer)
@@ -45,14 +51,14 @@ def review_subject_locally(
     review: LocalSubjectAccessReview, namespace: str, authorizer: Authorizer
 ) -> LocalSubjectAccessReview:
     """As above, in the namespace of the URL. ApiError 422."""
-    findings = _spec_findings(review.spec)
-    asked = review.spec.resourceAttributes
-    if review.spec.nonResourceAttributes is not None:
-        path = SPEC.child("nonResourceAttributes")
-        findings.append(field_errors.forbidden(path, "disallowed on this kind of request"))
+    findings = _subject_findings(review.spec) + _metadata_findings(review.metadata, with_namespace=True)
+    asked, path = review.spec.resourceAttributes, review.spec.nonResourceAttributes
     if asked is not None and (asked.namespace or "") != namespace:
-        path = SPEC.child("resourceAttributes", "namespace")
-        findings.append(field_errors.invalid(path, asked.namespace or "", "must match metadata.namespace"))
+        at = SPEC.child("resourceAttributes", "namespace")
+        findings.append(field_errors.invalid(at, asked.namespace or "", "must match metadata.namespace"))
+    if path is not None:
+        at = SPEC.child("nonResourceAttributes")
+        findings.append(field_errors.invalid(at, path, "disallowed on this kind of request"))
     if findings:
         raise errors.invalid("LocalSubjectAccessReview", GROUP, "", findings)
     return _answered(review, _subject(review.spec), authorizer)
@@ -60,33 +66,41 @@ def review_subject_locally(
 
 def review_self(review: SelfSubjectAccessReview, user: UserInfo, authorizer: Authorizer) -> SelfSubjectAccessReview:
     """As above, about the user who asks. ApiError 422."""
-    findings = _attribute_findings(review.spec.resourceAttributes, review.spec.nonResourceAttributes)
+    findings = _attribute_findings(review.spec) + _metadata_findings(review.metadata)
     if findings:
         raise errors.invalid("SelfSubjectAccessReview", GROUP, "", findings)
     return _answered(review, user, authorizer)
 
 
-def _spec_findings(spec: SubjectAccessReviewSpec) -> list[FieldError]:
-    findings = _attribute_findings(spec.resourceAttributes, spec.nonResourceAttributes)
+def _subject_findings(spec: SubjectAccessReviewSpec) -> list[FieldError]:
+    findings = _attribute_findings(spec)
     if not spec.user and not spec.groups:
-        findings.append(
-            field_errors.invalid(SPEC.child("user"), spec.user or "", "at least one of user or group must be specified")
-        )
+        detail = "at least one of user or group must be specified"
+        findings.append(field_errors.invalid(SPEC.child("user"), spec.user or "", detail))
     return findings
 
 
-def _attribute_findings(resource: ResourceAttributes | None, path: NonResourceAttributes | None) -> list[FieldError]:
+def _attribute_findings(spec: SubjectAccessReviewSpec | SelfSubjectAccessReviewSpec) -> list[FieldError]:
+    resource, path = spec.resourceAttributes, spec.nonResourceAttributes
+    findings: list[FieldError] = []
     if resource is not None and path is not None:
-        return [
-            field_errors.invalid(
-                SPEC.child("nonResourceAttributes"),
-                "",
-                f"cannot be specified in combination with resourceAttributes: {_ONE_OF}",
-            )
-        ]
+        detail = "cannot be specified in combination with resourceAttributes"
+        findings.append(field_errors.invalid(SPEC.child("nonResourceAttributes"), path, detail))
     if resource is None and path is None:
-        return [field_errors.invalid(SPEC.child("resourceAttributes"), "", _ONE_OF)]
-    return []
+        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        findings.append(field_errors.invalid(SPEC.child("resourceAttributes"), None, detail))
+    return findings + (validate_selectors(resource) if resource is not None else [])
+
+
+def _metadata_findings(metadata: meta_v1.ObjectMeta, with_namespace: bool = False) -> list[FieldError]:
+    """A review is about nothing that has a name; who manages its fields does not matter."""
+    allowed = meta_v1.ObjectMeta(managedFields=metadata.managedFields)
+    if with_namespace:
+        allowed.namespace = metadata.namespace
+    if same(metadata, allowed):
+        return []
+    detail = "must be empty except for namespace" if with_namespace else "must be empty"
+    return [field_errors.invalid(Path("metadata"), metadata, detail)]
 
 
 def _subject(spec: SubjectAccessReviewSpec) -> UserInfo:
@@ -95,11 +109,14 @@ def _subject(spec: SubjectAccessReviewSpec) -> UserInfo:
 
 
 def _answered(review: AnyReview, user: UserInfo, authorizer: Authorizer) -> AnyReview:
-    decision = authorizer.authorize(
-        attributes_of(user, review.spec.resourceAttributes, review.spec.nonResourceAttributes)
-    )
+    resource = review.spec.resourceAttributes
+    decision = authorizer.authorize(attributes_of(user, resource, review.spec.nonResourceAttributes))
+    problems = [usable_field_selector(resource)[1], label_selector_problem(resource)] if resource is not None else []
     status = SubjectAccessReviewStatus(
-        allowed=decision.allowed, denied=decision.denied or None, reason=decision.reason or None
+        allowed=decision.allowed,
+        denied=decision.denied or None,
+        reason=decision.reason or None,
+        evaluationError="; ".join(problem for problem in problems if problem) or None,
     )
     return type(review)(metadata=review.metadata, spec=review.spec, status=status)
 
@@ -118,22 +135,10 @@ def attributes_of(
             resource.subresource or "",
             resource.namespace or "",
             resource.name or "",
-            field_selector=_field_selector(resource.fieldSelector),
+            field_selector=usable_field_selector(resource)[0],
         )
     assert path is not None
     return Attributes(user, path.verb or "", path=path.path or "", is_resource=False)
-
-
-def _field_selector(selector: authorization_v1.FieldSelectorAttributes | None) -> str:
-    if selector is None:
-        return ""
-    if selector.rawSelector:
-        return selector.rawSelector
-    return ",".join(
-        f"{requirement.key}={requirement.values[0]}"
-        for requirement in selector.requirements or ()
-        if requirement.operator == "In" and len(requirement.values or ()) == 1 and requirement.values
-    )
 
 
 def review_rules(review: SelfSubjectRulesReview, user: UserInfo, rbac: RbacAuthorizer) -> SelfSubjectRulesReview:

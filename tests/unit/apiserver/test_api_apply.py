@@ -96,7 +96,7 @@ async def test_a_dry_run_applies_nothing(world: World) -> None:
         (
             "fieldManager=a",
             {**config_map(), "dada": {}},
-            500,
+            400,
             "failed to create typed patch object (/m; v1, Kind=ConfigMap): .dada: field not declared in schema",
         ),
         (
@@ -220,16 +220,16 @@ async def test_configurations_of_any_shape_are_answered(world: World) -> None:
     deep: Any = {}
     for _ in range(900):
         deep = {"a": deep}
-    for code, change in (
-        (500, {"data": []}),
-        (500, {"data": {"a": {}}}),
-        (500, {"metadata": {"labels": 1}}),
-        (500, {"metadata": 1}),
-        (500, {"metadata": {"x": deep}}),
-        (400, {"kind": "Pod"}),
+    for change in (
+        {"data": []},
+        {"data": {"a": {}}},
+        {"metadata": {"labels": 1}},
+        {"metadata": 1},
+        {"metadata": {"x": deep}},
+        {"kind": "Pod"},
     ):
         answer = await apply(world, MAP, {**config_map(), **change}, "fieldManager=one")
-        assert (answer.code, answer.body["kind"], "reason" in answer.body) == (code, "Status", code == 400), change
+        assert (answer.code, answer.body["reason"]) == (400, "BadRequest"), change
     revision = await apply(world, MAP, {**config_map(a="3"), "metadata": {"resourceVersion": "1"}}, "fieldManager=one")
     assert (revision.code, revision.body["reason"]) == (409, "Conflict")
 

@@ -373,4 +373,4 @@ async def test_apply_merges_by_the_keys_of_the_schema_and_tells_of_conflicts(wid
     )
     assert (conflict.code, conflict.body["details"]["causes"][0]["field"]) == (409, ".spec.color")
     unknown = await widgets.http("PATCH", f"{WIDGETS}/w?fieldManager=me", widget(size=1), media=APPLY)
-    assert (unknown.code, "field not declared in schema" in unknown.body["message"]) == (500, True)
+    assert (unknown.code, "field not declared in schema" in unknown.body["message"]) == (400, True)

@@ -85,7 +85,7 @@ def application(config: Any, query: Mapping[str, str], resource: Resource, subre
 
 
 def scale_application(config: Any, query: Mapping[str, str], resource: Resource, scale: type[Any]) -> Application:
-    """A Scale to apply, as a configuration of the object that it scales. ApiError 400, 422, 500."""
+    """A Scale to apply, as a configuration of the object that it scales. ApiError 400 or 422."""
     force = check_options(query, True)
     _check_config(config, "autoscaling/v1")
     _refuse(fitting.findings(config, apply_schema.of_type(scale)), config)
@@ -177,18 +177,18 @@ def _counting(config: dict[str, Any], subresource: str) -> dict[str, Any]:
 
 
 def _refuse(found: list[str], config: dict[str, Any]) -> None:
-    """ApiError 500 when a configuration does not fit the types; no reason is given."""
+    """ApiError 400 when a configuration does not fit the types (Go answers 500 without a reason)."""
     if not found:
         return
     metadata = _metadata(config)
     namespace, name = (text if isinstance(text := metadata.get(key), str) else "" for key in ("namespace", "name"))
     what = f"({namespace}/{name}; {config.get('apiVersion', '')}, Kind={config.get('kind', '')})"
     text = found[0] if len(found) == 1 else "errors:" + "".join(f"\n  {line}" for line in found)
-    raise errors.ApiError(500, "", f"failed to create typed patch object {what}: {text}")
+    raise errors.bad_request(f"failed to create typed patch object {what}: {text}")
 
 
 def applied(context: WriteContext, old: Any, asked: Application) -> Any:
-    """The object after the apply; a new one when `old` is None. ApiError 400, 409, 500."""
+    """The object after the apply; a new one when `old` is None. ApiError 400, 409."""
     try:
         return _applied(context, old, asked)
     except RecursionError as error:
@@ -234,7 +234,7 @@ def _keeps_status(resource: Resource) -> bool:
 
 
 def created(context: WriteContext, asked: Application) -> Any:
-    """The new object that a configuration describes. ApiError 400, 409, 500."""
+    """The new object that a configuration describes. ApiError 400, 409."""
     obj = applied(context, None, asked)
     meta = obj.metadata
     if not meta.name:

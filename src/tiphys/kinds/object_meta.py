@@ -19,7 +19,7 @@ NameFindings = Callable[[str, bool], list[str]]
 
 METADATA = Path("metadata")
 ANNOTATIONS_LIMIT_BYTES = 256 * 1024
-FIELD_MANAGER_LIMIT_CHARACTERS = 128
+FIELD_MANAGER_LIMIT_BYTES, SUBRESOURCE_LIMIT_BYTES = 128, 256
 IMMUTABLE = "field is immutable"
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
@@ -115,7 +115,7 @@ def _validate_maps(meta: ObjectMeta, path: Path, found: list[FieldError]) -> Non
         found += validate_annotations(meta.annotations, path.child("annotations"))
     if meta.managedFields:
         for position, entry in enumerate(meta.managedFields):
-            _add_managed_fields_findings(entry, path, position, found)
+            found += _managed_fields_findings(entry, path.child("managedFields").index(position))
 
 
 def _validate_owners_and_finalizers(meta: ObjectMeta, path: Path, found: list[FieldError], qualified: bool) -> None:
@@ -193,16 +193,30 @@ def unqualified_finalizer_findings(finalizer: str, path: Path) -> list[FieldErro
     return [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")]
 
 
-def _add_managed_fields_findings(entry: ManagedFieldsEntry, path: Path, position: int, found: list[FieldError]) -> None:
+def _managed_fields_findings(entry: ManagedFieldsEntry, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
     if entry.operation not in ("Apply", "Update"):
-        where = path.child("managedFields").index(position).child("operation")
-        found.append(invalid(where, entry.operation or "", "must be `Apply` or `Update`"))
+        found.append(invalid(path.child("operation"), entry.operation or "", "must be `Apply` or `Update`"))
     if entry.fieldsType and entry.fieldsType != "FieldsV1":
-        where = path.child("managedFields").index(position).child("fieldsType")
-        found.append(invalid(where, entry.fieldsType, "must be `FieldsV1`"))
-    if entry.manager and len(entry.manager) > FIELD_MANAGER_LIMIT_CHARACTERS:
-        where = path.child("managedFields").index(position).child("manager")
-        found.append(too_long(where, FIELD_MANAGER_LIMIT_CHARACTERS))
+        found.append(invalid(path.child("fieldsType"), entry.fieldsType, "must be `FieldsV1`"))
+    found += manager_findings(entry.manager or "", path.child("manager"))
+    if len((entry.subresource or "").encode()) > SUBRESOURCE_LIMIT_BYTES:
+        found.append(too_long(path.child("subresource"), SUBRESOURCE_LIMIT_BYTES))
+    return found
+
+
+def manager_findings(name: str, path: Path) -> list[FieldError]:
+    """What is wrong with the name of who manages fields."""
+    if name.isascii() and name.isprintable() and len(name) <= FIELD_MANAGER_LIMIT_BYTES:
+        return []
+    found = [too_long(path, FIELD_MANAGER_LIMIT_BYTES)] if len(name.encode()) > FIELD_MANAGER_LIMIT_BYTES else []
+    place = 0
+    for character in name:
+        if not character.isprintable():
+            detail = f"invalid character U+{ord(character):04X} (at position {place})"
+            found.append(invalid(path, name, detail))
+        place += len(character.encode())
+    return found
 
 
 def validate_object_meta_update(new: ObjectMeta, old: ObjectMeta, path: Path = METADATA) -> list[FieldError]:

@@ -23,7 +23,13 @@ from tiphys.kinds.object_meta import (
     validate_owner_references,
 )
 from tiphys.kinds.types.core_v1 import Container, PodSpec
-from tiphys.kinds.types.meta_v1 import LabelSelector, LabelSelectorRequirement, ObjectMeta, OwnerReference
+from tiphys.kinds.types.meta_v1 import (
+    LabelSelector,
+    LabelSelectorRequirement,
+    ManagedFieldsEntry,
+    ObjectMeta,
+    OwnerReference,
+)
 from tiphys.machinery import duration
 from tiphys.machinery.field_errors import Path
 from tiphys.machinery.timestamps import Time
@@ -243,3 +249,19 @@ def test_owners_have_a_version(api_version: str) -> None:
         "metadata.ownerReferences.apiVersion",
         f'Invalid value: "{api_version}": version must not be empty',
     )
+
+
+def test_managed_fields() -> None:
+    entries = [
+        ManagedFieldsEntry(operation="Apply", fieldsType="FieldsV1", manager="a b", subresource="status"),
+        ManagedFieldsEntry(operation="Own", fieldsType="FieldsV2", manager="\u00e9\n", subresource="s" * 257),
+        ManagedFieldsEntry(operation="Update", manager="m" * 129),
+    ]
+    at = "metadata.managedFields"
+    assert told(validate_object_meta(msgspec.structs.replace(GOOD, managedFields=entries), True)) == [
+        (f"{at}[1].operation", "Invalid", 'Invalid value: "Own": must be `Apply` or `Update`'),
+        (f"{at}[1].fieldsType", "Invalid", 'Invalid value: "FieldsV2": must be `FieldsV1`'),
+        (f"{at}[1].manager", "Invalid", 'Invalid value: "\u00e9\\n": invalid character U+000A (at position 2)'),
+        (f"{at}[1].subresource", "TooLong", "Too long: may not be more than 256 bytes"),
+        (f"{at}[2].manager", "TooLong", "Too long: may not be more than 128 bytes"),
+    ]

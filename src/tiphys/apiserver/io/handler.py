@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from tiphys.aio.clock import Clock
-from tiphys.apiserver import negotiation, watch_options
+from tiphys.apiserver import ignored_options, negotiation, watch_options
 from tiphys.apiserver.authn import identity
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authn.impersonation import impersonate
@@ -225,8 +225,10 @@ class ApiHandler:
             body=body,
         )
         self._dispatch.check(call)
+        ignored = ignored_options.warnings(call.verb, query)
+        if resource.warning or ignored:
+            request.warnings = warning_headers((resource.warning, *ignored))
         if resource.warning:
-            request.warnings = warning_headers((resource.warning,))
             self._metrics.requested_deprecated(resource, info.subresource)
         proxied = self._proxies.serves(call)
         if not request.takes_chunks and (proxied or info.verb == "watch"):

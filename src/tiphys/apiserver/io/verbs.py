@@ -321,7 +321,8 @@ class Verbs:
     async def delete(self, call: Call) -> Outcome:
         options = delete.options_from_query(call.delete_options(), call.query)
         delete.check_options(options)
-        return await self.remove(call, self.context(call, bool(options.dryRun)), options)
+        outcome = await self.remove(call, self.context(call, bool(options.dryRun)), options)
+        return outcome.warned(delete.warnings(options))
 
     async def remove(self, call: Call, context: WriteContext, options: meta_v1.DeleteOptions) -> Outcome:
         """Delete one object with options that were checked."""
@@ -381,7 +382,7 @@ class Verbs:
                     raise
 
         await in_turn_together([one(entry) for entry in listed[0]])
-        return Outcome(listed=listed)
+        return Outcome(listed=listed, warnings=tuple(delete.warnings(options)))
 
 
 def applying(asked: Application) -> Change:

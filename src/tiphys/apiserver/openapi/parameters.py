@@ -45,6 +45,7 @@ LIST = (
     query("resourceVersion", "string", "The version that the answer is at, or at least at."),
     query("resourceVersionMatch", "string", "How resourceVersion is meant: Exact or NotOlderThan."),
     query("sendInitialEvents", "boolean", "Begin a watch with the present objects as events, ended by a bookmark."),
+    query("shardSelector", "string", "Restricts the objects to a range of hash values. Not supported."),
     query("timeoutSeconds", "integer", "How long a list or watch may take, in seconds."),
     query("watch", "boolean", "Answer with the stream of changes in place of the list."),
 )

@@ -15,6 +15,7 @@ from tiphys.apiserver.rest import ownership, update
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import apply_schema, codec, field_differences
 from tiphys.kinds.crd import CustomResource
+from tiphys.kinds.object_meta import manager_findings
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, field_errors, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
@@ -56,7 +57,7 @@ def check_options(query: Mapping[str, str], is_apply: bool) -> bool:
     manager = query.get("fieldManager", "")
     if is_apply and not manager:
         found.append(field_errors.required(Path("fieldManager"), "is required for apply patch"))
-    found += ownership.manager_findings(manager)
+    found += manager_findings(manager, Path("fieldManager"))
     if found:
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", found)
     return word in TRUE_WORDS

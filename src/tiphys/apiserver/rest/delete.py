@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tiphys.apiserver.request import integer
+from tiphys.apiserver.request import flag, integer
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.rest.update import pending_finalizers, shallow
 from tiphys.kinds.types import meta_v1
@@ -20,6 +20,10 @@ from tiphys.machinery.field_errors import Path
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 POLICIES = ("Orphan", "Background", "Foreground")
+# The option to delete what cannot be read, what may not be said along with it, and what it comes to here.
+UNREADABLE = "ignoreStoreReadErrorWithClusterBreakingPotential"
+NOT_WITH_UNREADABLE = ("dryRun", "propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions")
+UNREADABLE_WARNING = f"{UNREADABLE} is not supported by this server: the object is deleted like any other"
 
 # Kinds whose removal answers with the object rather than a Status.
 ANSWERS_OBJECT = frozenset(
@@ -57,6 +61,7 @@ def options_from_query(options: meta_v1.DeleteOptions, query: Mapping[str, str])
     found = meta_v1.DeleteOptions(
         dryRun=options.dryRun,
         gracePeriodSeconds=options.gracePeriodSeconds,
+        ignoreStoreReadErrorWithClusterBreakingPotential=options.ignoreStoreReadErrorWithClusterBreakingPotential,
         orphanDependents=options.orphanDependents,
         preconditions=options.preconditions,
         propagationPolicy=options.propagationPolicy,
@@ -65,8 +70,9 @@ def options_from_query(options: meta_v1.DeleteOptions, query: Mapping[str, str])
     if grace and found.gracePeriodSeconds is None:
         found.gracePeriodSeconds = integer(grace)
     found.propagationPolicy = found.propagationPolicy or query.get("propagationPolicy")
-    if found.orphanDependents is None and "orphanDependents" in query:
-        found.orphanDependents = query["orphanDependents"].lower() in ("true", "1")
+    for name in ("orphanDependents", UNREADABLE):
+        if getattr(found, name) is None and name in query:
+            setattr(found, name, flag(query, name))
     if query.get("dryRun") and not found.dryRun:
         found.dryRun = [query["dryRun"]]
     return found
@@ -87,8 +93,15 @@ def check_options(options: meta_v1.DeleteOptions) -> None:
         options.gracePeriodSeconds = 1  # as the API has it: a negative period means the shortest one
     if set(options.dryRun or ()) > {"All"} or (options.dryRun and "All" not in options.dryRun):
         found.append(field_errors.not_supported(Path("dryRun"), options.dryRun, ["All"]))
+    if options.ignoreStoreReadErrorWithClusterBreakingPotential:
+        given = [name for name in NOT_WITH_UNREADABLE if getattr(options, name) not in (None, [])]
+        found += [field_errors.invalid(Path(UNREADABLE), True, f"cannot be set together with .{n}") for n in given]
     if found:
         raise errors.invalid("DeleteOptions", "meta.k8s.io", "", found)
+
+
+def warnings(options: meta_v1.DeleteOptions) -> list[str]:
+    return [UNREADABLE_WARNING] if options.ignoreStoreReadErrorWithClusterBreakingPotential else []
 
 
 def check_preconditions(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions) -> None:

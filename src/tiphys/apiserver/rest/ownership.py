@@ -16,11 +16,11 @@ from tiphys.apiserver.forms import converted
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import field_differences, registry
 from tiphys.kinds.crd import CustomResource
-from tiphys.kinds.object_meta import FIELD_MANAGER_LIMIT_CHARACTERS
+from tiphys.kinds.object_meta import FIELD_MANAGER_LIMIT_BYTES, manager_findings
 from tiphys.kinds.types.meta_v1 import ManagedFieldsEntry
 from tiphys.kinds.types.zero import NO_RAW
-from tiphys.machinery import errors, field_errors, timestamps
-from tiphys.machinery.field_errors import FieldError, Path
+from tiphys.machinery import errors, timestamps
+from tiphys.machinery.field_errors import Path
 from tiphys.machinery.patch.apply import field_set, managers
 from tiphys.machinery.patch.apply.managers import UPDATE, Manager
 from tiphys.machinery.patch.apply.walk import Difference
@@ -34,25 +34,14 @@ _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "Patc
 # -- who
 
 
-def manager_findings(name: str) -> list[FieldError]:
-    """What is wrong with a fieldManager parameter."""
-    path = Path("fieldManager")
-    found = []
-    if len(name) > FIELD_MANAGER_LIMIT_CHARACTERS:
-        found.append(field_errors.too_long(path, FIELD_MANAGER_LIMIT_CHARACTERS))
-    if not name.isprintable():
-        found.append(field_errors.invalid(path, name, "should only contain printable characters"))
-    return found
-
-
 def manager_name(verb: str, field_manager: str, user_agent: str) -> str:
     """Who writes: as the request says, or the program that its User-Agent names. ApiError 422."""
     if field_manager:
-        found = manager_findings(field_manager)
+        found = manager_findings(field_manager, Path("fieldManager"))
         if found:
             raise errors.invalid(_OPTIONS.get(verb, "PatchOptions"), "meta.k8s.io", "", found)
         return field_manager
-    prefix = user_agent.partition("/")[0][:FIELD_MANAGER_LIMIT_CHARACTERS]
+    prefix = user_agent.partition("/")[0][:FIELD_MANAGER_LIMIT_BYTES]
     return "".join(mark for mark in prefix if mark.isprintable()) or UNKNOWN
 
 

@@ -81,8 +81,9 @@ def not_supported(path: Path, value: Any, supported: list[str] | tuple[str, ...]
     return FieldError(reason="FieldValueNotSupported", field=path, message=f"Unsupported value: {shown(value)}{detail}")
 
 
-def not_found(path: Path, value: Any) -> FieldError:
-    return FieldError(reason="FieldValueNotFound", field=path, message=f"Not found: {shown(value)}")
+def not_found(path: Path, value: Any, detail: str = "") -> FieldError:
+    message = f"Not found: {shown(value)}"
+    return FieldError(reason="FieldValueNotFound", field=path, message=f"{message}: {detail}" if detail else message)
 
 
 def forbidden(path: Path, detail: str) -> FieldError:

@@ -100,6 +100,17 @@ def test_a_new_pod_is_pending_whatever_it_says() -> None:
     assert codec.plain(pod.status) == {"phase": "Pending", "qosClass": "BestEffort"}
 
 
+def test_requests_of_the_whole_pod() -> None:
+    def requests(resources: dict[str, Any], changes: dict[str, Any]) -> Any:
+        return codec.plain(created(changed(POD, {"spec.resources": resources, **changes})).spec.resources)["requests"]
+
+    sidecar = {"name": "s", "image": "s", "restartPolicy": "Always", "resources": {"requests": {"memory": "1Gi"}}}
+    asking = {f"{C}.resources": {"requests": {"cpu": "500m", "memory": "1Gi"}}, "spec.initContainers": [sidecar]}
+    assert requests({"limits": {"cpu": "1"}}, {}) == {"cpu": "1"}
+    assert requests({"limits": {"cpu": "1"}}, asking) == {"cpu": "500m", "memory": "2Gi"}
+    assert requests({"requests": {"cpu": "1"}}, asking) == {"cpu": "1", "memory": "2Gi"}
+
+
 def test_ports_on_the_host_network_are_the_hosts() -> None:
     pod = created(changed(POD, {"spec.hostNetwork": True}))
     assert pod.spec.containers[0].ports[0].hostPort == 80
@@ -214,7 +225,7 @@ UPDATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         {"spec.schedulingGates": [{"name": "a/b"}]},
         [
             (
-                "spec.schedulingGates[0]",
+                "spec.schedulingGates[0].name",
                 "Forbidden",
                 "Forbidden: only deletion is allowed, but found new scheduling gate 'a/b'",
             )

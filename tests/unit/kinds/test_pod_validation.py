@@ -49,6 +49,165 @@ ENV_FILE = {"volumeName": "data", "path": "a.env", "key": "K"}
 FILE_REF = f"{C0}.env[0].valueFrom.fileKeyRef"
 
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
+    (
+        "namespaces of the host without its users",
+        {"spec.hostUsers": False, "spec.hostPID": True, "spec.hostIPC": True},
+        [
+            ("spec.HostPID", "Forbidden", "Forbidden: when `pod.Spec.HostUsers` is false"),
+            ("spec.HostIPC", "Forbidden", "Forbidden: when `pod.Spec.HostUsers` is false"),
+        ],
+    ),
+    (
+        "sysctl of the host's network",
+        {
+            "spec.hostNetwork": True,
+            "spec.securityContext.sysctls": [{"name": "net/core.somaxconn", "value": "1"}],
+        },
+        [
+            (
+                "spec.securityContext.sysctls[0].name",
+                "Invalid",
+                "Invalid value: \"net/core.somaxconn\": may not be specified when 'hostNetwork' is true",
+            )
+        ],
+    ),
+    (
+        "value of a toleration that needs none",
+        {"spec.tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+        [
+            (
+                "spec.tolerations[0].operator",
+                "Invalid",
+                "Invalid value: \"b\": value must be empty when `operator` is 'Exists'",
+            )
+        ],
+    ),
+    (
+        "empty runtime class",
+        {"spec.runtimeClassName": ""},
+        [("spec.runtimeClassName", "Invalid", f'Invalid value: "": {SUBDOMAIN}')],
+    ),
+    ("unnamed system", {"spec.os": {"name": ""}}, [("spec.os.name", "Required", "Required value: cannot be empty")]),
+    (
+        "unknown system",
+        {"spec.os": {"name": "hurd"}},
+        [("spec.os", "NotSupported", 'Unsupported value: "hurd": supported values: "linux", "windows"')],
+    ),
+    (
+        "what only Windows has",
+        {"spec.os": {"name": "linux"}, f"{C}.securityContext.windowsOptions": {}},
+        [
+            (
+                f"{C0}.securityContext.windowsOptions",
+                "Forbidden",
+                "Forbidden: windows options cannot be set for a linux pod",
+            )
+        ],
+    ),
+    (
+        "what only Linux has",
+        {
+            "spec.os": {"name": "windows"},
+            "spec.hostUsers": True,
+            "spec.hostPID": False,
+            "spec.securityContext": {"seLinuxChangePolicy": "Recursive", "sysctls": []},
+            f"{C}.securityContext": {"privileged": False},
+        },
+        [
+            ("spec.hostUsers", "Forbidden", "Forbidden: cannot be set for a windows pod"),
+            ("spec.securityContext.seLinuxChangePolicy", "Forbidden", "Forbidden: cannot be set for a windows pod"),
+            (f"{C0}.securityContext.privileged", "Forbidden", "Forbidden: cannot be set for a windows pod"),
+        ],
+    ),
+    (
+        "processes of the host, some",
+        {
+            "spec.securityContext.windowsOptions": {"hostProcess": True},
+            "spec.initContainers": [
+                {"name": "i", "image": "i", "securityContext": {"windowsOptions": {"hostProcess": False}}}
+            ],
+        },
+        [
+            (
+                "spec.initContainers[0].securityContext.windowsOptions.hostProcess",
+                "Invalid",
+                "Invalid value: false: pod hostProcess value must be identical if both are specified, was true",
+            ),
+            (
+                "spec",
+                "Invalid",
+                'Invalid value: "": If pod contains any hostProcess containers then all containers must be HostProcess'
+                " containers",
+            ),
+            (
+                "spec.hostNetwork",
+                "Invalid",
+                "Invalid value: false: hostNetwork must be true if pod contains any hostProcess containers",
+            ),
+        ],
+    ),
+    (
+        "claims of nothing",
+        {f"{C}.resources.claims": [{"name": "gpu", "request": "A"}]},
+        [
+            (f"{C0}.resources.claims[0].request", "Invalid", f'Invalid value: "A": {LABEL}'),
+            (
+                f"{C0}.resources.claims[0]",
+                "NotFound",
+                'Not found: "gpu": must be one of the names in pod.spec.resourceClaims which is empty',
+            ),
+        ],
+    ),
+    (
+        "a claim without a name to it",
+        {"spec.resourceClaims": [{"name": "gpu", "resourceClaimName": ""}]},
+        [("spec.resourceClaims[0].resourceClaimName", "Invalid", f'Invalid value: "": {SUBDOMAIN}')],
+    ),
+    (
+        "claims of the whole pod",
+        {"spec.resources": {"claims": [], "requests": {"cpu": "1"}}},
+        [("spec.resources.claims", "Forbidden", "Forbidden: claims cannot be set for Resources at pod-level")],
+    ),
+    (
+        "containers that need more than the pod has",
+        {
+            "spec.resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+            f"{C}.resources": {
+                "requests": {"memory": "512Mi", "ephemeral-storage": "1Gi"},
+                "limits": {"memory": "2Gi"},
+            },
+            "spec.initContainers": [
+                {
+                    "name": "s",
+                    "image": "s",
+                    "restartPolicy": "Always",
+                    "resources": {"requests": {"memory": "1Gi"}},
+                    "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
+                }
+            ],
+        },
+        [
+            (
+                "spec.resources.requests[memory]",
+                "Invalid",
+                'Invalid value: "1Gi": must be greater than or equal to aggregate container requests of 1536Mi',
+            ),
+            (
+                "spec.resources.containers[0][memory].limits",
+                "Invalid",
+                'Invalid value: "2Gi": must be less than or equal to pod limits of 1Gi',
+            ),
+        ],
+    ),
+    (
+        "a resize policy of an init container",
+        {
+            "spec.initContainers": [
+                {"name": "i", "image": "i", "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}]}
+            ]
+        },
+        [],
+    ),
     ("variable out of a file", {f"{C}.env": [{"name": "A", "valueFrom": {"fileKeyRef": ENV_FILE}}]}, []),
     (
         "variable out of a file of no volume",
@@ -139,9 +298,9 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         {"spec.hostNetwork": True, f"{C}.ports.0.hostPort": 8080},
         [
             (
-                f"{C0}.ports[0].containerPort",
+                f"{C0}.ports[0].hostPort",
                 "Invalid",
-                "Invalid value: 80: must match `hostPort` when `hostNetwork` is true",
+                "Invalid value: 8080: must match `containerPort` when `hostNetwork` is true",
             )
         ],
     ),
@@ -642,7 +801,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         {"spec.hostAliases": [{"ip": "a", "hostnames": ["b"]}]},
         [
             (
-                "spec.hostAliases.ip",
+                "spec.hostAliases[0].ip",
                 "Invalid",
                 'Invalid value: "a": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
             )

@@ -170,14 +170,13 @@ def _repeated_keys(keys: Sequence[str] | None, path: Path, selector: LabelSelect
 
 def validate_spread(constraints: Sequence[TopologySpreadConstraint], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    seen: set[tuple[str, str]] = set()
+    pairs = [(constraint.topologyKey, constraint.whenUnsatisfiable) for constraint in constraints]
     for position, constraint in enumerate(constraints):
         at = path.index(position)
         found += _constraint_findings(constraint, at)
-        pair = (constraint.topologyKey, constraint.whenUnsatisfiable)
-        if pair in seen:
+        pair = pairs[position]
+        if pair in pairs[position + 1 :]:
             found.append(duplicate(at.child("{topologyKey, whenUnsatisfiable}"), f"{{{pair[0]}, {pair[1]}}}"))
-        seen.add(pair)
     return found
 
 
@@ -187,9 +186,6 @@ def _constraint_findings(constraint: TopologySpreadConstraint, path: Path) -> li
         found.append(invalid(path.child("maxSkew"), constraint.maxSkew, "must be greater than zero"))
     if not constraint.topologyKey:
         found.append(required(path.child("topologyKey"), "can not be empty"))
-    else:
-        texts = label_key_findings(constraint.topologyKey)
-        found += [invalid(path.child("topologyKey"), constraint.topologyKey, text) for text in texts]
     choices = ("DoNotSchedule", "ScheduleAnyway")
     if constraint.whenUnsatisfiable not in choices:
         found.append(not_supported(path.child("whenUnsatisfiable"), constraint.whenUnsatisfiable, choices))

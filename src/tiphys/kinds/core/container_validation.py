@@ -103,10 +103,6 @@ def validate_init_containers(
         for name in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
             if getattr(container, name) is not None:
                 found.append(forbidden(at.child(name), NOT_FOR_PLAIN_INIT))
-        if container.resizePolicy:
-            found.append(
-                invalid(at.child("resizePolicy"), container.resizePolicy, "must not be set for init containers")
-            )
     return found
 
 

@@ -62,8 +62,9 @@ def _config_findings(config: PodDNSConfig, path: Path) -> list[FieldError]:
 
 def validate_host_aliases(aliases: list[HostAlias], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    for alias in aliases:
-        found += [invalid(path.child("ip"), alias.ip, text) for text in ip_address(alias.ip)]
-        for hostname in alias.hostnames or ():
-            found += [invalid(path.child("hostnames"), hostname, text) for text in subdomain_name(hostname)]
+    for position, alias in enumerate(aliases):
+        at = path.index(position)
+        found += [invalid(at.child("ip"), alias.ip, text) for text in ip_address(alias.ip)]
+        for place, hostname in enumerate(alias.hostnames or ()):
+            found += [invalid(at.child("hostnames").index(place), hostname, t) for t in subdomain_name(hostname)]
     return found

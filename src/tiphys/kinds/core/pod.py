@@ -55,7 +55,7 @@ def _with_one_address(status: PodStatus) -> PodStatus:
 
 
 def validate(pod: Pod) -> list[FieldError]:
-    found = validate_pod_spec(pod.spec, SPEC)
+    found = validate_pod_spec(pod.spec, SPEC, is_pod=True)
     if not pod.spec.serviceAccountName:
         for position, volume in enumerate(pod.spec.volumes or ()):
             for place, source in enumerate((volume.projected.sources if volume.projected else None) or ()):

@@ -50,6 +50,16 @@ def largest(left: Mapping[str, Decimal], right: Mapping[str, Decimal]) -> Amount
 
 def pod_amounts(spec: PodSpec, side: str) -> Amounts:
     """The pod's requests or limits. Overhead counts among limits only where there is a limit."""
+    total = container_amounts(spec, side)
+    total.update(amounts(side_of(spec.resources, side)))
+    for name, quantity in (spec.overhead or {}).items():
+        if side == REQUESTS or name in total:
+            total[name] = total.get(name, Decimal(0)) + quantity.amount
+    return total
+
+
+def container_amounts(spec: PodSpec, side: str) -> Amounts:
+    """What the containers need while the pod needs most."""
     together: Amounts = {}
     for container in spec.containers:
         together = added(together, _asked(container, side))
@@ -61,12 +71,7 @@ def pod_amounts(spec: PodSpec, side: str) -> Amounts:
             peak = largest(peak, sidecars)
         else:
             peak = largest(peak, added(sidecars, _asked(container, side)))
-    total = largest(added(together, sidecars), peak)
-    total.update(amounts(side_of(spec.resources, side)))
-    for name, quantity in (spec.overhead or {}).items():
-        if side == REQUESTS or name in total:
-            total[name] = total.get(name, Decimal(0)) + quantity.amount
-    return total
+    return largest(added(together, sidecars), peak)
 
 
 def _asked(container: Container, side: str) -> Amounts:

@@ -1,16 +1,18 @@
 """What a pod means by what it leaves out. Defaulting is idempotent.
 
 A pod template is defaulted like a pod, except for what only concerns a pod that is to run: requests that follow from
-limits, and service links.
+limits, ports of the node, and service links.
 """
 
 from __future__ import annotations
 
 from tiphys.kinds.core.container_defaults import default_container, default_requests
+from tiphys.kinds.core.pod_amounts import REQUESTS, container_amounts
 from tiphys.kinds.core.qos import spec_qos_class
+from tiphys.kinds.core.resource_validation import POD_RESOURCES
 from tiphys.kinds.core.volume_defaults import default_volume
 from tiphys.kinds.types.core_v1 import Container, Pod, PodSecurityContext, PodSpec, PodTemplateSpec
-from tiphys.machinery.quantity import Quantity, total
+from tiphys.machinery.quantity import from_amount
 
 
 def default_pod(pod: Pod) -> None:
@@ -22,6 +24,9 @@ def default_pod(pod: Pod) -> None:
         default_requests(container.resources)
     for container in spec.initContainers or ():
         default_requests(container.resources)
+    if spec.hostNetwork:
+        _default_host_ports(spec.containers)
+        _default_host_ports(spec.initContainers or [])
     if spec.resources is not None:
         _default_pod_requests(spec)
     if not pod.status.phase:
@@ -65,9 +70,6 @@ def _default_containers(spec: PodSpec) -> None:
     if spec.ephemeralContainers:
         for ephemeral in spec.ephemeralContainers:
             default_container(ephemeral)
-    if spec.hostNetwork:
-        _default_host_ports(spec.containers)
-        _default_host_ports(spec.initContainers or [])
 
 
 def _default_host_ports(containers: list[Container]) -> None:
@@ -79,20 +81,14 @@ def _default_host_ports(containers: list[Container]) -> None:
 
 
 def _default_pod_requests(spec: PodSpec) -> None:
-    """Requests of the pod as a whole: what its containers request together, otherwise its limits."""
+    """Requests of the pod as a whole: what its containers request together, otherwise its limits. (Huge pages are
+    never requested otherwise than limited.)"""
     assert spec.resources is not None
-    limits = spec.resources.limits
-    if not limits:
-        return
     requests = dict(spec.resources.requests or {})
-    for name, limit in limits.items():
-        if name not in requests:
-            asked = [_request(container, name) for container in spec.containers]
-            given = [amount for amount in asked if amount is not None]
-            requests[name] = total(given) if given else limit
-    spec.resources.requests = requests
-
-
-def _request(container: Container, name: str) -> Quantity | None:
-    requests = container.resources.requests if container.resources else None
-    return requests.get(name) if requests else None
+    for name, amount in container_amounts(spec, REQUESTS).items():
+        if name in POD_RESOURCES and name not in requests:
+            requests[name] = from_amount(amount, binary=name != "cpu")
+    for name, limit in (spec.resources.limits or {}).items():
+        requests.setdefault(name, limit)
+    if requests:
+        spec.resources.requests = requests

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tiphys.kinds.core.affinity_validation import validate_affinity, validate_spread
 from tiphys.kinds.core.container_validation import (
     Surroundings,
@@ -17,21 +19,29 @@ from tiphys.kinds.core.container_validation import (
 )
 from tiphys.kinds.core.dns_validation import validate_dns, validate_host_aliases
 from tiphys.kinds.core.env_validation import validate_file_volumes
-from tiphys.kinds.core.resource_validation import container_resource_name, validate_requirements
+from tiphys.kinds.core.pod_amounts import REQUESTS, container_amounts
+from tiphys.kinds.core.resource_validation import (
+    POD_RESOURCES,
+    container_resource_name,
+    is_pod_resource,
+    validate_requirements,
+)
 from tiphys.kinds.core.security_validation import validate_pod_security
+from tiphys.kinds.core.system_validation import validate_host_processes, validate_system
 from tiphys.kinds.core.toleration_validation import validate_tolerations
 from tiphys.kinds.core.volume_validation import validate_volumes
 from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name, validate_labels
 from tiphys.kinds.types.core_v1 import Container, PodSpec, Volume
 from tiphys.kinds.value_findings import LARGEST_INT32, in_range
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+from tiphys.machinery.quantity import ZERO, from_amount
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
-POD_RESOURCES = ("cpu", "memory")
 
 
-def validate_pod_spec(spec: PodSpec, path: Path) -> list[FieldError]:
+def validate_pod_spec(spec: PodSpec, path: Path, is_pod: bool = False) -> list[FieldError]:
+    """`is_pod`: the spec is a pod's own, which has all that is left to be filled in where a template is used."""
     found: list[FieldError] = []
     wrong_volumes, volumes = validate_volumes(spec.volumes or [], path.child("volumes"))
     found += wrong_volumes
@@ -56,12 +66,12 @@ def validate_pod_spec(spec: PodSpec, path: Path) -> list[FieldError]:
     if spec.resources is not None:
         found += _pod_resource_findings(spec, path.child("resources"))
     if spec.hostNetwork:
-        found += _host_port_findings(spec.containers, path.child("containers"))
-        found += _host_port_findings(spec.initContainers or (), path.child("initContainers"))
+        found += _host_port_findings(spec.containers, path.child("containers"), is_pod)
     if spec.restartPolicy not in RESTART_POLICIES:
         found.append(_choice(path.child("restartPolicy"), spec.restartPolicy, RESTART_POLICIES))
     found += validate_dns(spec, path)
     found += validate_pod_security(spec, path)
+    found += validate_host_processes(spec, path)
     _validate_placement(spec, path, found)
     _validate_identity(spec, path, found)
     return found
@@ -110,7 +120,7 @@ def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> No
         ("runtimeClassName", spec.runtimeClassName, subdomain_name),
     )
     for field, value, check in names:
-        if value:
+        if value or (value is not None and field == "runtimeClassName"):
             found += [invalid(path.child(field), value, text) for text in check(value)]
     if spec.hostnameOverride and spec.hostNetwork:
         found.append(
@@ -125,35 +135,7 @@ def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> No
     if spec.hostAliases:
         found += validate_host_aliases(spec.hostAliases, path.child("hostAliases"))
     if spec.os is not None:
-        if spec.os.name not in ("linux", "windows"):
-            found.append(_choice(path.child("os", "name"), spec.os.name, ("linux", "windows")))
-        else:
-            found += _system_findings(spec, path)
-
-
-def _system_findings(spec: PodSpec, path: Path) -> list[FieldError]:
-    """What the named operating system does not have."""
-    assert spec.os is not None
-    context = spec.securityContext
-    if spec.os.name == "linux":
-        if context is not None and context.windowsOptions is not None:
-            at = path.child("securityContext", "windowsOptions")
-            return [forbidden(at, "windows options cannot be set for a linux pod")]
-        return []
-    detail = "cannot be set for a windows pod"
-    found = [
-        forbidden(path.child(n), detail)
-        for n in ("hostPID", "hostIPC", "hostUsers", "shareProcessNamespace")
-        if getattr(spec, n)
-    ]
-    linux = (
-        "appArmorProfile seLinuxOptions seccompProfile fsGroup fsGroupChangePolicy sysctls runAsUser runAsGroup"
-        " supplementalGroups supplementalGroupsPolicy"
-    )
-    for name in linux.split():
-        if context is not None and getattr(context, name) is not None:
-            found.append(forbidden(path.child("securityContext", name), detail))
-    return found
+        found += validate_system(spec, path)
 
 
 def _env_file_findings(spec: PodSpec, path: Path) -> list[FieldError]:
@@ -169,15 +151,15 @@ def _env_file_findings(spec: PodSpec, path: Path) -> list[FieldError]:
     return found
 
 
-def _host_port_findings(containers: Sequence[Container], path: Path) -> list[FieldError]:
+def _host_port_findings(containers: Sequence[Container], path: Path, is_pod: bool) -> list[FieldError]:
     """On the node's network a container's port is the node's port."""
     found: list[FieldError] = []
     for position, container in enumerate(containers):
         for place, port in enumerate(container.ports or ()):
-            if port.hostPort != port.containerPort:
-                at = path.index(position).child("ports").index(place).child("containerPort")
-                detail = "must match `hostPort` when `hostNetwork` is true"
-                found.append(invalid(at, port.containerPort, detail))
+            if (is_pod or port.hostPort) and port.hostPort != port.containerPort:
+                at = path.index(position).child("ports").index(place).child("hostPort")
+                detail = "must match `containerPort` when `hostNetwork` is true"
+                found.append(invalid(at, port.hostPort or 0, detail))
     return found
 
 
@@ -212,15 +194,15 @@ def _resource_claim_findings(spec: PodSpec, path: Path) -> list[FieldError]:
         else:
             found += [invalid(at.child("name"), claim.name, text) for text in label_name(claim.name)]
         seen.add(claim.name)
-        if claim.resourceClaimName and claim.resourceClaimTemplateName:
+        if claim.resourceClaimName is not None and claim.resourceClaimTemplateName is not None:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
             found.append(invalid(at, claim, detail))
-        elif not claim.resourceClaimName and not claim.resourceClaimTemplateName:
+        elif claim.resourceClaimName is None and claim.resourceClaimTemplateName is None:
             detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
             found.append(invalid(at, claim, detail))
         for field in ("resourceClaimName", "resourceClaimTemplateName"):
             value = getattr(claim, field)
-            if value:
+            if value is not None:
                 found += [invalid(at.child(field), value, text) for text in subdomain_name(value)]
     return found
 
@@ -228,22 +210,24 @@ def _resource_claim_findings(spec: PodSpec, path: Path) -> list[FieldError]:
 def _pod_resource_findings(spec: PodSpec, path: Path) -> list[FieldError]:
     """Requirements of the pod as a whole; its containers' together must fit into them."""
     assert spec.resources is not None
-    found = validate_requirements(spec.resources, path)
+    found: list[FieldError] = []
+    if spec.resources.claims is not None:
+        found.append(forbidden(path.child("claims"), "claims cannot be set for Resources at pod-level"))
+    found += validate_requirements(msgspec.structs.replace(spec.resources, claims=None), path)
     for side in ("limits", "requests"):
         for name in getattr(spec.resources, side) or ():
-            if name not in POD_RESOURCES and not name.startswith("hugepages-"):
+            if not is_pod_resource(name):
                 found.append(not_supported(path.child(side).key(name), name, POD_RESOURCES))
-    for name, amount in (spec.resources.requests or {}).items():
-        asked = [(c.resources.requests or {}).get(name) for c in spec.containers if c.resources]
-        together = sum(part.amount for part in asked if part is not None)
-        if together > amount.amount:
-            detail = f"must be greater than or equal to aggregate container requests of {together}"
-            found.append(invalid(path.child("requests").key(name), str(amount), detail))
-    for name, amount in (spec.resources.limits or {}).items():
-        for position, container in enumerate(spec.containers):
-            limit = ((container.resources.limits if container.resources else None) or {}).get(name)
-            if limit is not None and limit.amount > amount.amount:
-                at = Path(str(path).removesuffix(".resources")).child("containers").index(position)
-                detail = f"must be less than or equal to pod limits of {amount}"
-                found.append(invalid(at.child("resources", "limits").key(name), str(limit), detail))
+    requests, limits = spec.resources.requests or {}, spec.resources.limits or {}
+    for name, together in container_amounts(spec, REQUESTS).items():
+        given = requests.get(name, ZERO)
+        if is_pod_resource(name) and together > given.amount:
+            asked = from_amount(together, binary=name != "cpu")
+            detail = f"must be greater than or equal to aggregate container requests of {asked}"
+            found.append(invalid(path.child("requests").key(name), str(given), detail))
+    for position, container in enumerate(spec.containers):
+        for name, limit in ((container.resources.limits if container.resources else None) or {}).items():
+            if name in limits and limit.amount > limits[name].amount:
+                at = path.child("containers").index(position).key(name).child("limits")  # as clients know it
+                found.append(invalid(at, str(limit), f"must be less than or equal to pod limits of {limits[name]}"))
     return found

@@ -144,7 +144,7 @@ def _gate_findings(new: PodSpec, old: PodSpec) -> list[FieldError]:
     before = {gate.name for gate in old.schedulingGates or ()}
     return [
         forbidden(
-            SPEC.child("schedulingGates").index(position),
+            SPEC.child("schedulingGates").index(position).child("name"),
             f"only deletion is allowed, but found new scheduling gate '{gate.name}'",
         )
         for position, gate in enumerate(new.schedulingGates or ())
@@ -259,7 +259,7 @@ def _address_findings(addresses: list[str], path: Path) -> list[FieldError]:
 
 def validate_ephemeral_containers_update(new: Pod, old: Pod) -> list[FieldError]:
     """Ephemeral containers are added, never changed or taken away."""
-    found = validate_pod_spec(new.spec, SPEC)
+    found = validate_pod_spec(new.spec, SPEC, is_pod=True)
     path = SPEC.child("ephemeralContainers")
     now = {container.name: container for container in new.spec.ephemeralContainers or ()}
     for before in old.spec.ephemeralContainers or ():
@@ -277,7 +277,7 @@ def validate_ephemeral_containers_update(new: Pod, old: Pod) -> list[FieldError]
 
 def validate_resize_update(new: Pod, old: Pod) -> list[FieldError]:
     """Only cpu and memory of containers may change, within the same quality-of-service class."""
-    found = validate_pod_spec(new.spec, SPEC)
+    found = validate_pod_spec(new.spec, SPEC, is_pod=True)
     for field in ("containers", "initContainers"):
         found += _resize_findings(getattr(new.spec, field) or [], getattr(old.spec, field) or [], SPEC.child(field))
     if (old.status.qosClass or spec_qos_class(old.spec)) != spec_qos_class(new.spec):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container as Contains
+from collections.abc import Set as AbstractSet
 
-from tiphys.kinds.object_meta import label_key_findings
+from tiphys.kinds.object_meta import label_key_findings, label_name
 from tiphys.kinds.types.core_v1 import ResourceRequirements, VolumeResourceRequirements
 from tiphys.kinds.value_findings import NOT_NEGATIVE
 from tiphys.machinery.bounded_cache import bounded_cache
@@ -30,6 +30,7 @@ COMPUTE_QUOTAS = frozenset(
     f"{side}.{name}" for side in ("requests", "limits") for name in ("cpu", "memory", "ephemeral-storage")
 )
 STANDARD_RESOURCES = CONTAINER_RESOURCES | COUNTED_OBJECTS | COMPUTE_QUOTAS | {"storage", "requests.storage"}
+POD_RESOURCES = ("cpu", "memory")  # what a pod as a whole can ask for, besides huge pages
 NOT_STANDARD = "must be a standard resource type or fully qualified"
 NOT_FOR_CONTAINERS = "must be a standard resource for containers"
 NOT_EXTENDED = "doesn't follow extended resource name standard"
@@ -37,6 +38,10 @@ NOT_EXTENDED = "doesn't follow extended resource name standard"
 
 def is_huge_page(name: str) -> bool:
     return name.startswith(HUGE_PAGES)
+
+
+def is_pod_resource(name: str) -> bool:
+    return name in POD_RESOURCES or is_huge_page(name)
 
 
 def is_native(name: str) -> bool:
@@ -100,7 +105,7 @@ def huge_page_findings(name: str, amount: str) -> list[str]:
     except ValueError:
         return []
     if page <= 0 or Quantity(amount).value % page:
-        return [f"{amount} is not positive integer multiple of {size}"]
+        return [f"{amount} is not positive integer multiple of {name}"]
     return []
 
 
@@ -120,7 +125,7 @@ def validate_amounts(amounts: dict[str, Quantity], path: Path) -> list[FieldErro
 
 
 def validate_requirements(
-    requirements: ResourceRequirements, path: Path, claim_names: Contains[str] = frozenset()
+    requirements: ResourceRequirements, path: Path, claim_names: AbstractSet[str] = frozenset()
 ) -> list[FieldError]:
     """Everything about the resources of one container."""
     requests, limits = requirements.requests, requirements.limits
@@ -156,23 +161,25 @@ def requests_within_limits(requests: dict[str, Quantity], limits: dict[str, Quan
     return found
 
 
-def _claim_findings(requirements: ResourceRequirements, path: Path, known: Contains[str]) -> list[FieldError]:
+def _claim_findings(requirements: ResourceRequirements, path: Path, known: AbstractSet[str]) -> list[FieldError]:
     found: list[FieldError] = []
     seen: set[str] = set()
     for position, claim in enumerate(requirements.claims or ()):
+        at = path.index(position)
         if not claim.name:
-            found.append(required(path.index(position)))
+            found.append(required(at))
             continue
+        if claim.request:
+            found += [invalid(at.child("request"), claim.request, text) for text in label_name(claim.request)]
         whole = f"{claim.name}/{claim.request}" if claim.request else claim.name
-        if (
-            whole in seen
-            or claim.name in seen
-            or (not claim.request and any(s.split("/")[0] == claim.name for s in seen))
-        ):
-            found.append(duplicate(path.index(position), claim.name))
+        if claim.name in seen:
+            found.append(duplicate(at, claim.name))
+        elif whole in seen or (not claim.request and any(s.startswith(f"{claim.name}/") for s in seen)):
+            found.append(duplicate(at, whole))
         seen.add(whole)
         if claim.name not in known:
-            found.append(not_found(path.index(position), claim.name))
+            names = f": {', '.join(sorted(known))}" if known else " which is empty"
+            found.append(not_found(at, claim.name, f"must be one of the names in pod.spec.resourceClaims{names}"))
     return found
 
 

@@ -188,9 +188,9 @@ def _host_findings(spec: PodSpec, path: Path) -> list[FieldError]:
         detail = "ShareProcessNamespace and HostPID cannot both be enabled"
         found.append(invalid(path.child("securityContext", "shareProcessNamespace"), True, detail))
     if spec.hostUsers is False:
-        for name in ("hostNetwork", "hostPID", "hostIPC"):
+        for name, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
             if getattr(spec, name):
-                found.append(forbidden(path.child(name), "when `pod.Spec.HostUsers` is false"))
+                found.append(forbidden(path.child(shown), "when `pod.Spec.HostUsers` is false"))
     return found
 
 
@@ -222,8 +222,8 @@ def _sysctl_findings(sysctls: list[Sysctl], path: Path, spec: PodSpec) -> list[F
         elif sysctl.name in seen:
             found.append(duplicate(at, sysctl.name))
         if spec.hostNetwork and name.startswith("net."):
-            found.append(invalid(at, sysctl.name, "may not be specified when 'hostNetwork' is set to true"))
+            found.append(invalid(at, sysctl.name, "may not be specified when 'hostNetwork' is true"))
         if spec.hostIPC and (name.startswith(_IPC_SYSCTLS) or name == "kernel.sem"):
-            found.append(invalid(at, sysctl.name, "may not be specified when 'hostIPC' is set to true"))
+            found.append(invalid(at, sysctl.name, "may not be specified when 'hostIPC' is true"))
         seen.add(sysctl.name)
     return found

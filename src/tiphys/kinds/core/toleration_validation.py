@@ -48,7 +48,7 @@ def _toleration_findings(toleration: Toleration, path: Path) -> list[FieldError]
     elif toleration.operator == "Exists":
         if toleration.value:
             detail = "value must be empty when `operator` is 'Exists'"
-            found.append(invalid(path.child("operator"), toleration, detail))
+            found.append(invalid(path.child("operator"), toleration.value, detail))
     elif toleration.operator in ("Lt", "Gt"):
         found += _comparison_findings(toleration, path)
     else:

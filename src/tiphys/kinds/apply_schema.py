@@ -10,9 +10,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from tiphys.kinds import api_schema
+from tiphys.kinds.type_schema import Declared, definition, name_of
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.patch.apply import schema
@@ -26,32 +24,6 @@ _KEY_DEFAULTS: dict[str, Mapping[str, Any]] = {
 }
 _NO_DEFAULTS: Mapping[str, Any] = {}
 _LIST_FORMS = {"map": Form.ITEMS_BY_KEY, "set": Form.ITEMS_BY_VALUE}
-
-
-class _Declared(
-    msgspec.Struct, gc=False, rename={"list_type": "list-type", "list_keys": "list-map-keys", "map_type": "map-type"}
-):
-    """A property, an element or a definition."""
-
-    ref: str = ""
-    type: str = ""
-    format: str = ""
-    items: _Declared | None = None
-    additionalProperties: _Declared | None = None
-    properties: dict[str, _Declared] | None = None
-    list_type: str = ""
-    list_keys: list[str] = []
-    map_type: str = ""
-
-
-@functools.cache
-def _definitions() -> dict[str, _Declared]:
-    return api_schema.definitions(_Declared)
-
-
-@functools.cache
-def _names_by_type() -> dict[tuple[str, str], str]:
-    return api_schema.names_by_type(_definitions())
 
 
 class _Scalar:
@@ -93,7 +65,7 @@ class _Structure:
     key_defaults = _NO_DEFAULTS
     element = DEDUCED
 
-    def __init__(self, properties: dict[str, _Declared], form: Form) -> None:
+    def __init__(self, properties: dict[str, Declared], form: Form) -> None:
         self.form = form
         self._properties = properties
         self._known: dict[str, ValueSchema] = {}
@@ -116,7 +88,7 @@ class _Container:
 
     __slots__ = ("_declared", "_element", "form", "key_defaults", "keys", "sort")
 
-    def __init__(self, sort: Sort, form: Form, declared: _Declared, keys: Sequence[str] = ()) -> None:
+    def __init__(self, sort: Sort, form: Form, declared: Declared, keys: Sequence[str] = ()) -> None:
         self.sort = sort
         self.form = form
         self.keys = tuple(keys)
@@ -137,11 +109,11 @@ class _Container:
         return equal(left, right)
 
 
-def _of_declared(declared: _Declared) -> ValueSchema:
+def _of_declared(declared: Declared) -> ValueSchema:
     atomic = declared.map_type == "atomic"
     if declared.ref:
         if declared.map_type:
-            return _Structure(_definitions()[declared.ref].properties or {}, Form.LEAF if atomic else Form.FIELDS)
+            return _Structure(definition(declared.ref).properties or {}, Form.LEAF if atomic else Form.FIELDS)
         return of_definition(declared.ref)
     if declared.items is not None:
         form = _LIST_FORMS.get(declared.list_type, Form.LEAF)
@@ -161,8 +133,7 @@ def of_definition(name: str) -> ValueSchema:
     own = _OWN.get(name)
     if own is not None:
         return own
-    definition = _definitions().get(name)
-    return DEDUCED if definition is None else _of_declared(definition)
+    return _of_declared(definition(name))
 
 
 def of_type(struct: type[Any]) -> ValueSchema:
@@ -171,4 +142,4 @@ def of_type(struct: type[Any]) -> ValueSchema:
     if issubclass(struct, Unstructured):
         found: ValueSchema = struct.value_schema()
         return found
-    return of_definition(_names_by_type()[struct.__module__.rpartition(".")[2], struct.__name__])
+    return of_definition(name_of(struct))

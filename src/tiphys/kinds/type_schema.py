@@ -6,15 +6,23 @@ Read from `schema/api.json` when first needed, for answers that may take their t
 from __future__ import annotations
 
 import functools
+import pkgutil
 from typing import Any
 
 import msgspec
 
-from tiphys.kinds import api_schema
+_MARKERS = {
+    "list_type": "list-type",
+    "list_keys": "list-map-keys",
+    "map_type": "map-type",
+    "patch_strategy": "patch-strategy",
+    "patch_merge_key": "patch-merge-key",
+}
 
 
-class Declared(msgspec.Struct, gc=False):
-    """A property, an element or a definition."""
+class Declared(msgspec.Struct, gc=False, rename=_MARKERS):
+    """A property, an element or a definition. The markers say how lists and maps are owned in server-side apply, and
+    how they merge in a strategic patch."""
 
     ref: str = ""
     type: str = ""
@@ -22,16 +30,28 @@ class Declared(msgspec.Struct, gc=False):
     items: Declared | None = None
     additionalProperties: Declared | None = None
     properties: dict[str, Declared] | None = None
+    list_type: str = ""
+    list_keys: list[str] = []
+    map_type: str = ""
+    patch_strategy: str = ""
+    patch_merge_key: str = ""
 
 
 @functools.cache
 def _definitions() -> dict[str, Declared]:
-    return api_schema.definitions(Declared)
+    data = pkgutil.get_data("tiphys.kinds", "schema/api.json")
+    assert data is not None
+    return msgspec.json.decode(data, type=dict[str, Declared])
 
 
 @functools.cache
 def _names_by_type() -> dict[tuple[str, str], str]:
-    return api_schema.names_by_type(_definitions())
+    """Definition names by the module of `kinds/types` and the name of the Struct made of them."""
+    found = {}
+    for name in _definitions():
+        *_, group, version, kind = name.split(".")
+        found[f"{group}_{version}", kind] = name
+    return found
 
 
 def definition(name: str) -> Declared:
@@ -39,10 +59,17 @@ def definition(name: str) -> Declared:
     return _definitions().get(name) or Declared()
 
 
+def name_of(struct: type[Any]) -> str:
+    """The name of the definition that a Struct of `kinds/types` was made from. KeyError for one that has none."""
+    return _names_by_type()[struct.__module__.rpartition(".")[2], struct.__name__]
+
+
 def of_type(struct: type[Any]) -> Declared | None:
     """A reference to the definition of a Struct of `kinds/types`; None for one that has none."""
-    name = _names_by_type().get((struct.__module__.rpartition(".")[2], struct.__name__))
-    return Declared(ref=name) if name is not None else None
+    try:
+        return Declared(ref=name_of(struct))
+    except KeyError:
+        return None
 
 
 def structural_schema(struct: type[Any]) -> dict[str, Any]:

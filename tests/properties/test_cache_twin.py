@@ -27,7 +27,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps)
 @example([("write", "a", True), ("delete", "a", False), ("write", "a", False), ("delete", "a", True)])
 def test_the_cache_never_goes_back_and_ends_at_the_truth(script: list[tuple[str, str, bool]]) -> None:

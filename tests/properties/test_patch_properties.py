@@ -64,7 +64,7 @@ def outcome(apply):
         return "refused"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents_and_patches())
 def test_json_patch_does_what_the_library_does(pair):
     document, patch = pair
@@ -90,7 +90,7 @@ def naive_merge(target, patch):
     return copy.deepcopy(patch)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(JSON, JSON)
 def test_merge_patch_is_its_naive_twin(document, patch):
     before = copy.deepcopy((document, patch))
@@ -187,7 +187,7 @@ POD = maybe(metadata=METADATA, spec=SPEC)
 SCHEMA = patch_schema.of_type(Pod)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(POD, POD)
 def test_a_strategic_diff_makes_the_wanted_object(old, new):
     patch = diff_maps(old, new, SCHEMA)
@@ -198,7 +198,7 @@ def test_a_strategic_diff_makes_the_wanted_object(old, new):
     assert strategic.apply(result, patch, SCHEMA) == new
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(named(CONTAINER), named(CONTAINER), st.lists(st.tuples(st.integers(0, 8), TEXT), max_size=3))
 def test_what_others_added_stays_where_it_was(old, new, added):
     """Three ways: the diff of two states, applied to a live one in which others have put containers of their own."""
@@ -212,7 +212,7 @@ def test_what_others_added_stays_where_it_was(old, new, added):
     assert [member for member in result if not member["name"].startswith("other-")] == new
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(POD, POD)
 def test_an_object_as_its_own_patch_changes_no_value(old, patch):
     """Merged a second time, a patch without directives changes nothing."""

@@ -133,7 +133,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS, STEPS)
 def test_changes_lead_where_everything_at_once_leads(before: list, after: list) -> None:  # type: ignore[type-arg]
     table, kernel = RuleTable(CONFIG), Kernel()

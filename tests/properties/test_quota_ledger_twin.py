@@ -153,7 +153,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from((PODS, CLAIMS)), steps)
 def test_the_totals_are_what_counting_everything_finds(source: Source, played: list[tuple[str, str, str, int]]) -> None:
     game = Game(source)
@@ -168,7 +168,6 @@ amounts = st.dictionaries(st.sampled_from(("cpu", "memory", "example.com/gpu")),
 sides = st.tuples(st.none() | amounts, st.none() | amounts)
 
 
-@settings(deadline=None)
 @given(st.lists(sides, min_size=1, max_size=3))
 def test_what_is_worked_out_once_is_what_the_pod_asks_for(asked: list[tuple[Any, Any]]) -> None:
     def quantities(side: dict[str, str] | None) -> dict[str, Quantity] | None:

@@ -27,7 +27,7 @@ texts = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts)
 def test_the_fast_answer_is_that_of_the_walk(text: str) -> None:
     json.loads(text)

@@ -59,7 +59,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(1, 12), amounts, amounts, st.lists(st.integers(0, 6), min_size=1, max_size=3), events)
 def test_bounds_hold_and_the_rollout_ends(
     replicas: int, surge: int | str, unavailable: int | str, split: list[int], script: list[tuple[str, int]]
@@ -108,7 +108,7 @@ def test_bounds_hold_and_the_rollout_ends(
     assert [rolling.size(s.object) for s in everything] == [0] * len(old) + [replicas]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 30), st.integers(0, 30), amounts, st.lists(st.integers(0, 12), min_size=1, max_size=4))
 def test_proportional_scaling_gives_out_exactly_what_there_is(
     before: int, after: int, surge: int | str, sizes: list[int]

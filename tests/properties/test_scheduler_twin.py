@@ -205,7 +205,7 @@ def states_of(found: list[core_v1.Node], placed: list[core_v1.Pod]) -> list[twin
     return [twin.NodeState(node, [pod for pod in placed if pod.spec.nodeName == node.metadata.name]) for node in found]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(clusters(), pods(name="new"))
 def test_columns_decide_like_loops(world: tuple[list[core_v1.Node], list[core_v1.Pod]], pod: core_v1.Pod) -> None:
     cluster, shapes = build(*world)
@@ -220,7 +220,7 @@ def test_columns_decide_like_loops(world: tuple[list[core_v1.Node], list[core_v1
     assert {item.node: item.total for item in found if item.rejection is None} == twin.totals(pod, feasible, states)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(clusters(), st.booleans().flatmap(lambda plain: pods(name="new", plain=plain)), st.integers(1, 25))
 def test_a_batch_decides_like_one_at_a_time(
     world: tuple[list[core_v1.Node], list[core_v1.Pod]], pod: core_v1.Pod, count: int
@@ -241,7 +241,7 @@ def test_a_batch_decides_like_one_at_a_time(
     assert [(item.pod.name, item.node_name) for item in together.decisions] == alone
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(4, 30), st.integers(1, 60), st.sampled_from(["10m", "100m", "250m"]), st.booleans())
 def test_rounds_on_alike_nodes_decide_like_one_at_a_time(number: int, count: int, cpu: str, soft: bool) -> None:
     """Many nodes of equal score: the case in which several pods are decided at once."""

@@ -99,7 +99,7 @@ def fits(schema: dict[str, Any], value: Any) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ROOTS, VALUES)
 def test_the_compiled_check_agrees_with_a_plain_walk(schema: dict[str, Any], value: Any) -> None:
     found: list[Any] = []
@@ -109,7 +109,7 @@ def test_the_compiled_check_agrees_with_a_plain_walk(schema: dict[str, Any], val
     assert value == before
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ROOTS, st.dictionaries(NAMES, VALUES, max_size=3))
 def test_pruning_and_defaulting_settle_at_once(schema: dict[str, Any], value: dict[str, Any]) -> None:
     prune, default = compile_prune(schema), compile_default(schema)

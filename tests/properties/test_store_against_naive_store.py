@@ -238,7 +238,7 @@ class SqliteMachine(StoreMachine):
         self.run(self.store.start())
 
 
-SETTINGS = settings(max_examples=25, stateful_step_count=40, deadline=None)
+SETTINGS = settings(max_examples=25, stateful_step_count=40)
 
 
 def test_the_memory_store_is_the_naive_store():

@@ -38,7 +38,7 @@ def read(path: str) -> tuple[bytes, int]:
         return content.read(), stat.S_IMODE(os.stat(path).st_mode)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CONTENTS, min_size=1, max_size=5))
 def test_the_last_written_set_is_what_is_there(history: list[dict[str, tuple[bytes, int]]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -52,7 +52,7 @@ def test_the_last_written_set_is_what_is_there(history: list[dict[str, tuple[byt
             previous = contents
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(CONTENTS, CONTENTS, st.sampled_from(["before rename", "after rename"]))
 def test_a_writer_that_died_half_way_leaves_nothing_behind(
     first: dict[str, tuple[bytes, int]], second: dict[str, tuple[bytes, int]], moment: str

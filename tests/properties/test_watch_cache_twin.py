@@ -53,7 +53,7 @@ def play(collection: Collection, steps: list[tuple[str, str, str, bool]]) -> tup
     return states, events
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(changes)
 def test_every_state_in_the_window_can_be_read(steps: list[tuple[str, str, str, bool]]) -> None:
     assert CONFIG_MAPS is not None
@@ -76,7 +76,7 @@ def test_every_state_in_the_window_can_be_read(steps: list[tuple[str, str, str, 
     assert len(collection.events_since(collection.window_start)) <= 12
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(changes, st.sampled_from(("", "color=red", "color!=red", "color")), st.sampled_from(("", "a")), st.booleans())
 def test_watches_turn_the_past_into_the_present(
     steps: list[tuple[str, str, str, bool]], label_text: str, namespace: str, by_name: bool

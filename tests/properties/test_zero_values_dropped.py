@@ -29,7 +29,7 @@ def naive(thing: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Pod", "Service", "PersistentVolume"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_like_the_naive_way(name: str, data: st.DataObject) -> None:
     resource = registry.by_kind("", "v1", name)

@@ -116,7 +116,6 @@ def collected(strategy: Any, examples: int) -> list[Any]:
     @seed(1)
     @settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         suppress_health_check=[*HealthCheck],
         phases=[Phase.generate],

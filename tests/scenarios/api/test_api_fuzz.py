@@ -37,7 +37,7 @@ MEDIA = (
 )
 SUBRESOURCES = ("status", "scale", "eviction", "binding", "token", "approval", "finalize", "resize")
 EXAMPLES = 250 * int(os.environ.get("FUZZ_TIMES", "1"))
-few = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=[*HealthCheck])
+few = settings(max_examples=EXAMPLES, database=None, suppress_health_check=[*HealthCheck])
 
 names = st.sampled_from(
     ["name", "metadata", "spec", "status", "kind", "labels", "finalizers", "op", "path", "value", "$patch"]

@@ -232,7 +232,7 @@ def naive(source: Objects, question: Attributes) -> bool:
     return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(ROLES, BINDINGS, QUESTIONS), max_size=14), st.lists(QUESTIONS, min_size=4, max_size=8))
 def test_the_fast_path_agrees_with_a_plain_reading(steps: list[Any], last: list[Attributes]) -> None:
     source = Objects()

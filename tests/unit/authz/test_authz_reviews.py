@@ -312,7 +312,7 @@ def allowed(owned: list[PolicyRule], question: tuple[str, str, str, str, str]) -
     return any(rules.matches_resource(rule, *key) and rules.matches_resource_name(rule, name) for rule in owned)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(PARTS, max_size=3), PARTS)
 def test_covered_rules_allow_nothing_new(owned: list[PolicyRule], wanted: PolicyRule) -> None:
     if not rules.uncovered(owned, [wanted]):
@@ -320,7 +320,7 @@ def test_covered_rules_allow_nothing_new(owned: list[PolicyRule], wanted: Policy
         assert gained == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(PARTS, max_size=3))
 def test_rules_cover_themselves_and_their_parts_put_together(owned: list[PolicyRule]) -> None:
     assert rules.uncovered(owned, owned) == []

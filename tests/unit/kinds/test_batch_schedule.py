@@ -112,7 +112,7 @@ def naive_next(text: str, start: float) -> float:
         at += 60 if schedule.includes_day(when.date()) else 86400 - at % 86400
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(fields=st.tuples(*FIELDS), offset=st.integers(0, 200 * 86400))
 def test_same_as_trying_every_minute(fields: tuple[str, ...], offset: int) -> None:
     text = " ".join(fields)

@@ -41,7 +41,7 @@ def generated(position: int, seed: int) -> dict[str, Any]:
     return {**plain, "apiVersion": resource.api_version, "kind": resource.kind}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(RANDOM), st.integers(0, 2**32))
 def test_what_is_encoded_is_decoded_again(position: int, seed: int) -> None:
     plain = generated(position, seed)

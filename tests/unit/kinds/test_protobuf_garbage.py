@@ -65,7 +65,7 @@ def is_object_or_request_error(resource: registry.Resource, body: bytes) -> bool
     return isinstance(obj, resource.type)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.sampled_from(range(len(RESOURCES))), st.integers(0, 2**32))
 def test_messages_with_wrong_fields(position: int, seed: int) -> None:
     resource, draw = RESOURCES[position], random.Random(seed)
@@ -75,7 +75,7 @@ def test_messages_with_wrong_fields(position: int, seed: int) -> None:
     assert is_object_or_request_error(resource, body)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.sampled_from(range(len(RESOURCES))), st.integers(0, 2**32))
 def test_bodies_with_some_other_bytes(position: int, seed: int) -> None:
     resource, draw = RESOURCES[position], random.Random(seed)

@@ -31,11 +31,7 @@ def validate_conditions(conditions: Iterable[Condition], path: Path) -> list[Fie
 
 
 def _condition_findings(condition: Condition, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    if not condition.type:
-        found.append(required(path.child("type"), "must be set"))
-    else:
-        found += [invalid(path.child("type"), condition.type, text) for text in label_key_findings(condition.type)]
+    found = [invalid(path.child("type"), condition.type, text) for text in label_key_findings(condition.type)]
     if condition.status not in STATUSES:
         found.append(not_supported(path.child("status"), condition.status, STATUSES))
     if (condition.observedGeneration or 0) < 0:

@@ -746,8 +746,33 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
             (
                 "metadata.name",
                 "Invalid",
-                'Invalid value: "v1.example.com": must be `spec.version+"."+spec.group`: "v1.example.com"',
+                'Invalid value: "v1": must be `spec.version+"."+spec.group`: "v1.example.com"',
             )
+        ],
+    ),
+    (
+        "API service of no group",
+        SERVED,
+        {"metadata.name": "v2.", "spec.group": "", "spec.version": "v2"},
+        [("spec.group", "Required", "Required value: only v1 may have an empty group and it better be legacy kube")],
+    ),
+    (
+        "API service elsewhere",
+        SERVED,
+        {"spec.service": {"port": 0}, "spec.insecureSkipTLSVerify": True, "spec.caBundle": "YQ=="},
+        [
+            ("spec.service.namespace", "Required", "Required value"),
+            ("spec.service.name", "Required", "Required value"),
+            (
+                "spec.service.port",
+                "Invalid",
+                "Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive",
+            ),
+            (
+                "spec.insecureSkipTLSVerify",
+                "Invalid",
+                "Invalid value: true: may not be true if caBundle is present",
+            ),
         ],
     ),
     (

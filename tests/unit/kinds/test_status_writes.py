@@ -135,3 +135,70 @@ def test_where_a_load_balancer_is_reached(
     resource = registry.find("", "v1", "services")
     assert resource is not None
     assert told(resource.strategy.validate_status_update(new, stored(document))) == expected
+
+
+MIGRATION = {
+    "apiVersion": "storagemigration.k8s.io/v1",
+    "kind": "StorageVersionMigration",
+    "metadata": {"name": "a"},
+    "spec": {"resource": {"resource": "pods"}},
+}
+
+
+def migrated(*types: str, version: str = "5") -> Any:
+    """A migration of which these conditions are true."""
+    common = {"reason": "A", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    return stored(MIGRATION, {"conditions": [{**common, "type": name} for name in types], "resourceVersion": version})
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "expected"),
+    [
+        (migrated("Running"), migrated(version=""), []),
+        (migrated("Succeeded"), migrated("Running"), []),
+        (migrated(version="x"), migrated(version=""), [
+            ("status.resourceVersion", 'Invalid value: "x": failed to parse resource version "x":'
+             ' strconv.ParseInt: parsing "x": invalid syntax'),
+        ]),
+        (migrated(version="-1"), migrated(version="5"), [
+            ("status.resourceVersion", "Invalid value: -1: must be greater than or equal to 0"),
+            ("status.resourceVersion", 'Invalid value: "-1": cannot be updated'),
+        ]),
+        (migrated("Succeeded", "Failed", "Running"), migrated(), [
+            ("status.conditions", "Both success and failed conditions cannot be true at the same time"),
+            ("status.conditions", "Running condition cannot be true when success condition is true"),
+            ("status.conditions", "Running condition cannot be true when failed condition is true"),
+        ]),
+        (migrated(), migrated("Succeeded"), [
+            ("status.conditions", "Success condition cannot be set to false once it is true"),
+        ]),
+        (migrated(), migrated("Failed"), [
+            ("status.conditions", "Failed condition cannot be set to false once it is true"),
+        ]),
+    ],
+)  # fmt: skip
+def test_a_migration_ends_once(new: Any, old: Any, expected: list[tuple[str, str]]) -> None:
+    strategy = registry.resource_of(type(new)).strategy
+    found = [(finding.field, finding.message) for finding in strategy.validate_status_update(new, old)]
+    assert len(found) == len(expected)
+    for (field, message), (wanted_field, words) in zip(found, expected, strict=True):
+        assert field == wanted_field
+        assert message.endswith(words)
+
+
+def test_conditions_of_api_services() -> None:
+    document = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1.a"},
+        "spec": {"group": "a", "version": "v1"},
+    }
+    new = stored(document, {"conditions": [{"type": "Available", "status": "Maybe"}]})
+    strategy = registry.resource_of(type(new)).strategy
+    assert told(strategy.validate_status_update(new, stored(document))) == [
+        (
+            "status.conditions[0].status",
+            "NotSupported",
+            'Unsupported value: "Maybe": supported values: "True", "False", "Unknown"',
+        )
+    ]

@@ -66,4 +66,5 @@ STRATEGY: Strategy[MutatingAdmissionPolicy] = Strategy(
         cells.age_column(),
     ),
     has_status=False,
+    qualified_finalizers=False,
 )

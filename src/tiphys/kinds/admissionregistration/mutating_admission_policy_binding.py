@@ -33,4 +33,5 @@ STRATEGY: Strategy[MutatingAdmissionPolicyBinding] = Strategy(
         cells.age_column(),
     ),
     has_status=False,
+    qualified_finalizers=False,
 )

@@ -112,4 +112,5 @@ STRATEGY: Strategy[ValidatingAdmissionPolicy] = Strategy(
         cells.text("ParamKind", param_kind_text),
         cells.age_column(),
     ),
+    qualified_finalizers=False,
 )

@@ -56,4 +56,5 @@ STRATEGY: Strategy[ValidatingAdmissionPolicyBinding] = Strategy(
         cells.age_column(),
     ),
     has_status=False,
+    qualified_finalizers=False,
 )

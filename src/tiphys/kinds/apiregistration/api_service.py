@@ -6,12 +6,13 @@ from tiphys.kinds import cells, unserved
 from tiphys.kinds.object_meta import path_segment_name, subdomain_name
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
-from tiphys.kinds.types.apiregistration_v1 import APIService
+from tiphys.kinds.types.apiregistration_v1 import APIService, APIServiceSpec, ServiceReference
 from tiphys.kinds.value_findings import port_number
-from tiphys.machinery.field_errors import FieldError, Path, invalid, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required, shown
 from tiphys.machinery.names import dns1035_label
 
-SPEC = Path("spec")
+SPEC, CONDITIONS = Path("spec"), Path("status.conditions")
+CONDITION_STATUSES = ("True", "False", "Unknown")
 GROUP_PRIORITY_LIMIT, VERSION_PRIORITY_LIMIT = 20000, 1000
 
 
@@ -22,45 +23,54 @@ def default(api_service: APIService) -> None:
 
 
 def validate(api_service: APIService) -> list[FieldError]:
-    spec = api_service.spec
+    spec, name = api_service.spec, api_service.metadata.name or ""
+    group, version = spec.group or "", spec.version or ""
+    wanted = f"{version}.{group}"
     found: list[FieldError] = []
-    wanted = f"{spec.version or ''}.{spec.group or ''}"
-    if api_service.metadata.name != wanted:
-        detail = 'must be `spec.version+"."+spec.group`'
-        found.append(invalid(Path("metadata.name"), wanted, f'{detail}: "{wanted}"'))
-    if spec.group:
-        found += [invalid(SPEC.child("group"), spec.group, text) for text in subdomain_name(spec.group)]
-    if not spec.version:
-        found.append(required(SPEC.child("version")))
-    else:
-        found += [invalid(SPEC.child("version"), spec.version, text) for text in dns1035_label(spec.version)]
+    if name != wanted and not path_segment_name(name):
+        detail = f'must be `spec.version+"."+spec.group`: {shown(wanted)}'
+        found.append(invalid(Path("metadata.name"), name, detail))
+    if not group and version != "v1":
+        detail = "only v1 may have an empty group and it better be legacy kube"
+        found.append(required(SPEC.child("group"), detail))
+    found += [invalid(SPEC.child("group"), group, text) for text in (subdomain_name(group) if group else ())]
+    found += [invalid(SPEC.child("version"), version, text) for text in dns1035_label(version)]
     for field, limit in (("groupPriorityMinimum", GROUP_PRIORITY_LIMIT), ("versionPriority", VERSION_PRIORITY_LIMIT)):
         value = getattr(spec, field)
         if not 0 < value <= limit:
             found.append(invalid(SPEC.child(field), value, f"must be positive and less than {limit}"))
-    service, at = spec.service, SPEC.child("service")
-    if service is None:
-        if spec.caBundle:
-            found.append(
-                invalid(
-                    SPEC.child("caBundle"), f"{len(spec.caBundle)} bytes", "local APIServices may not have a caBundle"
-                )
-            )
-        if spec.insecureSkipTLSVerify:
-            detail = "local APIServices may not have insecureSkipTLSVerify"
-            found.append(invalid(SPEC.child("insecureSkipTLSVerify"), True, detail))
-        return found
-    if not service.namespace:
-        found.append(required(at.child("namespace")))
-    if not service.name:
-        found.append(required(at.child("name")))
-    if service.port is not None:
-        for text in port_number(service.port):
-            found.append(invalid(at.child("port"), service.port, f"port is not valid: {text}"))
+    return found + (_local_findings(spec) if spec.service is None else _service_findings(spec, spec.service))
+
+
+def _local_findings(spec: APIServiceSpec) -> list[FieldError]:
+    found: list[FieldError] = []
+    if spec.caBundle:
+        size, detail = f"{len(spec.caBundle)} bytes", "local APIServices may not have a caBundle"
+        found.append(invalid(SPEC.child("caBundle"), size, detail))
+    if spec.insecureSkipTLSVerify:
+        detail = "local APIServices may not have insecureSkipTLSVerify"
+        found.append(invalid(SPEC.child("insecureSkipTLSVerify"), True, detail))
+    return found
+
+
+def _service_findings(spec: APIServiceSpec, service: ServiceReference) -> list[FieldError]:
+    at = SPEC.child("service")
+    found = [required(at.child(field)) for field in ("namespace", "name") if not getattr(service, field)]
+    texts = port_number(service.port) if service.port is not None else []
+    if texts:
+        found.append(invalid(at.child("port"), service.port, f"port is not valid: {', '.join(texts)}"))
     if spec.insecureSkipTLSVerify and spec.caBundle:
         detail = "may not be true if caBundle is present"
         found.append(invalid(SPEC.child("insecureSkipTLSVerify"), True, detail))
     return found
+
+
+def validate_status_update(new: APIService, _: APIService) -> list[FieldError]:
+    return [
+        not_supported(CONDITIONS.index(position).child("status"), condition.status, CONDITION_STATUSES)
+        for position, condition in enumerate(new.status.conditions or ())
+        if condition.status not in CONDITION_STATUSES
+    ]
 
 
 def _service(api_service: APIService) -> str:
@@ -82,6 +92,7 @@ STRATEGY: Strategy[APIService] = Strategy(
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
+    validate_status_update=validate_status_update,
     name_findings=path_segment_name,
     columns=(
         cells.name_column(),

@@ -29,6 +29,7 @@ from tiphys.kinds.types import (
     meta_v1,
     networking_v1,
     node_v1,
+    resource_v1,
     scheduling_v1,
     storage_v1,
 )
@@ -36,6 +37,7 @@ from tiphys.machinery import quantity, timestamps
 from tiphys.machinery.errors import ApiError
 
 T = TypeVar("T")
+DEVICES = "resource.k8s.io"
 NODE_USER = UserInfo("system:node:n", "", ("system:nodes", "system:authenticated"))
 
 
@@ -281,6 +283,10 @@ def test_namespaces_must_live() -> None:
             NamespaceLifecycle().admit(asked("DELETE", "", "namespaces", name=name), None, None, Objects())
 
 
+def slice_of(name: str, node: str | None) -> resource_v1.ResourceSlice:
+    return resource_v1.ResourceSlice(metadata=meta(name, None), spec=resource_v1.ResourceSliceSpec(nodeName=node))
+
+
 @pytest.mark.parametrize(
     ("request_", "obj", "message"),
     [
@@ -294,17 +300,20 @@ def test_namespaces_must_live() -> None:
             "must use a pod-bound token",
         ),
         (asked("UPDATE", "coordination.k8s.io", "leases", name="n", user=NODE_USER), None, "kube-node-lease"),
+        (asked("CREATE", DEVICES, "resourceslices", user=NODE_USER), slice_of("a", None), "can only create ResourceSlice"),
+        (asked("DELETE", DEVICES, "resourceslices", name="other", user=NODE_USER), None, "can only delete ResourceSlice"),
+        (asked("CREATE", "storage.k8s.io", "csinodes", user=NODE_USER), storage_v1.CSINode(), "can only access CSINode"),
     ],
 )  # fmt: skip
 def test_nodes_keep_to_themselves(request_: AdmissionRequest, obj: Any, message: str) -> None:
-    objects = Objects(pod("mine", nodeName="n"), pod("other", nodeName="m"))
+    objects = Objects(pod("mine", nodeName="n"), pod("other", nodeName="m"), slice_of("other", "m"))
     with pytest.raises(ApiError, match=message) as caught:
         NodeRestriction().admit(request_, obj, None, objects)
     assert caught.value.code == 403
 
 
 def test_nodes_may_do_their_work() -> None:
-    objects = Objects(pod("mine", nodeName="n"))
+    objects = Objects(pod("mine", nodeName="n"), slice_of("mine", "n"))
     bound = authentication_v1.BoundObjectReference(kind="Pod", name="mine")
     token = authentication_v1.TokenRequest(spec=authentication_v1.TokenRequestSpec(audiences=[], boundObjectRef=bound))
     node = core_v1.Node(metadata=meta("n", None))
@@ -314,5 +323,8 @@ def test_nodes_may_do_their_work() -> None:
         (asked("UPDATE", "", "nodes", name="n", namespace="", user=NODE_USER), node),
         (asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER), token),
         (asked("UPDATE", "coordination.k8s.io", "leases", name="n", namespace="kube-node-lease", user=NODE_USER), None),
+        (asked("CREATE", DEVICES, "resourceslices", user=NODE_USER), slice_of("new", "n")),
+        (asked("DELETE", DEVICES, "resourceslices", name="mine", user=NODE_USER), None),
+        (asked("UPDATE", "storage.k8s.io", "csinodes", name="n", user=NODE_USER), storage_v1.CSINode()),
     ):
         NodeRestriction().admit(request, obj, node, objects)

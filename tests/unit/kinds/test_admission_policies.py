@@ -67,6 +67,7 @@ def unsupported(path: str, value: str, *words: str) -> tuple[str, str, str]:
 @pytest.mark.parametrize("document", [VALIDATING, MUTATING, VALIDATING_BINDING, MUTATING_BINDING, HOOKS])
 def test_good_ones(document: dict[str, Any]) -> None:
     assert create_findings(document) == []
+    assert not resource_for(document).strategy.qualified_finalizers
 
 
 @pytest.mark.parametrize("policy", [VALIDATING, MUTATING])

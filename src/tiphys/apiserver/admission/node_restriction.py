@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
-from tiphys.kinds.types import core_v1
+from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import errors
 
 USER_PREFIX = "system:node:"
@@ -30,6 +30,11 @@ class NodeRestriction:
             self._admit_token(request, obj, lookups, node)
         elif (resource.group, resource.plural) == ("coordination.k8s.io", "leases"):
             self._admit_lease(request, obj, node)
+        elif (resource.group, resource.plural) == ("resource.k8s.io", "resourceslices"):
+            self._admit_slice(request, obj, lookups, node)
+        elif (resource.group, resource.plural) == ("storage.k8s.io", "csinodes"):
+            if (request.name or (obj.metadata.name if obj is not None else "")) != node:
+                raise self._refuse(request, "can only access CSINode with the same name as the requesting node")
 
     def _refuse(self, request: AdmissionRequest, detail: str) -> errors.ApiError:
         return errors.forbidden(request.resource.plural, request.resource.group, request.name, detail)
@@ -97,3 +102,12 @@ class NodeRestriction:
             raise self._refuse(request, 'can only access leases in the "kube-node-lease" system namespace')
         if name != node:
             raise self._refuse(request, "can only access node lease with the same name as the requesting node")
+
+    def _admit_slice(self, request: AdmissionRequest, obj: Any, lookups: Lookups, node: str) -> None:
+        """A slice stays with its node, so an update needs no look."""
+        if request.operation not in ("CREATE", "DELETE"):
+            return
+        found = obj if request.operation == "CREATE" else lookups.get(resource_v1.ResourceSlice, "", request.name)
+        if found is not None and found.spec.nodeName != node:
+            verb = request.operation.lower()
+            raise self._refuse(request, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")

@@ -14,13 +14,12 @@ from typing import Any
 
 import msgspec
 
-from tiphys.kinds import cells, codec, custom_apply_schema
+from tiphys.kinds import cells, codec, custom_apply_schema, custom_columns
 from tiphys.kinds.object_meta import STANDARD_FINALIZERS, path_segment_name, validate_object_meta
 from tiphys.kinds.resource import Resource, Subresource
-from tiphys.kinds.strategy import Column, Scaling, Strategy
+from tiphys.kinds.strategy import Scaling, Strategy
 from tiphys.kinds.type_schema import structural_schema
 from tiphys.kinds.types.apiextensions_v1 import (
-    CustomResourceColumnDefinition,
     CustomResourceDefinition,
     CustomResourceDefinitionVersion,
     CustomResourceSubresourceScale,
@@ -28,8 +27,7 @@ from tiphys.kinds.types.apiextensions_v1 import (
 )
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.kinds.unstructured import HEAD, Unstructured
-from tiphys.machinery import json_path, timestamps
-from tiphys.machinery.duration import age
+from tiphys.machinery import json_path
 from tiphys.machinery.field_errors import FieldError, shown
 from tiphys.machinery.schema.embedded import Visit, compile_visit, with_metadata
 from tiphys.machinery.schema.places import Place, path_of
@@ -95,6 +93,7 @@ class CompiledSchema:
 
     prune: Prune
     default: Default
+    default_applied: Default  # of what apply made: what is not specified and nulls count before they are dropped
     check: Check
     check_metadata: Check | None
     embedded: Visit | None
@@ -130,6 +129,7 @@ def compile_schema(schema: Schema) -> CompiledSchema:
     return CompiledSchema(
         compile_prune(schema, is_object=True),
         compile_default(content),
+        compile_default(content, drops_nulls=False),
         compile_check(content),
         check_metadata,
         compile_visit(content),
@@ -281,29 +281,22 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         _keep(content, new.content, "status")
         new.metadata, new.content = meta, content
 
-    def warnings(new: Unstructured, old: Unstructured | None) -> list[str]:
-        before = (old.metadata.finalizers if old is not None else None) or ()
-        added = [name for name in new.metadata.finalizers or () if name not in before]
-        return [
-            f"metadata.finalizers: {shown(name)}: {UNQUALIFIED_FINALIZER}"
-            for name in added
-            if "/" not in name and name not in STANDARD_FINALIZERS
-        ]
-
     def validate_changed(new: Unstructured, old: Unstructured) -> list[FieldError]:
         found = compiled.findings(new)
         return _not_there_before(found, compiled.findings(old)) if found else found
 
     return Strategy(
-        warnings=warnings,
+        warnings=_warnings,
         default=default,
+        default_applied=lambda obj: compiled.default_applied(obj.content),
+        settle_applied=default,
         prepare_for_create=prepare_for_create,
         prepare_for_update=prepare_for_update,
         prepare_for_status_update=prepare_for_status_update,
         validate=compiled.findings,
         validate_changed=validate_changed,
         validate_status_update=validate_changed,
-        columns=[cells.name_column(), *map(_column, columns)] if columns else None,
+        columns=[cells.name_column(), *map(custom_columns.column, columns)] if columns else None,
         fields=_fields([field.jsonPath for field in version.selectableFields or ()]),
         has_generation=False,
         has_status=False,
@@ -311,6 +304,16 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         qualified_finalizers=False,
         scaling=_scaling(scale) if scale is not None else None,
     )
+
+
+def _warnings(new: Unstructured, old: Unstructured | None) -> list[str]:
+    before = (old.metadata.finalizers if old is not None else None) or ()
+    added = [name for name in new.metadata.finalizers or () if name not in before]
+    return [
+        f"metadata.finalizers: {shown(name)}: {UNQUALIFIED_FINALIZER}"
+        for name in added
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
 
 
 def _keep(content: dict[str, Any], other: Mapping[str, Any], name: str) -> None:
@@ -336,71 +339,6 @@ def _not_there_before(found: list[FieldError], before: list[FieldError]) -> list
     ]
 
 
-# -- columns
-
-
-def _column(given: CustomResourceColumnDefinition) -> Column[Unstructured]:
-    return Column(
-        name=given.name,
-        cell=_cell(given.jsonPath, given.type),
-        type=given.type,
-        format=given.format or "",
-        priority=given.priority or 0,
-        description=given.description or f"Custom resource definition column (in JSONPath format): {given.jsonPath}",
-    )
-
-
-def _reader(path: str) -> Callable[[Unstructured], list[Any]]:
-    """What finds the values of a path in an object; metadata becomes plain JSON only for paths that want it."""
-    find = json_path.compile_path(path)
-    if path.lstrip(".{$ ").startswith(("spec", "status")):
-        return lambda obj: find(obj.content)
-    return lambda obj: find(codec.plain(obj))
-
-
-def _cell(path: str, kind: str) -> Callable[[Unstructured, float], Any]:
-    try:
-        read = _reader(path)
-    except ValueError:
-        return lambda obj, now: None  # validation refuses such a path; a stored one shows nothing
-
-    def cell(obj: Unstructured, now: float) -> Any:
-        values = read(obj)
-        if not values:
-            return None
-        return _shown(values, kind, now)
-
-    return cell
-
-
-def _shown(values: Sequence[Any], kind: str, now: float) -> Any:
-    value = values[0]
-    if kind == "string":
-        if len(values) > 1:
-            return ",".join(_text(item) for item in values)
-        return _text(value)
-    if value is None:
-        return None
-    if kind == "date":
-        if not isinstance(value, str):
-            return "<invalid>"
-        try:
-            return age(timestamps.parse_time(value), now)
-        except ValueError:
-            return "<invalid>"
-    if kind == "integer":
-        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if kind == "number":
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    return value if isinstance(value, bool) else None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else msgspec.json.encode(value).decode()
-
-
 # -- fields
 
 
@@ -408,7 +346,7 @@ def _fields(paths: Sequence[str]) -> Callable[[Unstructured], Mapping[str, str]]
     named = [(path.removeprefix("."), json_path.compile_path(path)) for path in paths]
 
     def fields(obj: Unstructured) -> Mapping[str, str]:
-        return {name: _text(next(iter(find(obj.content)), None)) for name, find in named}
+        return {name: custom_columns.text_of(next(iter(find(obj.content)), None)) for name, find in named}
 
     return fields
 

@@ -14,11 +14,13 @@ from tiphys.machinery.patch.apply.schema import (
     ATOMIC_MAP,
     DEDUCED,
     DEDUCED_MAP,
+    UNDECLARED,
+    Deduced,
     Form,
     Sort,
     ValueSchema,
     scalar,
-)  # fmt: skip
+)
 from tiphys.machinery.patch.values import equal
 from tiphys.machinery.schema.pruning import PRESERVE
 from tiphys.machinery.schema.validation import EMBEDDED, Schema
@@ -87,8 +89,9 @@ def of_schema(schema: Schema, *, is_object: bool = False, preserves: bool = Fals
     if implied:
         string = scalar("string")
         fields |= {"apiVersion": string, "kind": string, "metadata": apply_schema.of_definition(OBJECT_META)}
-    others = DEDUCED if preserves or rest is True else None
-    return _Structure(fields, others, Form.LEAF if atomic else Form.FIELDS)
+    others = UNDECLARED if preserves or rest is True else None
+    found = _Structure(fields, others, Form.LEAF if atomic else Form.FIELDS)
+    return found if kind else Deduced(found)
 
 
 def _of_list(schema: Schema, preserves: bool) -> ValueSchema:

@@ -74,10 +74,13 @@ class Strategy(Generic[T]):
     the place of `validate` on updates, for kinds that tolerate what was wrong before. `name_findings(name, prefix)`:
     messages on a bad metadata.name. `warnings(new, old)`: advice on a valid object that was created (`old` None) or
     changed; not asked for at subresources. `allow_unconditional_update`: an update need not say which revision it is
-    of.
+    of. What apply made goes through `default_applied` (None: `default`) instead, and once it is valid through
+    `settle_applied`, for kinds that look at more in it than they keep.
     """
 
     default: Callable[[T], None] = nothing
+    default_applied: Callable[[T], None] | None = None
+    settle_applied: Callable[[T], None] = nothing
     prepare_for_create: Callable[[T], None] = nothing
     prepare_for_update: Callable[[T, T], None] = nothing
     prepare_for_status_update: Callable[[T, T], None] = nothing

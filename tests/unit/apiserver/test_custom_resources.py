@@ -353,6 +353,28 @@ async def test_rules_in_cel_are_refused_clearly(world: World) -> None:
 APPLY = "application/apply-patch+yaml"
 
 
+async def test_nulls_are_left_out_of_bodies_and_looked_at_in_configurations(widgets: World) -> None:
+    body = {**widget("n"), "spec": {"color": "red", "ports": None, "replicas": None}}
+    created = await widgets.http("POST", WIDGETS, body)
+    assert (created.code, created.body["spec"]) == (201, {"color": "red", "replicas": 1})
+    applied = await widgets.http("PATCH", f"{WIDGETS}/n?fieldManager=me&force=true", body, media=APPLY)
+    assert (applied.code, applied.body["details"]["causes"]) == (
+        422,
+        [
+            {
+                "reason": "FieldValueTypeInvalid",
+                "field": "spec.ports",
+                "message": 'Invalid value: "null": spec.ports in body must be of type array: "null"',
+            }
+        ],
+    )
+    del body["spec"]["ports"], body["spec"]["replicas"]
+    applied = await widgets.http("PATCH", f"{WIDGETS}/n?fieldManager=me", body, media=APPLY)
+    assert (applied.code, applied.body["spec"]) == (200, {"color": "red", "replicas": 1})
+    mine = {entry["manager"]: "time" in entry for entry in applied.body["metadata"]["managedFields"]}
+    assert mine["me"] is False, "it changed nothing but who owns what"
+
+
 async def test_apply_merges_by_the_keys_of_the_schema_and_tells_of_conflicts(widgets: World) -> None:
     mine = await widgets.http(
         "PATCH", f"{WIDGETS}/w?fieldManager=me", widget(ports=[{"name": "a", "port": 1}]), media=APPLY

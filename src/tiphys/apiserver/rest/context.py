@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from tiphys.machinery import errors
 class WriteContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`now` is in seconds since the epoch; `new_uid` and `new_suffix` (five characters for generated names) are
     randomness handed in. `field_manager` is whose change it is in metadata.managedFields; "" when that is not
-    recorded."""
+    recorded; `applies`: the change is one apply's."""
 
     resource: Resource
     namespace: str
@@ -24,8 +25,20 @@ class WriteContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user: UserInfo
     now: float
     dry_run: bool = False
+    applies: bool = False
     new_uid: Callable[[], str]
     new_suffix: Callable[[], str]
+
+    def fill_in(self, obj: Any) -> None:
+        """Defaults, in place."""
+        strategy = self.resource.strategy
+        default = strategy.default_applied if self.applies else None
+        (default or strategy.default)(obj)
+
+    def settle(self, obj: Any) -> None:
+        """What is left to do to an object that is valid, in place."""
+        if self.applies:
+            self.resource.strategy.settle_applied(obj)
 
     def not_found(self) -> errors.ApiError:
         return errors.not_found(self.resource.plural, self.resource.group, self.name)

@@ -38,7 +38,7 @@ def prepare(context: WriteContext, obj: Any) -> None:
     if strategy.has_status and not strategy.begins_with_status and hasattr(obj, "status"):
         reset_status(obj)
     strategy.prepare_for_create(obj)
-    strategy.default(obj)
+    context.fill_in(obj)
 
 
 @functools.lru_cache(maxsize=8)

@@ -94,7 +94,7 @@ def prepare(context: WriteContext, new: Any, old: Any) -> None:
     check_identity(context, new, old)
     keep_metadata(new, old)
     strategy = context.resource.strategy
-    strategy.default(new)
+    context.fill_in(new)
     if strategy.has_status and hasattr(new, "status"):
         new.status = old.status
     strategy.prepare_for_update(new, old)
@@ -106,7 +106,7 @@ def prepare_status(context: WriteContext, new: Any, old: Any) -> None:
     check_identity(context, new, old)
     keep_metadata(new, old)
     strategy = context.resource.strategy
-    strategy.default(new)  # before it shares parts with the old object, which must not change
+    context.fill_in(new)  # before it shares parts with the old object, which must not change
     for field in _content_fields(cast(Hashable, type(new))):
         setattr(new, field, getattr(old, field))
     strategy.prepare_for_status_update(new, old)

@@ -85,17 +85,18 @@ def _prune(schema: Schema, is_object: bool = False) -> Prune | None:
 _CONTAINERS = frozenset({dict, list})
 
 
-def compile_default(schema: Schema) -> Default:
-    """Fill in defaults; a null that is not allowed counts as left out."""
-    found = _default(schema)
+def compile_default(schema: Schema, *, drops_nulls: bool = True) -> Default:
+    """Fill in defaults; a null that is not allowed counts as left out where there is a default, and everywhere when it
+    `drops_nulls`."""
+    found = _default(schema, drops_nulls)
     return found if found is not None else lambda value: None
 
 
-def _default(schema: Schema) -> Default | None:
+def _default(schema: Schema, drops_nulls: bool) -> Default | None:
     items, rest = schema.get("items"), schema.get("additionalProperties")
-    in_items = _Part(items) if isinstance(items, Mapping) else None
-    in_rest = _Part(rest) if isinstance(rest, Mapping) else None
-    parts = {name: _Part(part) for name, part in (schema.get("properties") or {}).items()}
+    in_items = _Part(items, drops_nulls) if isinstance(items, Mapping) else None
+    in_rest = _Part(rest, drops_nulls) if isinstance(rest, Mapping) else None
+    parts = {name: _Part(part, drops_nulls) for name, part in (schema.get("properties") or {}).items()}
     if in_items is None and in_rest is None and not parts:
         return None
     others_nullable = in_rest is None or in_rest.nullable
@@ -112,7 +113,7 @@ def _default(schema: Schema) -> Default | None:
                 if found is None:
                     continue
                 if item is None:
-                    if not (found.nullable if name in parts else others_nullable):
+                    if drops_nulls and not (found.nullable if name in parts else others_nullable):
                         nulls.append(name)
                 elif found.below is not None:
                     found.below(item)
@@ -133,8 +134,8 @@ class _Part:
 
     __slots__ = ("below", "default", "nullable")
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, drops_nulls: bool) -> None:
         given = schema.get("default")
         self.default = msgspec.json.encode(given) if given is not None else None
         self.nullable = bool(schema.get("nullable"))
-        self.below = _default(schema)
+        self.below = _default(schema, drops_nulls)

@@ -134,12 +134,9 @@ def _applied(
             raise Conflicts(conflicts)
     after = managers.without(others, difference_in)
     if applied:
-        mine = managers.with_fields(me, applied, last.time if last is not None else "")
-        unchanged = last is not None and mine.fields == last.fields and mine.api_version == last.api_version
         difference = differences[me.api_version]
-        if not unchanged or after != others or (difference is not None and difference.touched):
-            mine = replace(mine, time=me.time)
-        after.append(mine)
+        time = me.time if difference is not None and difference.touched else last.time if last is not None else ""
+        after.append(managers.with_fields(me, applied, time))
     return Applied(obj=merged, managers=managers.sorted_entries(after))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tiphys.machinery import go_text
 from tiphys.machinery.patch.apply import field_set
-from tiphys.machinery.patch.apply.schema import DEDUCED, Form, Sort, ValueSchema
+from tiphys.machinery.patch.apply.schema import DEDUCED, UNDECLARED, Form, Sort, ValueSchema
 from tiphys.machinery.patch.apply.walk import item_element
 
 _NULL = type(None)
@@ -31,7 +31,7 @@ _WORDS = {Sort.SCALAR: "any scalar", Sort.BOOLEAN: "boolean", Sort.MAP: "map", S
 def findings(value: Any, schema: ValueSchema, path: str = "") -> list[str]:
     """Everything that does not fit, as `path: words`."""
     sort = schema.sort
-    if schema is DEDUCED or type(value) in _FITTING[sort]:
+    if schema in (DEDUCED, UNDECLARED) or type(value) in _FITTING[sort]:
         return []
     if isinstance(value, dict) and sort in (Sort.MAP, Sort.ANYTHING):
         return _member_findings(value, schema, path)

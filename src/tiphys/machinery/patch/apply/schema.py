@@ -88,10 +88,35 @@ class _Plain:
         return equal(left, right)
 
 
-DEDUCED: ValueSchema = _Plain(Form.DEDUCED, Sort.ANYTHING)
+class Deduced:
+    """A type whose values say how they are owned: maps as `as_map`, everything else as a whole."""
+
+    __slots__ = ("as_map", "sort")
+    form = Form.DEDUCED
+    keys: Sequence[str] = ()
+    key_defaults: Mapping[str, Any] = {}
+
+    def __init__(self, as_map: ValueSchema, sort: Sort = Sort.ANYTHING) -> None:
+        self.as_map = as_map
+        self.sort = sort
+
+    @property
+    def element(self) -> ValueSchema:
+        return DEDUCED
+
+    def field(self, name: str) -> ValueSchema | None:
+        return self.as_map.field(name)
+
+    def same(self, left: Any, right: Any) -> bool:
+        return equal(left, right)
+
+
 LEAF: ValueSchema = _Plain(Form.LEAF, Sort.ANYTHING)
 FREE_MAP: ValueSchema = _Plain(Form.MEMBERS, Sort.MAP)
-DEDUCED_MAP: ValueSchema = _Plain(Form.DEDUCED, Sort.MAP)
+DEDUCED: ValueSchema = Deduced(FREE_MAP)
+DEDUCED_MAP: ValueSchema = Deduced(FREE_MAP, Sort.MAP)
+# Of fields that a type keeps without declaring them: they are owned as the members of a map with free keys are.
+UNDECLARED: ValueSchema = Deduced(FREE_MAP)
 ATOMIC_MAP: ValueSchema = _Plain(Form.LEAF, Sort.MAP)
 ANY_SCALAR: ValueSchema = _Plain(Form.LEAF, Sort.SCALAR)
 _NUMBER, _STRING, _BOOLEAN = (_Plain(Form.LEAF, sort) for sort in (Sort.NUMBER, Sort.STRING, Sort.BOOLEAN))
@@ -107,11 +132,8 @@ def scalar(kind: str, value_format: str = "") -> ValueSchema:
     return _SCALARS.get(kind, ANY_SCALAR)
 
 
-_DEDUCED_FORM = Form.DEDUCED
-
-
 def resolved(schema: ValueSchema, value: Any) -> ValueSchema:
     """The type with which a value is treated."""
-    if schema.form is _DEDUCED_FORM:
-        return FREE_MAP if isinstance(value, dict) else LEAF
+    if isinstance(schema, Deduced):
+        return schema.as_map if isinstance(value, dict) else LEAF
     return schema

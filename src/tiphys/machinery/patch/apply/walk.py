@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tiphys.machinery.patch.apply import field_set
 from tiphys.machinery.patch.apply.field_set import LEAF, OWN, FieldSet
-from tiphys.machinery.patch.apply.schema import Form, ValueSchema, resolved
+from tiphys.machinery.patch.apply.schema import UNDECLARED, Form, ValueSchema, resolved
 
 MAPS = (Form.FIELDS, Form.MEMBERS)
 LISTS = (Form.ITEMS_BY_KEY, Form.ITEMS_BY_VALUE)
@@ -54,11 +54,10 @@ def item_element(schema: ValueSchema, item: Any) -> str | None:
             return _by_name(schema.keys[0], name)
     keys = {}
     for key in schema.keys:
-        value = item.get(key)
-        if value is None:
-            value = schema.key_defaults.get(key)
-        if value is not None:
-            keys[key] = value
+        if key in item:
+            keys[key] = item[key]
+        elif key in schema.key_defaults:
+            keys[key] = schema.key_defaults[key]
     return field_set.by_keys(keys) if keys else None
 
 
@@ -103,8 +102,8 @@ def fields_of(value: Any, schema: ValueSchema) -> FieldSet:
     if value is None or schema.form is _LEAF:
         return LEAF
     result: FieldSet = {}
-    marked = schema.form is not _FIELDS
     for element, below, member in children(schema, value):
+        marked = schema.form is not _FIELDS or below is UNDECLARED
         if below.form is _LEAF:
             result[element] = LEAF
             continue

@@ -65,12 +65,13 @@ SIGNING_REQUEST = _signing_request()
 @dataclass(frozen=True)
 class Minimal:
     """`body` is what stands beside the metadata; `name` the name; `generates` whether generateName can lead to a valid
-    name; `status` a change of the status that /status accepts."""
+    name; `status` a change of the status that /status accepts; `change` one of the rest that an update may make."""
 
     body: dict[str, Any] = field(default_factory=dict)
     name: str = "thing-@"
     generates: bool = True
     status: dict[str, Any] = field(default_factory=dict)
+    change: dict[str, Any] = field(default_factory=dict)
 
     def document(self, resource: Resource, number: int, namespace: str, **metadata: Any) -> dict[str, Any]:
         document = {
@@ -97,20 +98,25 @@ ZONE = "topology.kubernetes.io/zone"
 EVENT_TIME = "2026-01-01T00:00:00.000000Z"
 
 OBJECTS: dict[tuple[str, str, str], Minimal] = {
-    ("", "v1", "configmaps"): Minimal({"data": {"key": "value"}}),
-    ("", "v1", "endpoints"): Minimal({"subsets": [{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]}),
+    ("", "v1", "configmaps"): Minimal({"data": {"key": "value"}}, change={"data": {"other": "value"}}),
+    ("", "v1", "endpoints"): Minimal(
+        {"subsets": [{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]},
+        change={"subsets": [{"addresses": [{"ip": "192.0.2.2"}], "ports": [{"port": 81}]}]},
+    ),
     ("", "v1", "events"): Minimal(
         {
             "involvedObject": {"kind": "Pod", "name": "a", "namespace": "$NAMESPACE"},
             "reason": "Tested",
             "type": "Normal",
-        }
+        },
+        change={"count": 2, "message": "again"},
     ),
     ("", "v1", "limitranges"): Minimal(
-        {"spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "9Ti"}}]}}
+        {"spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "9Ti"}}]}},
+        change={"spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "8Ti"}}]}},
     ),
     ("", "v1", "namespaces"): Minimal(status=UNDATED),
-    ("", "v1", "nodes"): Minimal(status=UNDATED),
+    ("", "v1", "nodes"): Minimal(status=UNDATED, change={"spec": {"unschedulable": True}}),
     ("", "v1", "persistentvolumeclaims"): Minimal({"spec": CLAIM_SPEC}, status={"phase": "Lost"}),
     ("", "v1", "persistentvolumes"): Minimal(
         {
@@ -121,19 +127,30 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
             }
         },
         status={"phase": "Available"},
+        change={"spec": {"capacity": {"storage": "2Gi"}}},
     ),
-    ("", "v1", "pods"): Minimal({"spec": POD_SPEC}, status={"message": "tested"}),
-    ("", "v1", "podtemplates"): Minimal({"template": TEMPLATE}),
+    ("", "v1", "pods"): Minimal(
+        {"spec": POD_SPEC}, status={"message": "tested"}, change={"spec": {"activeDeadlineSeconds": 600}}
+    ),
+    ("", "v1", "podtemplates"): Minimal(
+        {"template": TEMPLATE}, change={"template": {"metadata": {"labels": {"app": "y"}}}}
+    ),
     ("", "v1", "replicationcontrollers"): Minimal(
-        {"spec": {"replicas": 1, "selector": {"app": "x"}, "template": TEMPLATE}}, status={"replicas": 3}
+        {"spec": {"replicas": 1, "selector": {"app": "x"}, "template": TEMPLATE}},
+        status={"replicas": 3},
+        change={"spec": {"replicas": 2}},
     ),
     ("", "v1", "resourcequotas"): Minimal(
-        {"spec": {"hard": {"count/nothing.example.com": "1"}}}, status={"hard": {"count/nothing.example.com": "2"}}
+        {"spec": {"hard": {"count/nothing.example.com": "1"}}},
+        status={"hard": {"count/nothing.example.com": "2"}},
+        change={"spec": {"hard": {"count/nothing.example.com": "3"}}},
     ),
-    ("", "v1", "secrets"): Minimal({"stringData": {"key": "value"}}),
-    ("", "v1", "serviceaccounts"): Minimal(),
+    ("", "v1", "secrets"): Minimal({"stringData": {"key": "value"}}, change={"data": {"other": "dmFsdWU="}}),
+    ("", "v1", "serviceaccounts"): Minimal(change={"automountServiceAccountToken": False}),
     ("", "v1", "services"): Minimal(
-        {"spec": {"ports": [{"port": 80}]}}, status={"loadBalancer": {}, "conditions": DATED["conditions"]}
+        {"spec": {"ports": [{"port": 80}]}},
+        status={"loadBalancer": {}, "conditions": DATED["conditions"]},
+        change={"spec": {"sessionAffinity": "ClientIP", "selector": {"app": "x"}}},
     ),
     ("apiregistration.k8s.io", "v1", "apiservices"): Minimal(
         {
@@ -149,20 +166,28 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
         name="v1.g@.example.com",
         generates=False,
         status=UNDATED,
+        change={"spec": {"versionPriority": 11}},
     ),
-    ("apps", "v1", "controllerrevisions"): Minimal({"revision": 1, "data": {"a": 1}}),
+    ("apps", "v1", "controllerrevisions"): Minimal({"revision": 1, "data": {"a": 1}}, change={"revision": 2}),
     ("apps", "v1", "daemonsets"): Minimal(
-        {"spec": {"selector": SELECTOR, "template": TEMPLATE}}, status={"numberReady": 2}
+        {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
+        status={"numberReady": 2},
+        change={"spec": {"minReadySeconds": 5}},
     ),
     ("apps", "v1", "deployments"): Minimal(
-        {"spec": {"replicas": 1, "selector": SELECTOR, "template": TEMPLATE}}, status={"replicas": 3}
+        {"spec": {"replicas": 1, "selector": SELECTOR, "template": TEMPLATE}},
+        status={"replicas": 3},
+        change={"spec": {"replicas": 2, "paused": True}},
     ),
     ("apps", "v1", "replicasets"): Minimal(
-        {"spec": {"replicas": 1, "selector": SELECTOR, "template": TEMPLATE}}, status={"replicas": 3}
+        {"spec": {"replicas": 1, "selector": SELECTOR, "template": TEMPLATE}},
+        status={"replicas": 3},
+        change={"spec": {"replicas": 2}},
     ),
     ("apps", "v1", "statefulsets"): Minimal(
         {"spec": {"replicas": 1, "selector": SELECTOR, "template": TEMPLATE, "serviceName": "x"}},
         status={"replicas": 3},
+        change={"spec": {"replicas": 2}},
     ),
     ("events.k8s.io", "v1", "events"): Minimal(
         {
@@ -178,15 +203,21 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
     ("autoscaling", "v2", "horizontalpodautoscalers"): Minimal(
         {"spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}}},
         status={"desiredReplicas": 2},
+        change={"spec": {"maxReplicas": 4}},
     ),
     ("autoscaling", "v1", "horizontalpodautoscalers"): Minimal(
         {"spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}}},
         status={"desiredReplicas": 2},
+        change={"spec": {"maxReplicas": 4}},
     ),
     ("batch", "v1", "cronjobs"): Minimal(
-        {"spec": {"schedule": "0 0 * * *", "jobTemplate": {"spec": JOB_SPEC}}}, status={"lastScheduleTime": TIME}
+        {"spec": {"schedule": "0 0 * * *", "jobTemplate": {"spec": JOB_SPEC}}},
+        status={"lastScheduleTime": TIME},
+        change={"spec": {"suspend": True, "concurrencyPolicy": "Forbid"}},
     ),
-    ("batch", "v1", "jobs"): Minimal({"spec": JOB_SPEC}, status={"active": 1, "ready": 0}),
+    ("batch", "v1", "jobs"): Minimal(
+        {"spec": JOB_SPEC}, status={"active": 1, "ready": 0}, change={"spec": {"parallelism": 2, "suspend": True}}
+    ),
     ("certificates.k8s.io", "v1", "certificatesigningrequests"): Minimal(
         {"spec": {"request": SIGNING_REQUEST, "signerName": "example.com/signer", "usages": ["client auth"]}},
         status={
@@ -213,28 +244,47 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
     ("networking.k8s.io", "v1", "ingresses"): Minimal(
         {"spec": {"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}}},
         status={"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
+        change={"spec": {"ingressClassName": "class"}},
     ),
     ("networking.k8s.io", "v1", "ipaddresses"): Minimal(
         {"spec": {"parentRef": {"resource": "services", "namespace": "one", "name": "a"}}},
         name="2001:db8::@",
         generates=False,
     ),
-    ("networking.k8s.io", "v1", "networkpolicies"): Minimal({"spec": {"podSelector": {}}}),
+    ("networking.k8s.io", "v1", "networkpolicies"): Minimal(
+        {"spec": {"podSelector": {}}}, change={"spec": {"podSelector": {"matchLabels": {"app": "x"}}}}
+    ),
     ("networking.k8s.io", "v1", "servicecidrs"): Minimal({"spec": {"cidrs": ["2001:db8:@::/112"]}}, status=DATED),
     ("policy", "v1", "poddisruptionbudgets"): Minimal(
-        {"spec": {"minAvailable": 1, "selector": SELECTOR}}, status={"disruptionsAllowed": 2}
+        {"spec": {"minAvailable": 1, "selector": SELECTOR}},
+        status={"disruptionsAllowed": 2},
+        change={"spec": {"minAvailable": "50%"}},
     ),
     ("policy", "v1beta1", "poddisruptionbudgets"): Minimal(
-        {"spec": {"minAvailable": 1, "selector": SELECTOR}}, status={"disruptionsAllowed": 2}
+        {"spec": {"minAvailable": 1, "selector": SELECTOR}},
+        status={"disruptionsAllowed": 2},
+        change={"spec": {"minAvailable": "50%"}},
     ),
-    ("rbac.authorization.k8s.io", "v1", "clusterrolebindings"): Minimal({"roleRef": ROLE_REF}),
-    ("rbac.authorization.k8s.io", "v1", "clusterroles"): Minimal({"rules": []}),
-    ("rbac.authorization.k8s.io", "v1", "rolebindings"): Minimal({"roleRef": ROLE_REF}),
-    ("rbac.authorization.k8s.io", "v1", "roles"): Minimal({"rules": []}),
-    ("storage.k8s.io", "v1", "csidrivers"): Minimal({"spec": {}}),
+    ("rbac.authorization.k8s.io", "v1", "clusterrolebindings"): Minimal(
+        {"roleRef": ROLE_REF},
+        change={"subjects": [{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}]},
+    ),
+    ("rbac.authorization.k8s.io", "v1", "clusterroles"): Minimal(
+        {"rules": []}, change={"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
+    ),
+    ("rbac.authorization.k8s.io", "v1", "rolebindings"): Minimal(
+        {"roleRef": ROLE_REF},
+        change={"subjects": [{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}]},
+    ),
+    ("rbac.authorization.k8s.io", "v1", "roles"): Minimal(
+        {"rules": []}, change={"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
+    ),
+    ("storage.k8s.io", "v1", "csidrivers"): Minimal({"spec": {}}, change={"spec": {"requiresRepublish": True}}),
     ("storage.k8s.io", "v1", "csinodes"): Minimal({"spec": {"drivers": []}}),
-    ("storage.k8s.io", "v1", "csistoragecapacities"): Minimal({"storageClassName": "a"}),
-    ("storage.k8s.io", "v1", "storageclasses"): Minimal({"provisioner": "example.com/none"}),
+    ("storage.k8s.io", "v1", "csistoragecapacities"): Minimal({"storageClassName": "a"}, change={"capacity": "1Gi"}),
+    ("storage.k8s.io", "v1", "storageclasses"): Minimal(
+        {"provisioner": "example.com/none"}, change={"allowVolumeExpansion": True, "mountOptions": ["ro", "soft"]}
+    ),
     ("storage.k8s.io", "v1", "volumeattachments"): Minimal(
         {"spec": {"attacher": "example.com", "nodeName": "node", "source": {"persistentVolumeName": "volume"}}},
         status={"attached": True},
@@ -251,31 +301,44 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
                     {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}},
                 ],
             }
-        }
+        },
+        change={"spec": {"failurePolicy": "Ignore"}},
     ),
-    ("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"): Minimal({"spec": {"policyName": "a"}}),
+    ("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"): Minimal(
+        {"spec": {"policyName": "a"}}, change={"spec": {"policyName": "b"}}
+    ),
     ("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"): Minimal({"webhooks": [WEBHOOK]}),
     ("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"): Minimal(
-        {"spec": {"matchConstraints": CONSTRAINTS, "validations": [{"expression": "true"}]}}, status=DATED
+        {"spec": {"matchConstraints": CONSTRAINTS, "validations": [{"expression": "true"}]}},
+        status=DATED,
+        change={"spec": {"failurePolicy": "Ignore"}},
     ),
     ("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings"): Minimal(
-        {"spec": {"policyName": "a", "validationActions": ["Deny"]}}
+        {"spec": {"policyName": "a", "validationActions": ["Deny"]}}, change={"spec": {"policyName": "b"}}
     ),
     ("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"): Minimal({"webhooks": [WEBHOOK]}),
     ("apiextensions.k8s.io", "v1", "customresourcedefinitions"): Minimal(
         {"spec": EXTENDED}, name="things@.example.com", generates=False, status=UNDATED
     ),
-    ("scheduling.k8s.io", "v1", "priorityclasses"): Minimal({"value": 5}),
-    ("coordination.k8s.io", "v1", "leases"): Minimal({"spec": {"holderIdentity": "me"}}),
-    ("node.k8s.io", "v1", "runtimeclasses"): Minimal({"handler": "runc"}),
+    ("scheduling.k8s.io", "v1", "priorityclasses"): Minimal({"value": 5}, change={"description": "changed"}),
+    ("coordination.k8s.io", "v1", "leases"): Minimal(
+        {"spec": {"holderIdentity": "me"}}, change={"spec": {"holderIdentity": "you", "leaseDurationSeconds": 15}}
+    ),
+    ("node.k8s.io", "v1", "runtimeclasses"): Minimal(
+        {"handler": "runc"}, change={"scheduling": {"nodeSelector": {"a": "b"}}}
+    ),
     ("discovery.k8s.io", "v1", "endpointslices"): Minimal(
-        {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"]}]}
+        {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"]}]},
+        change={"endpoints": [{"addresses": ["192.0.2.2"]}]},
     ),
     ("discovery.k8s.io", "v1beta1", "endpointslices"): Minimal(
-        {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"], "topology": {ZONE: "a"}}]}
+        {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.1"], "topology": {ZONE: "a"}}]},
+        change={"endpoints": [{"addresses": ["192.0.2.2"]}]},
     ),
     ("flowcontrol.apiserver.k8s.io", "v1", "flowschemas"): Minimal(
-        {"spec": {"priorityLevelConfiguration": {"name": "global-default"}, "matchingPrecedence": 500}}, status=UNDATED
+        {"spec": {"priorityLevelConfiguration": {"name": "global-default"}, "matchingPrecedence": 500}},
+        status=UNDATED,
+        change={"spec": {"matchingPrecedence": 9999}},
     ),
     ("flowcontrol.apiserver.k8s.io", "v1", "prioritylevelconfigurations"): Minimal(
         {
@@ -285,10 +348,13 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
             }
         },
         status=UNDATED,
+        change={"spec": {"limited": {"nominalConcurrencyShares": 4}}},
     ),
     ("resource.k8s.io", "v1", "deviceclasses"): Minimal({"spec": {}}),
     ("resource.k8s.io", "v1", "devicetaintrules"): Minimal(
-        {"spec": {"taint": {"key": "example.com/broken", "effect": "NoSchedule"}}}, status=DATED
+        {"spec": {"taint": {"key": "example.com/broken", "effect": "NoSchedule"}}},
+        status=DATED,
+        change={"spec": {"taint": {"key": "example.com/broken", "effect": "NoExecute"}}},
     ),
     ("resource.k8s.io", "v1", "resourceclaims"): Minimal(
         {"spec": DEVICE_SPEC},

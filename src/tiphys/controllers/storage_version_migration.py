@@ -33,10 +33,9 @@ def reconcile(view: View, key: ObjectKey, now: float) -> list[Action]:
     migration = view.get(StorageVersionMigration, "", key.name)
     if migration is None or migration.metadata.deletionTimestamp is not None:
         return []
-    running, ended = _is(migration, RUNNING), _is(migration, SUCCEEDED) or _is(migration, FAILED)
-    if ended:
-        return _finish(view, migration, now) if running else []
-    if not running:
+    if _has_ended(migration):
+        return []
+    if not _is(migration, RUNNING):
         return _begin(view, migration, now) if _is_next(view, migration) else []
     if not migration.status.resourceVersion:
         return _look(view, migration, "revision", now, limit="1")
@@ -47,10 +46,14 @@ def _is(migration: StorageVersionMigration, kind: str) -> bool:
     return any(c.type == kind and c.status == "True" for c in migration.status.conditions or ())
 
 
+def _has_ended(migration: StorageVersionMigration) -> bool:
+    return _is(migration, SUCCEEDED) or _is(migration, FAILED)
+
+
 def _is_next(view: View, migration: StorageVersionMigration) -> bool:
     """No other migration of the resource runs, and none has waited longer."""
     others = [m for m in view.list(StorageVersionMigration) if m.spec.resource == migration.spec.resource]
-    waiting = [m for m in others if not (_is(m, SUCCEEDED) or _is(m, FAILED)) and m.metadata.deletionTimestamp is None]
+    waiting = [m for m in others if not _has_ended(m) and m.metadata.deletionTimestamp is None]
     first = min(waiting, key=lambda m: (not _is(m, RUNNING), m.metadata.creationTimestamp or "", m.metadata.name or ""))
     return first.metadata.name == migration.metadata.name
 
@@ -61,22 +64,27 @@ def _begin(view: View, migration: StorageVersionMigration, now: float) -> list[A
     return [*about_definition, _with(migration, now, (RUNNING, "True", "MigrationRunning", "The migration is running"))]
 
 
-def _finish(view: View, migration: StorageVersionMigration, now: float) -> list[Action]:
+def _succeed(view: View, migration: StorageVersionMigration, now: float) -> list[Action]:
     definition = _definition(view, migration)
-    succeeded = _is(migration, SUCCEEDED)
-    settled = succeeded and definition is not None and _unchanged_since_begin(definition)
-    if not succeeded:
-        reason, message = "MigrationFailed", "The migration has failed"
-    elif settled:
-        reason = "MigrationSucceeded"
-        message = "The migration has succeeded and the stored versions have been updated"
-    else:
-        reason = "MigrationSucceeded"
+    settled = definition is not None and _unchanged_since_begin(definition)
+    message = "The migration has succeeded and the stored versions have been updated"
+    if not settled:
         message = (
             "The migration has succeeded but the stored versions have not been updated due to a generation mismatch"
         )
-    about_definition = _tell(view, migration, "False", reason, message, now, settled=settled)
-    return [*about_definition, _with(migration, now, (RUNNING, "False", "MigrationCompleted", "Migration completed"))]
+    about_definition = _tell(view, migration, "False", "MigrationSucceeded", message, now, settled=settled)
+    return [*about_definition, _ended(migration, now, (SUCCEEDED, "True", "StorageVersionMigrationSucceeded", ""))]
+
+
+def _fail(view: View, migration: StorageVersionMigration, message: str, now: float) -> list[Action]:
+    about_definition = _tell(
+        view, migration, "False", "MigrationFailed", "The migration has failed", now, settled=False
+    )
+    return [*about_definition, _ended(migration, now, (FAILED, "True", "StorageVersionMigrationFailed", message))]
+
+
+def _ended(migration: StorageVersionMigration, now: float, how: tuple[str, str, str, str]) -> UpdateStatus:
+    return _with(migration, now, (RUNNING, "False", "MigrationCompleted", "Migration completed"), how)
 
 
 # -- the definition of a custom resource
@@ -150,10 +158,6 @@ def _with(
     return UpdateStatus(object=changed)
 
 
-def _failed(migration: StorageVersionMigration, message: str, now: float) -> UpdateStatus:
-    return _with(migration, now, (FAILED, "True", "StorageVersionMigrationFailed", message))
-
-
 # -- the objects
 
 
@@ -170,7 +174,7 @@ def _version(view: View, migration: StorageVersionMigration) -> str | None:
 def _look(view: View, migration: StorageVersionMigration, step: str, now: float, **options: str) -> list[Action]:
     resource, version = migration.spec.resource, _version(view, migration)
     if version is None:
-        return [_failed(migration, f"the resource {_named(migration)} is not served", now)]
+        return _fail(view, migration, f"the resource {_named(migration)} is not served", now)
     request = ApiRequest(
         verb="list", group=resource.group, version=version, resource=resource.resource, options=options
     )
@@ -190,7 +194,7 @@ def answered(view: View, key: ObjectKey, now: float, answers: Sequence[Answer], 
     request, listed, error = answers[0].request, answers[0].result, answers[0].error
     if error is not None:
         if error.code == NOT_SERVED:
-            return [_failed(migration, str(error), now)]
+            return _fail(view, migration, str(error), now)
         return [RequeueAfter(seconds=0.0 if error.code == EXPIRED else RETRY_SECONDS)]
     if memo == "revision":
         return [_with(migration, now, revision=listed.resource_version)]
@@ -200,7 +204,7 @@ def answered(view: View, key: ObjectKey, now: float, answers: Sequence[Answer], 
             *writes,
             *_look(view, migration, memo, now, limit=str(PAGE_LIMIT), **{"continue": listed.continue_token}),
         ]
-    return [*writes, _with(migration, now, (SUCCEEDED, "True", "StorageVersionMigrationSucceeded", ""))]
+    return [*writes, *_succeed(view, migration, now)]
 
 
 def _rewrite(listed: ApiRequest, item: Any) -> Call:
@@ -227,7 +231,7 @@ def after_failure(view: View, key: ObjectKey, now: float, failures: Sequence[Fai
         return []
     request, error = refused[0]
     name = ObjectKey(request.namespace, request.name)
-    return [_failed(migration, f"{_named(migration)} {name} cannot be written: {error}", now)]
+    return _fail(view, migration, f"{_named(migration)} {name} cannot be written: {error}", now)
 
 
 def _is_final(error: ApiError) -> bool:

@@ -22,8 +22,6 @@ POD_GROUPS = "this server's Jobs do not schedule their pods as a group: the fiel
 
 DEVICES = "no scheduler of this cluster allocates devices yet: the object is stored, but has no effect"
 
-MIGRATIONS = "no controller of this cluster writes stored objects anew yet: the object is stored, but has no effect"
-
 
 def warned(text: str) -> Callable[..., list[str]]:
     """A strategy's `warnings` hook."""

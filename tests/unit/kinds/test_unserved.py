@@ -18,7 +18,6 @@ UNSERVED = {
     ("flowcontrol.apiserver.k8s.io", "flowschemas"): unserved.FAIRNESS,
     ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): unserved.FAIRNESS,
     ("storage.k8s.io", "csidrivers"): unserved.STORAGE_DRIVERS,
-    ("storagemigration.k8s.io", "storageversionmigrations"): unserved.MIGRATIONS,
     ("autoscaling", "horizontalpodautoscalers"): unserved.AUTOSCALING,
 }
 

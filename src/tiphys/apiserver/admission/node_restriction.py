@@ -33,8 +33,11 @@ class NodeRestriction:
         elif (resource.group, resource.plural) == ("resource.k8s.io", "resourceslices"):
             self._admit_slice(request, obj, lookups, node)
         elif (resource.group, resource.plural) == ("storage.k8s.io", "csinodes"):
-            if (request.name or (obj.metadata.name if obj is not None else "")) != node:
-                raise self._refuse(request, "can only access CSINode with the same name as the requesting node")
+            self._admit_csi_node(request, obj, node)
+
+    def _admit_csi_node(self, request: AdmissionRequest, obj: Any, node: str) -> None:
+        if (request.name or (obj.metadata.name if obj is not None else "")) != node:
+            raise self._refuse(request, "can only access CSINode with the same name as the requesting node")
 
     def _refuse(self, request: AdmissionRequest, detail: str) -> errors.ApiError:
         return errors.forbidden(request.resource.plural, request.resource.group, request.name, detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tiphys.kinds import cells, unserved
+from tiphys.kinds import cells
 from tiphys.kinds.condition_findings import validate_conditions
 from tiphys.kinds.number_findings import not_negative
 from tiphys.kinds.object_meta import dns1035_name, immutable, subdomain_name
@@ -75,7 +75,6 @@ STRATEGY: Strategy[StorageVersionMigration] = Strategy(
     validate=validate,
     validate_update=lambda new, old: immutable(new.spec, old.spec, Path("spec")),
     validate_status_update=validate_status_update,
-    warnings=unserved.warned(unserved.MIGRATIONS),
     columns=(cells.name_column(), cells.text("Resource", resource_text), cells.age_column()),
     has_generation=False,
     allow_unconditional_update=False,

@@ -300,9 +300,9 @@ def slice_of(name: str, node: str | None) -> resource_v1.ResourceSlice:
             "must use a pod-bound token",
         ),
         (asked("UPDATE", "coordination.k8s.io", "leases", name="n", user=NODE_USER), None, "kube-node-lease"),
-        (asked("CREATE", DEVICES, "resourceslices", user=NODE_USER), slice_of("a", None), "only create ResourceSlice"),
-        (asked("DELETE", DEVICES, "resourceslices", name="other", user=NODE_USER), None, "only delete ResourceSlice"),
-        (asked("CREATE", "storage.k8s.io", "csinodes", user=NODE_USER), storage_v1.CSINode(), "only access CSINode"),
+        (asked("CREATE", DEVICES, "resourceslices", user=NODE_USER), slice_of("a", None), "can only create Reso"),
+        (asked("DELETE", DEVICES, "resourceslices", name="other", user=NODE_USER), None, "can only delete Reso"),
+        (asked("CREATE", "storage.k8s.io", "csinodes", user=NODE_USER), storage_v1.CSINode(), "can only access CSI"),
     ],
 )  # fmt: skip
 def test_nodes_keep_to_themselves(request_: AdmissionRequest, obj: Any, message: str) -> None:

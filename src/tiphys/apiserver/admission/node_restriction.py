@@ -35,10 +35,6 @@ class NodeRestriction:
         elif (resource.group, resource.plural) == ("storage.k8s.io", "csinodes"):
             self._admit_csi_node(request, obj, node)
 
-    def _admit_csi_node(self, request: AdmissionRequest, obj: Any, node: str) -> None:
-        if (request.name or (obj.metadata.name if obj is not None else "")) != node:
-            raise self._refuse(request, "can only access CSINode with the same name as the requesting node")
-
     def _refuse(self, request: AdmissionRequest, detail: str) -> errors.ApiError:
         return errors.forbidden(request.resource.plural, request.resource.group, request.name, detail)
 
@@ -114,3 +110,7 @@ class NodeRestriction:
         if found is not None and found.spec.nodeName != node:
             verb = request.operation.lower()
             raise self._refuse(request, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+
+    def _admit_csi_node(self, request: AdmissionRequest, obj: Any, node: str) -> None:
+        if (request.name or (obj.metadata.name if obj is not None else "")) != node:
+            raise self._refuse(request, "can only access CSINode with the same name as the requesting node")

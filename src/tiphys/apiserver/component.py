@@ -68,6 +68,8 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict, Store
 
 log = logging.getLogger(__name__)
 
+# How long those who verify tokens may keep the issuer's keys.
+ISSUER_KEPT_SECONDS = 3600
 SUFFIX_MARKS = "bcdfghjklmnpqrstvwxz2456789"
 BOOTSTRAP_USER = "system:apiserver"
 
@@ -360,8 +362,9 @@ class ApiServer:
         resources = registry.all_resources()
         fixed: dict[str, Document] = {"/version": version_document(build)}
         if self._authn is not None:
-            fixed["/.well-known/openid-configuration"] = Document("application/json", self._authn.issuer_document, "")
-            fixed[KEY_SET_PATH] = Document("application/jwk-set+json", self._authn.key_set, "")
+            issuer, keys = self._authn.issuer_document, self._authn.key_set
+            fixed["/.well-known/openid-configuration"] = Document("application/json", issuer, "", ISSUER_KEPT_SECONDS)
+            fixed[KEY_SET_PATH] = Document("application/jwk-set+json", keys, "", ISSUER_KEPT_SECONDS)
         checks = {"ping": lambda: "", "watch-cache": lambda: "" if self._ready else "not started"}
         live = {"ping": lambda: ""}
         self._discovery = ResourceDiscovery(resources, self._config.server_address)

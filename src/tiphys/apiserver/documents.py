@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
-from tiphys.apiserver.discovery.document import Document, indented_document
+from tiphys.apiserver.discovery.document import PLAIN_TEXT, Document, indented_document
 from tiphys.apiserver.discovery.health import HealthChecks
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.openapi.documents import OpenApiDocuments
 from tiphys.machinery import errors
 
-PLAIN_TEXT = "text/plain; charset=utf-8"
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -48,6 +47,11 @@ class ServerDocuments:
         if method not in ("GET", "HEAD"):
             raise errors.method_not_allowed()
         return 200, found
+
+    def missing(self, path: str) -> errors.ApiError:
+        """What is to be said when there is nothing at a path."""
+        roots = ("/api", *self._fixed, *(f"/apis/{group}" for group in self._discovery.built_in_groups))
+        return errors.path_not_found(with_details=path.startswith(tuple(f"{root}/" for root in roots)))
 
     def _checked(self, path: str, raw_query: str) -> tuple[int, Document] | None:
         query = parse_qs(raw_query, keep_blank_values=True)

@@ -117,7 +117,7 @@ class ObjectForm(_Lines):
         return codec.encode(converted(entry.object, self.resource))
 
     def one(self, entry: Entry, now: float) -> bytes:
-        return self.data(entry)
+        return self.data(entry) + b"\n"
 
     def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
         resource = self.resource
@@ -152,7 +152,7 @@ class MetadataForm(_Lines):
         return head + metadata_bytes(entry.data) + b"}"
 
     def one(self, entry: Entry, now: float) -> bytes:
-        return self.data(entry)
+        return self.data(entry) + b"\n"
 
     def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
         start = (
@@ -200,14 +200,17 @@ class TableForm(_Lines):
             row += b',"object":' + ObjectForm(self.resource).data(entry)
         return row + b"}"
 
-    def one(self, entry: Entry, now: float) -> bytes:
+    def _alone(self, entry: Entry, now: float) -> bytes:
         return self._table([entry], b'{"resourceVersion":"%d"}' % entry.revision, now)
 
+    def one(self, entry: Entry, now: float) -> bytes:
+        return self._alone(entry, now) + b"\n"
+
     def many(self, entries: Sequence[Entry], head: ListHead, now: float) -> bytes:
-        return self._table(entries, head.encoded(), now)
+        return self._table(entries, head.encoded(), now) + b"\n"
 
     def event(self, event_type: str, entry: Entry, now: float) -> bytes:
-        return _line(event_type, self.one(entry, now))
+        return _line(event_type, self._alone(entry, now))
 
     def bookmark(self, revision: int, initial_events_end: bool) -> bytes:
         metadata = _bookmark_metadata(revision, initial_events_end)

@@ -17,6 +17,8 @@ _META_VERSIONS = ("v1", "v1beta1")
 _SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _JSON_RANGES = ("application/json", "application/*", "*/*")
 _YAML_NAMES = ("application/yaml", "text/yaml")
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_SHOWN_TO_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 OFFERED = f"application/json, application/yaml, {PROTOBUF}"
 OFFERED_STREAMS = f"application/json;stream=watch, {PROTOBUF};stream=watch"
@@ -25,12 +27,13 @@ OFFERED_STREAMS = f"application/json;stream=watch, {PROTOBUF};stream=watch"
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """`shape` is "" for the objects themselves, or Table, PartialObjectMetadata, PartialObjectMetadataList in
-    meta.k8s.io/`meta_version`."""
+    meta.k8s.io/`meta_version`. `indented`: the clause asks for line breaks in JSON."""
 
     shape: str = ""
     meta_version: str = "v1"
     yaml: bool = False
     protobuf: bool = False
+    indented: bool = False
 
     @property
     def content_type(self) -> str:
@@ -77,12 +80,12 @@ def _served(media: str, values: Mapping[str, str]) -> Accepted | None:
     is_yaml, is_protobuf = media in _YAML_NAMES, media == PROTOBUF
     if not is_yaml and not is_protobuf and media not in _JSON_RANGES:
         return None
-    shape = values.get("as", "")
+    shape, indented = values.get("as", ""), values.get("pretty") == "1"
     if not shape:
-        return Accepted(yaml=is_yaml, protobuf=is_protobuf)
+        return Accepted(yaml=is_yaml, protobuf=is_protobuf, indented=indented)
     version = values.get("v", "")
     if values.get("g") == "meta.k8s.io" and version in _META_VERSIONS and shape in _SHAPES:
-        return Accepted(shape, version, is_yaml, is_protobuf)
+        return Accepted(shape, version, is_yaml, is_protobuf, indented)
     return None
 
 
@@ -93,7 +96,16 @@ def negotiate_error(header: str) -> Accepted:
         accepted = negotiate(header)
     except errors.ApiError:
         return PLAIN
-    return Accepted(yaml=accepted.yaml, protobuf=accepted.protobuf)
+    return Accepted(yaml=accepted.yaml, protobuf=accepted.protobuf, indented=accepted.indented)
+
+
+def wants_indentation(query: Mapping[str, str], user_agent: str, accepted: Accepted = PLAIN) -> bool:
+    """Whether JSON is to have line breaks: as the query says; if it says nothing, programs that show it to people get
+    them, and whoever asked for them in the Accept header."""
+    said = query.get("pretty")
+    if said:
+        return said in _TRUE
+    return accepted.indented or user_agent.startswith(_SHOWN_TO_PEOPLE)
 
 
 def takes_gzip(header: str) -> bool:

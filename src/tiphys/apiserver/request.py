@@ -20,6 +20,7 @@ _VERBS = {
     "GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "OPTIONS": "",
 }  # fmt: skip
 _INTEGER = re.compile(r"[-+]?[0-9]+")
+_SEPARATOR = re.compile("/|%2[Ff]")
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
@@ -84,21 +85,22 @@ def malformed_escape(path: str) -> str:
 
 @bounded_cache(8192)
 def parse_path(method: str, path: str, watch: bool, named: str) -> RequestInfo:
-    """`path` without the query, still percent-encoded. `watch`: the query asks to watch; `named`: the name that a field
-    selector pins (it takes part in authorization)."""
-    found = _parts(path)
+    """`path` without the query, still percent-encoded (an encoded slash separates like any other). `watch`: the query
+    asks to watch; `named`: the name that a field selector pins (it takes part in authorization)."""
+    decoded = unquote(path)
+    found = _parts(decoded)
     if found is None or found[2] == [""]:
-        return RequestInfo(verb=method.lower(), path=unquote(path))
+        return RequestInfo(verb=method.lower(), path=decoded)
     group, version, raw = found
     legacy_watch = bool(raw) and raw[0] == "watch"
     if legacy_watch:
         raw = raw[1:]
         if not raw:
-            return RequestInfo(verb=method.lower(), path=unquote(path))
+            return RequestInfo(verb=method.lower(), path=decoded)
     namespace, resource, tail = _placed(raw)
-    name = unquote(tail[0]) if tail else ""
+    name = tail[0] if tail else ""
     subresource = tail[1] if len(tail) > 1 else ""
-    rest = "/" + "/".join(tail[2:]) if len(tail) > 2 else ""
+    rest = "/" + _as_sent(path, decoded, tail[2:]) if len(tail) > 2 else ""
     verb = _VERBS.get(method, method.lower())
     if not name and verb == "get":
         verb = "watch" if watch or legacy_watch else "list"
@@ -110,17 +112,23 @@ def parse_path(method: str, path: str, watch: bool, named: str) -> RequestInfo:
         verb = "watch"
     return RequestInfo(
         verb=verb,
-        path=unquote(path),
+        path=decoded,
         is_resource=True,
         group=group,
         version=version,
-        namespace=unquote(namespace),
+        namespace=namespace,
         resource=resource,
         name=name,
         subresource=subresource,
         rest=rest,
         legacy_watch=legacy_watch,
     )
+
+
+def _as_sent(path: str, decoded: str, behind: list[str]) -> str:
+    """The end of a path, still percent-encoded; `behind` are its pieces, decoded."""
+    before = decoded.count("/") - "/".join(behind).count("/")
+    return _SEPARATOR.split(path, before)[-1]
 
 
 def _placed(raw: list[str]) -> tuple[str, str, list[str]]:

@@ -14,7 +14,8 @@ from tiphys.machinery.field_errors import FieldError
 
 
 class ApiError(Exception):
-    """A failed API call, on either side of the wire. `code` is the HTTP status; `retry_after_seconds` 0 means unset."""
+    """A failed API call, on either side of the wire. `code` is the HTTP status; `retry_after_seconds` 0 means unset;
+    `with_details`: the Status has details, even if they are empty."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class ApiError(Exception):
         uid: str = "",
         causes: Sequence[FieldError] = (),
         retry_after_seconds: int = 0,
+        with_details: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -39,6 +41,7 @@ class ApiError(Exception):
         self.uid = uid
         self.causes = tuple(causes)
         self.retry_after_seconds = retry_after_seconds
+        self.with_details = with_details
         # What the client is warned of all the same.
         self.warnings: tuple[str, ...] = ()
 
@@ -60,7 +63,7 @@ class ApiError(Exception):
         status["message"] = self.message
         if self.reason:
             status["reason"] = self.reason
-        if details:
+        if details or self.with_details:
             status["details"] = details
         status["code"] = self.code
         return status
@@ -107,8 +110,10 @@ def not_found(resource: str, group: str, name: str) -> ApiError:
     )
 
 
-def path_not_found() -> ApiError:
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+def path_not_found(with_details: bool = False) -> ApiError:
+    """`with_details`: below a path that the server has, there is nothing like this."""
+    message = "the server could not find the requested resource"
+    return ApiError(404, "NotFound", message, with_details=with_details)
 
 
 def already_exists(resource: str, group: str, name: str) -> ApiError:
@@ -147,7 +152,14 @@ def forbidden(resource: str, group: str, name: str, detail: str) -> ApiError:
 
 
 def method_not_allowed() -> ApiError:
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, with_details=True)
+
+
+def method_not_supported(resource: str, group: str, verb: str) -> ApiError:
+    """A resource that is served lacks this verb."""
+    message = f'{verb} is not supported on resources of kind "{qualified(resource, group)}"'
+    return ApiError(405, "MethodNotAllowed", message, group=group, kind=resource)
 
 
 def not_acceptable(message: str) -> ApiError:

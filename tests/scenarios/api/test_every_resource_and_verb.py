@@ -397,8 +397,11 @@ async def test_every_subresource_answers_for_what_is_not_there(site: Site, resou
 
 @each
 async def test_verbs_that_are_not_served(site: Site, resource: Resource) -> None:
+    """405 where there is another verb at the path, 404 where there is none."""
     case = Case(site, resource)
-    refused(await site("POST", case.path("thing"), {}), 405, "MethodNotAllowed")
+    is_object = bool({"get", "update", "patch", "delete"} & set(resource.verbs))
+    lacking = (405, "MethodNotAllowed") if is_object else (404, "NotFound")
+    refused(await site("POST", case.path("thing"), {}), *lacking)
     for verb, method, path in (
         ("list", "GET", case.collection()),
         ("get", "GET", case.path("thing")),
@@ -409,7 +412,8 @@ async def test_verbs_that_are_not_served(site: Site, resource: Resource) -> None
         ("create", "POST", case.collection()),
     ):
         if verb not in resource.verbs:
-            refused(await site(method, path, None if method == "GET" else {}), 405, "MethodNotAllowed")
+            expected = (405, "MethodNotAllowed") if path == case.collection() else lacking
+            refused(await site(method, path, None if method == "GET" else {}), *expected)
     refused(await site("GET", case.path("thing", "wombat")), 404, "NotFound")
 
 

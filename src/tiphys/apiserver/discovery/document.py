@@ -12,16 +12,24 @@ from urllib.parse import parse_qs
 import msgspec
 
 JSON = "application/json"
+REVALIDATED = "no-cache, private"
+PLAIN_TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """`etag` is the strong entity tag, with its quotes; a request whose If-None-Match holds it gets 304. Without one
-    nothing is said of keeping the document."""
+    the document is `kept_seconds` at most, 0 for not at all."""
 
     content_type: str
     body: bytes
     etag: str
+    kept_seconds: int = 0
+
+    @property
+    def control(self) -> str:
+        """How it may be kept, where the entity tag does not decide."""
+        return f"public, max-age={self.kept_seconds}" if self.kept_seconds else REVALIDATED
 
     def matches(self, if_none_match: str) -> bool:
         """Whether the client has this document already."""
@@ -29,7 +37,6 @@ class Document:
 
 
 KEPT_SECONDS = 365 * 24 * 3600
-REVALIDATED = "no-cache, private"
 HASHED_PATHS = "/openapi/v3/"
 AGGREGATED = ";as="
 

@@ -36,11 +36,11 @@ class HealthChecks:
 
     def answer(self, path: str, exclude: Sequence[str] = (), verbose: bool = False) -> HealthAnswer | None:
         """The answer at a path, leaving out some checks by name; None when there is nothing at it."""
-        endpoint, _, name = path.strip("/").partition("/")
+        endpoint, _, name = path.removeprefix("/").partition("/")
         checks = self._endpoints.get(endpoint)
         if checks is None:
             return None
-        if name:
+        if name or path.endswith("/"):
             check = checks.get(name)
             if check is None:
                 return None

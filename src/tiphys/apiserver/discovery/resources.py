@@ -34,7 +34,7 @@ def _protobuf(content: Mapping[str, Any]) -> bytes:
 
 
 _ENCODINGS: Mapping[str, Callable[[Any], bytes]] = {
-    JSON: msgspec.json.encode,
+    JSON: lambda content: msgspec.json.encode(content) + b"\n",
     YAML: lambda content: yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False).encode(),
     PROTOBUF: _protobuf,
 }
@@ -78,6 +78,7 @@ class ResourceDiscovery:
     def __init__(self, built_in: Sequence[Resource], server_address: str = "") -> None:
         self._built_in = tuple(built_in)
         self._server_address = server_address
+        self.built_in_groups = frozenset(resource.group for resource in built_in if resource.group)
         self._documents: dict[tuple[str, str, str], Document | None] = {}
         self._groups: dict[str, dict[str, list[Resource]]] = {}
         self.set_custom(())
@@ -99,6 +100,8 @@ class ResourceDiscovery:
     def document(self, path: str, accept: str) -> Document | None:
         """The document at /api, /apis, /api/V, /apis/G or /apis/G/V (a trailing slash is the same). None when nothing
         is served there. ApiError 406 when the client takes no form of it."""
+        if path.startswith("/apis//"):
+            return None
         path = path.rstrip("/")
         key = (path, *_wanted(path, accept))
         if key not in self._documents:
@@ -115,7 +118,10 @@ class ResourceDiscovery:
             content_type += f";g={DISCOVERY_GROUP};v={version};as={AGGREGATED_KIND}"
         else:
             content = self._classic(path)
-        return None if not content else document(_ENCODINGS[media_type](content), content_type)
+        if not content:
+            return None
+        body = _ENCODINGS[media_type](content)
+        return document(body, content_type) if version else Document(content_type, body, "")
 
     def _classic(self, path: str) -> dict[str, Any]:
         """The list at a path; empty when nothing is served there."""

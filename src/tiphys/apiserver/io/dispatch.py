@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from tiphys.apiserver import routes
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.forms import converted
@@ -19,7 +20,6 @@ from tiphys.apiserver.rest.call import APPLY, Call, ObjectBody, Outcome
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds import registry
-from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import authentication_v1, autoscaling_v1, core_v1, meta_v1, policy_v1
 from tiphys.machinery import errors
@@ -28,7 +28,6 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict
 # (object, user, namespace, now) -> the answered object
 VirtualCreate = Callable[[Any, UserInfo, str, float], Any]
 ATTEMPTS = 5
-PROXY = "proxy"
 CREATE_WHILE_TERMINATING = "create not allowed while custom resource definition is terminating"
 
 
@@ -65,34 +64,13 @@ class Dispatch:
     # -- what there is
 
     def resource(self, info: RequestInfo) -> Resource | None:
-        """The resource of a request; None when nothing is served there."""
+        """The resource of a request; None when nothing is served there. ApiError 404."""
         found = registry.find(info.group, info.version, info.resource) or self._custom(
             info.group, info.version, info.resource
         )
         if found is None:
             return None
-        if info.namespace and not found.namespaced and found.plural != "namespaces":
-            return None
-        if info.subresource and info.subresource not in found.subresources:
-            return None
-        return found
-
-    def check(self, call: Call) -> None:
-        """Whether the verb is served there. ApiError 404 or 405."""
-        resource, verb = call.resource, call.verb
-        verbs = resource.subresources[call.subresource].verbs if call.subresource else resource.verbs
-        if call.subresource == PROXY:
-            verbs = (*verbs, "")
-        named = bool(call.name)
-        nameless = verb in ("update", "patch") and not named
-        if nameless and isinstance(resource, CustomResource):
-            raise errors.bad_request("name must be provided")
-        if verb not in verbs or nameless or (verb == "create" and named and not call.subresource):
-            raise errors.method_not_allowed()
-        if resource.namespaced and not call.namespace and verb not in ("list", "watch"):
-            if verb in ("create", "deletecollection"):
-                raise errors.method_not_allowed()
-            raise errors.path_not_found()
+        return found if routes.serves(found, info) else None
 
     # -- reading
 

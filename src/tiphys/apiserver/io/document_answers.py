@@ -10,11 +10,13 @@ import gzip
 from collections.abc import Callable
 from email.utils import formatdate
 
+import msgspec
+
 from tiphys.apiserver import negotiation
-from tiphys.apiserver.discovery.document import Document, document_caching
+from tiphys.apiserver.discovery.document import JSON, PLAIN_TEXT, Document, document_caching
 from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.io.http import HttpConnection, HttpRequest
-from tiphys.machinery import errors
+from tiphys.apiserver.request import parse_query
 
 OPENAPI = "/openapi/"
 GZIP_FROM_BYTES = 1400
@@ -33,11 +35,13 @@ class DocumentAnswers:
         headers = request.headers
         found = self._documents.document(request.method, path, request.query, headers.get("accept", ""))
         if found is None:
-            raise errors.path_not_found()
+            raise self._documents.missing(path)
         code, document = found
         content_type = document.content_type.encode()
         if not document.etag:
-            connection.respond(request, code, document.body, content_type)
+            body, control = self._shown(document, request), document.control.encode()
+            extra = b"X-Content-Type-Options: nosniff\r\n" if document.content_type == PLAIN_TEXT else b""
+            connection.respond(request, code, body, content_type, extra, control)
             return code
         published = path.startswith(OPENAPI)
         since = self._known_since(document) if published else None
@@ -49,12 +53,20 @@ class DocumentAnswers:
             extra += b"Location: %s\r\n" % caching.location.encode()
         if caching.kept_seconds:
             extra += b"Expires: %s\r\n" % formatdate(self._now() + caching.kept_seconds, usegmt=True).encode()
-        body = document.body if caching.code == 200 else b""
+        body = self._shown(document, request) if caching.code == 200 else b""
         if published and len(body) >= GZIP_FROM_BYTES and negotiation.takes_gzip(headers.get("accept-encoding", "")):
             body = self._gzip(document)
             extra += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         connection.respond(request, caching.code, body, content_type, extra, caching.control.encode())
         return caching.code
+
+    def _shown(self, document: Document, request: HttpRequest) -> bytes:
+        """The document with line breaks, where it is for people to read. OpenAPI documents never are."""
+        if request.path.startswith(OPENAPI) or not document.content_type.startswith(JSON):
+            return document.body
+        if negotiation.wants_indentation(parse_query(request.query), request.headers.get("user-agent", "")):
+            return msgspec.json.format(document.body, indent=2)
+        return document.body
 
     def _known_since(self, document: Document) -> int:
         """In seconds since the epoch."""

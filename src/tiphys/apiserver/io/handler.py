@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from tiphys.aio.clock import Clock
-from tiphys.apiserver import ignored_options, negotiation, watch_options
+from tiphys.apiserver import ignored_options, negotiation, routes, watch_options
 from tiphys.apiserver.authn import identity
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authn.impersonation import impersonate
@@ -224,7 +224,7 @@ class ApiHandler:
             query=query,
             body=body,
         )
-        self._dispatch.check(call)
+        routes.check(call, request.method)
         ignored = ignored_options.warnings(call.verb, query)
         if resource.warning or ignored:
             request.warnings = warning_headers((resource.warning, *ignored))
@@ -293,7 +293,7 @@ class ApiHandler:
         else:
             if accepted.shape and not call.resource.storage:  # a review has no metadata that a table could show
                 raise errors.not_acceptable(f"only the following media types are accepted: {negotiation.OFFERED}")
-            body = encode_other(outcome.obj)
+            body = encode_other(outcome.obj) + b"\n"
             if accepted.protobuf:
                 body = encoded_other(body)
         extra = warning_headers(outcome.warnings) if outcome.warnings else b""
@@ -310,10 +310,11 @@ class ApiHandler:
         query: Mapping[str, str],
         extra: bytes = b"",
     ) -> None:
+        user_agent = request.headers.get("user-agent", "")
         content_type = accepted.content_type.encode()
         if accepted.yaml:
             body = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, sort_keys=False).encode()
-        elif "pretty" in query and not accepted.protobuf and flag(query, "pretty"):
+        elif not accepted.protobuf and negotiation.wants_indentation(query, user_agent, accepted):
             body = msgspec.json.format(body, indent=2)
         if self._limits.gzip and len(body) > GZIP_FROM_BYTES and _takes_gzip(request):
             body = gzip.compress(body, 1, mtime=0)
@@ -333,7 +334,7 @@ class ApiHandler:
         body = encode_other(error.status()) + b"\n"
         if accepted.protobuf:
             body = encoded_other(body)
-        self._send(request, connection, error.code, body, accepted, {}, extra)
+        self._send(request, connection, error.code, body, accepted, parse_query(request.query), extra)
         return error.code
 
 

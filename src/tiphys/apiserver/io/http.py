@@ -23,6 +23,7 @@ from typing import Any
 import httptools
 
 from tiphys.apiserver.framing import Refusal, refusal, waits_to_be_told
+from tiphys.apiserver.io.answer_heads import AnswerHeads
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +110,9 @@ async def in_task() -> None:
 class HttpServerState:
     """What the connections of one server share."""
 
-    def __init__(self, handler: Handler, monotonic: Callable[[], float]) -> None:
+    def __init__(self, handler: Handler, monotonic: Callable[[], float], heads: AnswerHeads) -> None:
         self.handler = handler
+        self.heads = heads
         self.monotonic = monotonic
         self.connections: set[HttpConnection] = set()
         self.stopping = False
@@ -367,7 +369,7 @@ class HttpConnection(asyncio.Protocol):
         self.responded = True
         if self.closed:
             return
-        extra = request.warnings + extra
+        extra = self._state.heads.lines(request.headers) + request.warnings + extra
         if self.upgraded or self._state.stopping or not request.keep_alive:
             request.keep_alive = False
             extra += b"Connection: close\r\n"
@@ -391,7 +393,8 @@ class HttpConnection(asyncio.Protocol):
         if self._state.stopping:
             request.keep_alive = False
         head = b"%sContent-Type: %s\r\nCache-Control: no-cache, private\r\n%sTransfer-Encoding: chunked\r\n\r\n"
-        self.transport.write(head % (_STATUS_LINES[code], content_type, request.warnings + extra))
+        extra = self._state.heads.lines(request.headers) + request.warnings + extra
+        self.transport.write(head % (_STATUS_LINES[code], content_type, extra))
 
     def write_raw(self, data: bytes) -> None:
         """Bytes that are framed already."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.apiserver import watch_options
+from tiphys.apiserver import routes, watch_options
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
@@ -151,7 +151,7 @@ class InProcessTransport:
             query=query,
             body=ObjectBody(request.body, patch_type),
         )
-        self._dispatch.check(call)
+        routes.check(call)
         return call
 
     async def call(self, request: ApiRequest) -> Any:

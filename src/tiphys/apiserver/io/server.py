@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
+from tiphys.apiserver.io.answer_heads import AnswerHeads
 from tiphys.apiserver.io.http import SWEEP_SECONDS, Handler, HttpConnection, HttpServerState
 from tiphys.linux.io.limits import allow_open_files
 
@@ -58,7 +59,7 @@ class HttpServer:
         self._tls = tls
         self._clock = clock
         self._owner = owner
-        self.state = HttpServerState(handler, clock.monotonic)
+        self.state = HttpServerState(handler, clock.monotonic, AnswerHeads(clock.now))
         self._servers: list[asyncio.Server] = []
         self.ports: list[int] = []
 

@@ -201,7 +201,7 @@ class Proxies:
             f"{name}: {value}\r\n".encode("latin-1", "replace")
             for name, value in response.headers.items()
             if name.lower() not in proxy_targets.HOP_BY_HOP
-            and name.lower() not in ("content-type", "cache-control", "date")
+            and name.lower() not in ("content-type", "cache-control", "date", "audit-id")
         )
         if request.method == "HEAD" or response.status in (204, 304):
             connection.respond(request, response.status, b"", content_type, extra)

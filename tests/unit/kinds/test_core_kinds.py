@@ -158,6 +158,12 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
     ),
     ("node", NODE, {}, []),
     (
+        "room for pods that grow",
+        NODE,
+        {"spec": {"podPreemptionPolicy": {"disableResizePreemption": ["a"]}}},
+        [("spec.podPreemptionPolicy", "Forbidden", "Forbidden: this cluster makes no room for pods that grow")],
+    ),
+    (
         "taint",
         NODE,
         {"spec.taints": [{"key": "a", "effect": "NoRun"}]},

@@ -380,11 +380,33 @@ def test_a_request_of_nothing_is_not_guaranteed() -> None:
 
 def test_status_writes_keep_spec_and_class() -> None:
     old = stored(POD)
-    new = decoded(changed(POD, {"spec.containers.0.image": "other", "status": {"phase": "Running", "qosClass": "x"}}))
+    new = decoded(changed(POD, {"spec.containers.0.image": "other", "status": {"phase": "Running"}}))
     pods.STRATEGY.prepare_for_status_update(new, old)
     assert new.spec is old.spec
     assert codec.plain(new.status) == {"phase": "Running", "qosClass": "BestEffort"}
     assert old.status.phase == "Pending"
+
+
+def test_what_was_observed_stays_when_it_is_left_out() -> None:
+    ready = {"type": "Ready", "status": "True"}
+    old = stored(POD, {"observedGeneration": 3, "conditions": [{**ready, "observedGeneration": 2}, ready]})
+    new = stored(POD, {"conditions": [ready, {**ready, "observedGeneration": 4}, ready]})
+    pods.STRATEGY.prepare_for_status_update(new, old)
+    assert new.status.observedGeneration == 3
+    assert [condition.observedGeneration for condition in new.status.conditions] == [2, 4, None]
+
+
+def status_findings(before: dict[str, Any], after: dict[str, Any], **spec: Any) -> list[tuple[str, str, str]]:
+    document = changed(POD, {f"spec.{field}": value for field, value in spec.items()})
+    old, new = stored(document, before), stored(document, after)
+    pods.STRATEGY.prepare_for_status_update(new, old)
+    return told(pods.STRATEGY.validate_status_update(new, old))
+
+
+def test_the_class_of_service_is_for_good() -> None:
+    assert status_findings({"qosClass": "BestEffort"}, {"qosClass": "Burstable"}) == [
+        ("status.qosClass", "Invalid", 'Invalid value: "Burstable": field is immutable')
+    ]
 
 
 def test_what_ended_for_good_does_not_begin_again() -> None:
@@ -422,8 +444,7 @@ def test_the_address_and_the_addresses_agree(given: dict[str, Any], kept: tuple[
 
 def test_names_in_status() -> None:
     conditions = [{"type": "Ready", "status": "True"}, {"type": "a b", "status": "True"}]
-    new = stored(POD, {"conditions": conditions, "nominatedNodeName": "Node"})
-    found = told(pods.STRATEGY.validate_status_update(new, stored(POD)))
+    found = status_findings({}, {"conditions": conditions, "nominatedNodeName": "Node"})
     assert [(field, reason) for field, reason, _ in found] == [
         ("metadata.conditions[1].Type", "Invalid"),
         ("status.nominatedNodeName", "Invalid"),
@@ -431,8 +452,8 @@ def test_names_in_status() -> None:
 
 
 def test_addresses_in_status() -> None:
-    new = stored(POD, {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "x"}]})
-    assert told(pods.STRATEGY.validate_status_update(new, stored(POD))) == [
+    hosts = {"hostIP": "10.1.0.1", "hostIPs": [{"ip": "10.1.0.2"}, {"ip": "fd00::1"}, {"ip": "fd00::1"}]}
+    assert status_findings({}, {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "x"}], **hosts}) == [
         (
             "status.podIPs[2]",
             "Invalid",
@@ -441,13 +462,166 @@ def test_addresses_in_status() -> None:
         (
             "status.podIPs",
             "Invalid",
-            'Invalid value: ["10.0.0.1","10.0.0.2","x"]: may specify no more than one IP for each IP family',
+            'Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.2"},{"ip":"x"}]: may specify no more than one IP for each'
+            " IP family",
         ),
+        ("status.hostIPs[0].ip", "Invalid", 'Invalid value: "10.1.0.2": must be equal to `hostIP`'),
+        ("status.hostIPs[2]", "Duplicate", 'Duplicate value: {"ip":"fd00::1"}'),
+        (
+            "status.hostIPs",
+            "Invalid",
+            'Invalid value: [{"ip":"10.1.0.2"},{"ip":"fd00::1"},{"ip":"fd00::1"}]: may specify no more than one IP for'
+            " each IP family",
+        ),
+    ]
+
+
+ENDED = {"name": "main", "image": "", "imageID": "", "state": {"terminated": {"exitCode": 1}}}
+BEGUN = {**ENDED, "state": {"running": {}}}
+
+
+@pytest.mark.parametrize(
+    ("field", "spec", "allowed"),
+    [
+        ("containerStatuses", {"restartPolicy": "OnFailure"}, True),
+        ("containerStatuses", {"restartPolicy": "Never"}, False),
+        ("initContainerStatuses", {"restartPolicy": "Never"}, False),
+        ("initContainerStatuses", {"restartPolicy": "Always"}, True),
+        ("ephemeralContainerStatuses", {"restartPolicy": "Always"}, False),
+    ],
+)
+def test_containers_that_may_begin_again(field: str, spec: dict[str, Any], allowed: bool) -> None:
+    found = status_findings({field: [ENDED]}, {field: [BEGUN]}, **spec)
+    assert [where for where, _, _ in found] == ([] if allowed else [f"status.{field}[0].state"])
+
+
+def test_rules_that_let_containers_begin_again() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}
+    other = {"name": "o", "image": "o", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+    statuses = ({"containerStatuses": [ENDED]}, {"containerStatuses": [BEGUN]})
+    containers = [*POD["spec"]["containers"], other]
+    assert status_findings(*statuses, restartPolicy="Never", containers=containers) == []
+    other["restartPolicyRules"] = [{**rule, "action": "Restart"}]
+    assert len(status_findings(*statuses, restartPolicy="Never", containers=containers)) == 1
+
+
+def test_claims_in_status() -> None:
+    named = [{"name": "gpu", "resourceClaimName": "web-gpu"}, {"name": "gpu", "resourceClaimName": "A"}, {"name": "x"}]
+    extended = {
+        "resourceClaimName": "c",
+        "requestMappings": [
+            {"containerName": "main", "resourceName": "example.com/gpu", "requestName": ""},
+            {"containerName": "none", "resourceName": "example.com/gpu", "requestName": "r"},
+        ],
+    }
+    found = status_findings(
+        {},
+        {"resourceClaimStatuses": named, "extendedResourceClaimStatus": extended},
+        resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "t"}],
+    )
+    assert [(field, reason) for field, reason, _ in found] == [
+        ("status.resourceClaimStatuses[1].name", "Duplicate"),
+        ("status.resourceClaimStatuses[1].name", "Invalid"),
+        ("status.resourceClaimStatuses[2].name", "Invalid"),
+        ("status.extendedResourceClaimStatus.requestMappings[0].resourceName", "Invalid"),
+        ("status.extendedResourceClaimStatus.requestMappings[0].requestName", "Required"),
+        ("status.extendedResourceClaimStatus.requestMappings[1].containerName", "Invalid"),
+    ]
+
+
+def test_what_containers_were_given() -> None:
+    health = [{"resourceID": "1", "health": "Well"}, {"resourceID": "1", "health": "Healthy"}]
+    status = {
+        **BEGUN,
+        "user": {"linux": {"uid": -1, "gid": 0, "supplementalGroups": [-1]}},
+        "allocatedResourcesStatus": [{"name": "claim:gpu", "resources": health}, {"name": "cpu", "resources": []}],
+    }
+    found = status_findings({}, {"containerStatuses": [status], "ephemeralContainerStatuses": [status]})
+    at, given = "status.containerStatuses[0]", "status.containerStatuses[0].allocatedResourcesStatus"
+    assert [(field, reason) for field, reason, _ in found] == [
+        (f"{at}.linux.uid", "Invalid"),
+        (f"{at}.linux.supplementalGroups[0]", "Invalid"),
+        (f"{given}[0].name", "Invalid"),
+        (f"{given}[0].resources[0].health", "NotSupported"),
+        (f"{given}[0].resources[1].resourceID", "Duplicate"),
+        (f"{given}[1].name", "Invalid"),
+        ("status.ephemeralContainerStatuses[0].linux.uid", "Invalid"),
+        ("status.ephemeralContainerStatuses[0].linux.supplementalGroups[0]", "Invalid"),
+        ("status.ephemeralContainerStatuses[0].allocatedResourcesStatus", "Forbidden"),
+    ]
+
+
+MIRROR = {"metadata.annotations": {"kubernetes.io/config.mirror": "x"}, "spec.nodeName": "n"}
+APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+
+
+def test_annotations_that_mean_something() -> None:
+    annotations = {
+        "kubernetes.io/config.mirror": "x",
+        "controller.kubernetes.io/pod-deletion-cost": "007",
+        f"{APP_ARMOR}main": "x",
+        f"{APP_ARMOR}none": "unconfined",
+    }
+    at = "metadata.annotations"
+    assert told(pods.STRATEGY.validate(created(changed(POD, {"metadata.annotations": annotations})))) == [
+        (
+            f"{at}[kubernetes.io/config.mirror]",
+            "Invalid",
+            'Invalid value: "x": must set spec.nodeName if mirror pod annotation is set',
+        ),
+        (
+            f"{at}[controller.kubernetes.io/pod-deletion-cost]",
+            "Invalid",
+            'Invalid value: "007": must be a 32bit integer',
+        ),
+        (f"{at}[{APP_ARMOR}main]", "Invalid", 'Invalid value: "x": invalid AppArmor profile name: "x"'),
+        (f"{at}[{APP_ARMOR}none]", "Invalid", 'Invalid value: "none": container not found'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "profile", "field"),
+    [
+        ("unconfined", {"type": "Unconfined"}, ""),
+        ("localhost/a", {"type": "Localhost", "localhostProfile": "a"}, ""),
+        ("runtime/default", {"type": "Unconfined"}, "type"),
+        ("unconfined", {"type": "Localhost", "localhostProfile": "a"}, "type"),
+        ("localhost/b", {"type": "Localhost", "localhostProfile": "a"}, "localhostProfile"),
+    ],
+)
+def test_profiles_are_the_same_in_annotations_and_fields(annotation: str, profile: Any, field: str) -> None:
+    pod = created(
+        changed(
+            POD,
+            {
+                "metadata.annotations": {f"{APP_ARMOR}main": annotation},
+                f"{C}.securityContext": {"appArmorProfile": profile},
+            },
+        )
+    )
+    at = "spec.containers[0].securityContext.appArmorProfile"
+    assert [where for where, _, _ in told(pods.STRATEGY.validate(pod))] == ([f"{at}.{field}"] if field else [])
+
+
+def test_annotations_that_are_for_good() -> None:
+    mirror = stored(changed(POD, MIRROR))
+    gone = update_findings(mirror, changed(POD, {"spec.nodeName": "n"}))
+    assert gone == [
+        (
+            "metadata.annotations[kubernetes.io/config.mirror]",
+            "Forbidden",
+            "Forbidden: may not remove or update mirror pod annotation",
+        )
+    ]
+    with_profile = changed(POD, {"metadata.annotations": {f"{APP_ARMOR}main": "unconfined"}})
+    assert update_findings(stored(POD), with_profile) == [
+        (f"metadata.annotations[{APP_ARMOR}main]", "Forbidden", "Forbidden: may not add AppArmor annotations")
     ]
 
 
 def subresource(name: str, before: dict[str, Any], changes: dict[str, Any]) -> list[tuple[str, str, str]]:
     old, new = stored(before), stored(changed(before, changes))
+    new.status = old.status
     return told(resource_for(before).strategy.subresource_validators[name](new, old))
 
 
@@ -459,9 +633,8 @@ def test_ephemeral_containers_are_only_added() -> None:
     with_one = changed(POD, {"spec.ephemeralContainers": [EPHEMERAL]})
     removed = subresource("ephemeralcontainers", with_one, {"spec.ephemeralContainers": []})
     assert [(field, reason) for field, reason, _ in removed] == [("spec.ephemeralContainers", "Forbidden")]
-    other = subresource("ephemeralcontainers", with_one, {"spec.restartPolicy": "Never"})
-    assert other == [
-        ("spec", "Forbidden", "Forbidden: only ephemeral containers may be changed through this subresource")
+    assert subresource("ephemeralcontainers", changed(POD, MIRROR), {}) == [
+        ("", "Forbidden", "Forbidden: static pods do not support ephemeral containers")
     ]
     with_ports = {**EPHEMERAL, "ports": [{"containerPort": 1}], "targetContainerName": "nobody"}
     assert subresource("ephemeralcontainers", POD, {"spec.ephemeralContainers": [with_ports]}) == [
@@ -470,15 +643,69 @@ def test_ephemeral_containers_are_only_added() -> None:
     ]
 
 
-def test_resize_changes_amounts_within_the_class() -> None:
-    sized = changed(POD, {f"{C}.resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}})
-    assert subresource("resize", sized, {f"{C}.resources.requests.cpu": "2"}) == []
-    assert subresource("resize", POD, {f"{C}.resources": {"requests": {"cpu": "1"}}}) == [
-        ("spec", "Invalid", 'Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing')
-    ]
-    assert subresource("resize", sized, {f"{C}.image": "b"}) == [
-        ("spec.containers[0]", "Forbidden", "Forbidden: only cpu and memory resources are mutable")
-    ]
+SIDECAR = {"name": "s", "image": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "1"}}}
+INIT = {"name": "i", "image": "i", "resources": {"requests": {"cpu": "1"}}}
+SIZED = changed(
+    POD,
+    {
+        f"{C}.resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}},
+        "spec.initContainers": [SIDECAR, INIT],
+    },
+)
+S = "spec.initContainers.0.resources.requests"
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "expected"),
+    [
+        (SIZED, {f"{C}.resources.requests.cpu": "2", f"{S}.memory": "1Mi"}, []),
+        (SIZED, {f"{C}.resources.requests.cpu": "1000m"}, []),
+        (
+            POD,
+            {f"{C}.resources": {"requests": {"cpu": "1"}}},
+            [("spec", 'Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing')],
+        ),
+        (
+            SIZED,
+            {f"{C}.resources": {}},
+            [
+                ("spec.containers[0].resources.requests", "Forbidden: resource requests cannot be removed"),
+                ("spec.containers[0].resources.limits", "Forbidden: resource limits cannot be removed"),
+            ],
+        ),
+        (
+            SIZED,
+            {f"{C}.resources.requests.ephemeral-storage": "1"},
+            [("spec", "Forbidden: only cpu and memory resources are mutable")],
+        ),
+        (
+            SIZED,
+            {f"{S}.ephemeral-storage": "1"},
+            [("spec", "Forbidden: only cpu and memory resources for sidecar containers are mutable")],
+        ),
+        (
+            SIZED,
+            {"spec.initContainers.1.resources.requests.cpu": "2"},
+            [("spec", "Forbidden: resources for non-sidecar init containers are immutable")],
+        ),
+        (SIZED, {f"{C}.name": "b"}, [("spec", "Forbidden: only cpu and memory resources are mutable")]),
+        (changed(POD, MIRROR), {}, [("", "Forbidden: static pods cannot be resized")]),
+        (changed(POD, {"spec.os": {"name": "windows"}}), {}, [("", "Forbidden: windows pods cannot be resized")]),
+    ],
+)
+def test_resize_changes_amounts_within_the_class(
+    before: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert [(field, message) for field, _, message in subresource("resize", before, changes)] == expected
+
+
+def test_resize_needs_a_kubelet_that_can() -> None:
+    def findings(status: dict[str, Any]) -> list[tuple[str, str, str]]:
+        old = stored(SIZED, {"qosClass": "Burstable", "containerStatuses": [{**BEGUN, **status}]})
+        return told(resource_for(SIZED).strategy.subresource_validators["resize"](stored(SIZED), old))
+
+    assert findings({"resources": {}}) == []
+    assert findings({}) == [("spec", "Forbidden", "Forbidden: Pod running on node without support for resize")]
 
 
 @pytest.mark.parametrize(

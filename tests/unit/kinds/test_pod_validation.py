@@ -45,10 +45,138 @@ C0 = "spec.containers[0]"
 # A volume that is not well formed cannot be mounted.
 NO_MOUNT = (f"{C0}.volumeMounts[0].name", "NotFound", 'Not found: "data"')
 
+ID_RANGE = "must be between 0 and 2147483647, inclusive"
 ENV_FILE = {"volumeName": "data", "path": "a.env", "key": "K"}
 FILE_REF = f"{C0}.env[0].valueFrom.fileKeyRef"
 
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
+    (
+        "eviction responders",
+        {
+            "spec.evictionResponders": [
+                {"name": "foo.example.com/a", "priority": 1000},
+                {"name": "invalid", "priority": 100001},
+                {"name": "dev.kubernetes.io/key", "priority": 999},
+                {"name": "foo.example.com/a", "priority": -1},
+            ],
+            "spec.schedulingGroup": {"podGroupName": "A"},
+        },
+        [
+            (
+                "spec.evictionResponders[1].name",
+                "Invalid",
+                "Invalid value: \"invalid\": must be a domain-prefixed key (such as 'acme.io/foo')",
+            ),
+            (
+                "spec.evictionResponders[1].priority",
+                "Invalid",
+                "Invalid value: 100001: must be less than or equal to 100000",
+            ),
+            (
+                "spec.evictionResponders[2].name",
+                "Invalid",
+                'Invalid value: "dev.kubernetes.io/key": domain names *.k8s.io, *.kubernetes.io are reserved',
+            ),
+            (
+                "spec.evictionResponders[2].priority",
+                "Invalid",
+                "Invalid value: 999: priorities 0-999 are reserved for responders with *.k8s.io suffix",
+            ),
+            ("spec.evictionResponders[3]", "Duplicate", 'Duplicate value: {"name":"foo.example.com/a"}'),
+            (
+                "spec.evictionResponders[3].priority",
+                "Invalid",
+                "Invalid value: -1: must be greater than or equal to 0",
+            ),
+            ("spec.schedulingGroup", "Forbidden", "Forbidden: may not be specified when `evictionResponders` is set"),
+            ("spec.schedulingGroup.podGroupName", "Invalid", f'Invalid value: "A": {SUBDOMAIN}'),
+        ],
+    ),
+    (
+        "too many eviction responders",
+        {"spec.evictionResponders": [{"name": f"a.b/{n}", "priority": 1000} for n in range(11)]},
+        [("spec.evictionResponders", "TooMany", "Too many: 11: must have at most 10 items")],
+    ),
+    (
+        "a group without a name",
+        {"spec.schedulingGroup": {}},
+        [("spec.schedulingGroup.podGroupName", "Required", "Required value")],
+    ),
+    (
+        "mount options",
+        {f"{C}.volumeMounts.0.bindMountOptions": ["noexec", "ro", "noexec"]},
+        [
+            (
+                f"{C0}.volumeMounts[0].bindMountOptions[1]",
+                "NotSupported",
+                'Unsupported value: "ro": supported values: "nodev", "noexec", "nosuid"',
+            ),
+            (f"{C0}.volumeMounts[0].bindMountOptions[2]", "Duplicate", 'Duplicate value: "noexec"'),
+        ],
+    ),
+    (
+        "probe protocols",
+        {
+            f"{C}.livenessProbe": {"httpGet": {"port": 80, "protocol": "HTTP3"}},
+            f"{C}.readinessProbe": {"httpGet": {"port": 80, "protocol": "HTTP2", "scheme": "HTTPS", "host": "h"}},
+            f"{C}.startupProbe": {"grpc": {"port": 80, "mode": "tls"}},
+        },
+        [
+            (
+                f"{C0}.livenessProbe.httpGet.protocol",
+                "NotSupported",
+                'Unsupported value: "HTTP3": supported values: "HTTP1", "HTTP2"',
+            ),
+            (
+                f"{C0}.readinessProbe.httpGet.protocol",
+                "Invalid",
+                "Invalid value: \"HTTP2\": may only be used when `scheme` is 'HTTP'",
+            ),
+            (f"{C0}.readinessProbe.httpGet.host", "Forbidden", "Forbidden: may not be set when `protocol` is 'HTTP2'"),
+            (
+                f"{C0}.startupProbe.grpc.mode",
+                "NotSupported",
+                'Unsupported value: "tls": supported values: "Plaintext", "TLS"',
+            ),
+        ],
+    ),
+    (
+        "mode of an emptyDir",
+        {"spec.volumes.0.emptyDir": {"mode": 0o2777}},
+        [
+            (
+                "spec.volumes[0].emptyDir.mode",
+                "Invalid",
+                "Invalid value: 1535: must be a number between 0 and 01777 (octal), both inclusive",
+            ),
+            NO_MOUNT,
+        ],
+    ),
+    (
+        "users of files",
+        {
+            "spec.volumes.0": {"name": "data", "configMap": {"name": "m", "defaultUser": -1}},
+            "spec.volumes.1": {
+                "name": "more",
+                "projected": {
+                    "sources": [
+                        {"serviceAccountToken": {"path": "t", "user": -2}},
+                        {"secret": {"name": "s", "items": [{"key": "k", "path": "p", "user": -3}]}},
+                    ]
+                },
+            },
+        },
+        [
+            ("spec.volumes[0].configMap.defaultUser", "Invalid", f"Invalid value: -1: {ID_RANGE}"),
+            (
+                "spec.volumes[1].projected.sources[0].serviceAccountToken.user",
+                "Invalid",
+                f"Invalid value: -2: {ID_RANGE}",
+            ),
+            ("spec.volumes[1].projected.sources[1].secret.items[0].user", "Invalid", f"Invalid value: -3: {ID_RANGE}"),
+            NO_MOUNT,
+        ],
+    ),
     (
         "namespaces of the host without its users",
         {"spec.hostUsers": False, "spec.hostPID": True, "spec.hostIPC": True},

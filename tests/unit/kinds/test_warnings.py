@@ -214,6 +214,25 @@ def test_a_rule_without_effect() -> None:
     ]
 
 
+def test_fields_that_nothing_acts_on_yet() -> None:
+    probe = {"httpGet": {"port": 80, "protocol": "HTTP2"}}
+    document = container(
+        volumeMounts=[{"name": "a", "mountPath": "/a", "bindMountOptions": ["noexec"]}],
+        livenessProbe=probe,
+        startupProbe={"grpc": {"port": 1, "mode": "TLS"}},
+        readinessProbe={"grpc": {"port": 1, "mode": "Plaintext"}},
+    )
+    assert of_pod(**document, evictionResponders=[{"name": "a.b/c", "priority": 1000}]) == [
+        "spec.containers[0].volumeMounts[0].bindMountOptions: this server's kubelets do not set bind mount options yet:"
+        " the volume is mounted without them",
+        "spec.containers[0].livenessProbe.httpGet.protocol: this server's kubelets do not speak HTTP/2 to containers"
+        " yet: they probe by HTTP/1.1",
+        "spec.containers[0].startupProbe.grpc.mode: this server's kubelets do not probe by gRPC over TLS yet: they"
+        " probe without",
+        "spec.evictionResponders: this cluster does not ask eviction responders yet: the field has no effect",
+    ]
+
+
 HOLDERS = {
     ("apps/v1", "Deployment"): "spec.template",
     ("apps/v1", "ReplicaSet"): "spec.template",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from tiphys.machinery import timestamps
 
 Prepare = Callable[[WriteContext, Any, Any], None]
 Findings = Callable[[WriteContext, Any, Any], list[Any]]
+CONTAINERS = ("containers", "initContainers")
 
 
 def _keep_all_but(new: Any, old: Any, **changed: Any) -> None:
@@ -62,11 +63,18 @@ def prepare_ephemeral_containers(context: WriteContext, new: Any, old: Any) -> N
     update.count_generation(context, new, old)
 
 
+def _names(containers: Sequence[Any] | None) -> list[str]:
+    return [container.name for container in containers or ()]
+
+
 def prepare_resize(context: WriteContext, new: Any, old: Any) -> None:
-    """Only resources and resize policies of the pod's containers change."""
+    """Only resources and resize policies of the pod's containers change, and the resources of the pod as a whole. Who
+    adds, removes or reorders containers is told by the validation."""
     update.check_identity(context, new, old)
     update.keep_metadata(new, old)
     context.resource.strategy.default(new)
+    if any(_names(getattr(new.spec, field)) != _names(getattr(old.spec, field)) for field in CONTAINERS):
+        return
     spec = codec.copy(old.spec)
     for mine, theirs in ((spec.containers, new.spec.containers), (spec.initContainers, new.spec.initContainers)):
         asked = {container.name: container for container in theirs or ()}

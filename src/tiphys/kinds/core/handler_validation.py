@@ -18,6 +18,8 @@ from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, 
 from tiphys.machinery.names import http_header_name
 
 Action = ExecAction | HTTPGetAction | TCPSocketAction | GRPCAction | SleepAction
+HTTP_PROTOCOLS = ("HTTP1", "HTTP2")
+GRPC_MODES = ("Plaintext", "TLS")
 _TIMINGS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
@@ -85,6 +87,8 @@ def _action_findings(action: Action, path: Path, name: str, grace_seconds: int |
     if isinstance(action, TCPSocketAction):
         texts = port_number_or_name(action.port)
     elif isinstance(action, GRPCAction):
+        if action.mode is not None and action.mode not in GRPC_MODES:
+            return [not_supported(path.child(name, "mode"), action.mode, GRPC_MODES)]
         texts = port_number(action.port)
     else:
         return _sleep_findings(action, path.child(name), grace_seconds)
@@ -105,6 +109,12 @@ def _http_findings(action: HTTPGetAction, path: Path) -> list[FieldError]:
     found += [invalid(path.child("port"), action.port, text) for text in port_number_or_name(action.port)]
     if action.scheme not in ("HTTP", "HTTPS"):
         found.append(not_supported(path.child("scheme"), action.scheme or "", ("HTTP", "HTTPS")))
+    if action.protocol is not None and action.protocol not in HTTP_PROTOCOLS:
+        found.append(not_supported(path.child("protocol"), action.protocol, HTTP_PROTOCOLS))
+    if action.protocol == "HTTP2" and action.scheme == "HTTPS":
+        found.append(invalid(path.child("protocol"), action.protocol, "may only be used when `scheme` is 'HTTP'"))
+    if action.protocol == "HTTP2" and action.host:
+        found.append(forbidden(path.child("host"), "may not be set when `protocol` is 'HTTP2'"))
     for header in action.httpHeaders or ():
         found += [invalid(path.child("httpHeaders"), header.name, text) for text in http_header_name(header.name)]
     return found

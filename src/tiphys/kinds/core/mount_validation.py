@@ -6,9 +6,20 @@ from collections.abc import Mapping
 
 from tiphys.kinds.types.core_v1 import Container, EphemeralContainer, Volume, VolumeMount
 from tiphys.kinds.value_findings import backsteps, local_descending_path
-from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_found, not_supported, required
+from tiphys.machinery.field_errors import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_found,
+    not_supported,
+    required,
+)
+from tiphys.machinery.repetition import repeated
 
 PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+MOUNT_OPTIONS = ("nodev", "noexec", "nosuid")
 READ_ONLY_MODES = ("Disabled", "Enabled", "IfPossible")
 
 
@@ -40,7 +51,18 @@ def validate_mounts(
             found += _propagation_findings(mount.mountPropagation, container, path.child("mountPropagation"))
         if mount.recursiveReadOnly is not None:
             found += _recursive_findings(mount, path.child("recursiveReadOnly"))
+        if mount.bindMountOptions:
+            found += _option_findings(mount.bindMountOptions, path.index(position).child("bindMountOptions"))
     return found
+
+
+def _option_findings(options: list[str], path: Path) -> list[FieldError]:
+    found = [
+        not_supported(path.index(position), option, MOUNT_OPTIONS)
+        for position, option in enumerate(options)
+        if option not in MOUNT_OPTIONS
+    ]
+    return found + [duplicate(path.index(position), options[position]) for position in sorted(repeated(options))]
 
 
 def _sub_path_findings(mount: VolumeMount, path: Path) -> list[FieldError]:

@@ -33,6 +33,8 @@ def validate(node: Node) -> list[FieldError]:
     found: list[FieldError] = []
     if node.spec.taints:
         found += validate_taints(node.spec.taints, Path("metadata.taints"))  # as clients know it
+    if node.spec.podPreemptionPolicy is not None:
+        found.append(forbidden(SPEC.child("podPreemptionPolicy"), "this cluster makes no room for pods that grow"))
     found += _network_findings(node)
     seen: set[tuple[str, str]] = set()
     for position, address in enumerate(node.status.addresses or ()):

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from tiphys.kinds.core.pod_annotation_validation import validate_new_annotations, validate_pod_annotations
 from tiphys.kinds.core.pod_columns import COLUMNS
 from tiphys.kinds.core.pod_creation import finish_new_pod
 from tiphys.kinds.core.pod_defaults import default_pod
 from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
-from tiphys.kinds.core.pod_update_validation import (
-    validate_ephemeral_containers_update,
-    validate_pod_status_update,
-    validate_pod_update,
-    validate_resize_update,
-)
+from tiphys.kinds.core.pod_status_validation import validate_pod_status_update
+from tiphys.kinds.core.pod_subresource_validation import validate_ephemeral_containers_update, validate_resize_update
+from tiphys.kinds.core.pod_update_validation import validate_pod_update
 from tiphys.kinds.core.pod_warnings import pod_warnings
 from tiphys.kinds.core.template import hostname_warnings
 from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.strategy import Strategy
-from tiphys.kinds.types.core_v1 import Pod, PodIP, PodStatus
+from tiphys.kinds.types.core_v1 import Pod, PodCondition, PodIP, PodStatus
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid
 
 SPEC = Path("spec")
@@ -35,13 +33,31 @@ def prepare_for_update(pod: Pod, old: Pod) -> None:
 
 
 def prepare_for_status_update(pod: Pod, old: Pod) -> None:
-    """Through the status subresource the spec stays; the class of service is never the writer's to say."""
+    """Through the status subresource the spec stays, and what its writer leaves out of what was once observed."""
     pod.spec = old.spec
     pod.metadata.deletionTimestamp = old.metadata.deletionTimestamp
     pod.metadata.ownerReferences = old.metadata.ownerReferences
-    if old.status.qosClass:
-        pod.status = msgspec.structs.replace(pod.status, qosClass=old.status.qosClass)
-    pod.status = _with_one_address(pod.status)
+    pod.status = _with_one_address(_with_observations(pod.status, old.status))
+
+
+def _with_observations(status: PodStatus, old: PodStatus) -> PodStatus:
+    """The class of service and the observed generations, its own and its conditions', stay when they are left out."""
+    observed: dict[str, list[int | None]] = {}
+    for condition in old.conditions or ():
+        observed.setdefault(condition.type, []).append(condition.observedGeneration)
+    conditions: list[PodCondition] = []
+    for condition in status.conditions or ():
+        before = observed.get(condition.type)
+        generation = before.pop(0) if before else None
+        if not condition.observedGeneration and generation:
+            condition = msgspec.structs.replace(condition, observedGeneration=generation)
+        conditions.append(condition)
+    return msgspec.structs.replace(
+        status,
+        qosClass=status.qosClass or old.qosClass,
+        observedGeneration=status.observedGeneration or old.observedGeneration,
+        conditions=conditions if status.conditions else status.conditions,
+    )
 
 
 def _with_one_address(status: PodStatus) -> PodStatus:
@@ -55,7 +71,7 @@ def _with_one_address(status: PodStatus) -> PodStatus:
 
 
 def validate(pod: Pod) -> list[FieldError]:
-    found = validate_pod_spec(pod.spec, SPEC, is_pod=True)
+    found = validate_pod_annotations(pod) + validate_pod_spec(pod.spec, SPEC, is_pod=True)
     if not pod.spec.serviceAccountName:
         for position, volume in enumerate(pod.spec.volumes or ()):
             for place, source in enumerate((volume.projected.sources if volume.projected else None) or ()):
@@ -81,7 +97,7 @@ def validate_on_create(pod: Pod) -> list[FieldError]:
     if pod.spec.nodeName and pod.spec.schedulingGates:
         detail = "cannot be set until all schedulingGates have been cleared"
         found.append(forbidden(SPEC.child("nodeName"), detail))
-    return found
+    return found + validate_new_annotations(pod)
 
 
 def grace_seconds(pod: Pod, requested: int | None) -> int:

@@ -19,6 +19,7 @@ from tiphys.kinds.core.container_validation import (
 )
 from tiphys.kinds.core.dns_validation import validate_dns, validate_host_aliases
 from tiphys.kinds.core.env_validation import validate_file_volumes
+from tiphys.kinds.core.eviction_validation import validate_eviction
 from tiphys.kinds.core.pod_amounts import REQUESTS, container_amounts
 from tiphys.kinds.core.resource_validation import (
     POD_RESOURCES,
@@ -72,6 +73,8 @@ def validate_pod_spec(spec: PodSpec, path: Path, is_pod: bool = False) -> list[F
     found += validate_dns(spec, path)
     found += validate_pod_security(spec, path)
     found += validate_host_processes(spec, path)
+    if spec.evictionResponders or spec.schedulingGroup is not None:
+        found += validate_eviction(spec, path)
     _validate_placement(spec, path, found)
     _validate_identity(spec, path, found)
     return found

@@ -1,6 +1,6 @@
-"""What an update of a pod may change: through the pod itself, its status, its ephemeral containers, its size.
+"""What an update of a pod may change through the pod itself; its subresources have files of their own beside this one.
 
-A pod is nearly immutable. Each way of changing it lets a few fields through; everything else must stay as it was.
+A pod is nearly immutable: a few fields may change, everything else must stay as it was.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ from typing import Any
 
 import msgspec
 
-from tiphys.kinds.core.pod_spec_validation import validate_pod_spec
-from tiphys.kinds.core.qos import spec_qos_class
+from tiphys.kinds.core.pod_annotation_validation import validate_annotation_update
 from tiphys.kinds.equality import same
-from tiphys.kinds.object_meta import label_key_findings, subdomain_name
 from tiphys.kinds.types.core_v1 import (
     Affinity,
-    Container,
-    ContainerStatus,
     NodeAffinity,
     NodeSelectorTerm,
     Pod,
-    PodCondition,
     PodSpec,
-    ResourceRequirements,
     Toleration,
 )
-from tiphys.kinds.value_findings import LARGEST_INT32, address_family, in_range
-from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid
-from tiphys.machinery.repetition import repeated
+from tiphys.kinds.value_findings import LARGEST_INT32, in_range
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid
 
 SPEC = Path("spec")
 CHANGEABLE = (
@@ -42,13 +35,14 @@ RESIZABLE = ("cpu", "memory")
 
 def validate_pod_update(new: Pod, old: Pod) -> list[FieldError]:
     """Findings on a changed pod; its own form is `validate`'s matter."""
+    found = validate_annotation_update(new, old)
     if same(new.spec, old.spec):
-        return []
+        return found
     for field in ("containers", "initContainers"):
         news, olds = getattr(new.spec, field) or [], getattr(old.spec, field) or []
         if len(news) != len(olds):
-            return [forbidden(SPEC.child(field), "pod updates may not add or remove containers")]
-    found = _deadline_findings(new.spec, old.spec)
+            return [*found, forbidden(SPEC.child(field), "pod updates may not add or remove containers")]
+    found += _deadline_findings(new.spec, old.spec)
     found += _toleration_findings(new.spec.tolerations or (), old.spec.tolerations or ())
     found += _gate_findings(new.spec, old.spec)
     allowed = _with_allowed_changes(new.spec, old.spec)
@@ -194,125 +188,3 @@ def _extends(new: NodeSelectorTerm, old: NodeSelectorTerm) -> bool:
         if after[: len(before)] != before:
             return False
     return bool(old.matchExpressions or old.matchFields) or new == old
-
-
-def validate_pod_status_update(new: Pod, old: Pod) -> list[FieldError]:
-    """The status as the kubelet writes it: what ended for good does not begin again; addresses are addresses."""
-    found: list[FieldError] = []
-    path = Path("status")
-    if new.spec.nodeName != old.spec.nodeName:
-        found.append(forbidden(SPEC.child("nodeName"), "may not be changed directly"))
-    found += _condition_findings(new.status.conditions or (), Path("metadata").child("conditions"))
-    node = new.status.nominatedNodeName
-    if node:
-        found += [invalid(path.child("nominatedNodeName"), node, text) for text in subdomain_name(node)]
-    if old.spec.restartPolicy != "Always":
-        at = path.child("containerStatuses")
-        found += _restart_findings(new.status.containerStatuses, old.status.containerStatuses, old, at)
-    for field in ("podIPs", "hostIPs"):
-        found += _address_findings([entry.ip for entry in getattr(new.status, field) or ()], path.child(field))
-    return found
-
-
-def _condition_findings(conditions: Sequence[PodCondition], path: Path) -> list[FieldError]:
-    """Conditions of somebody's own have qualified names. Clients know the path as it is, misplaced."""
-    found: list[FieldError] = []
-    for position, condition in enumerate(conditions):
-        if condition.type not in SYSTEM_CONDITIONS:
-            at = path.index(position).child("Type")
-            found += [invalid(at, condition.type, text) for text in label_key_findings(condition.type)]
-    return found
-
-
-def _restart_findings(
-    new: list[ContainerStatus] | None, old: list[ContainerStatus] | None, pod: Pod, path: Path
-) -> list[FieldError]:
-    found: list[FieldError] = []
-    now = {status.name: status for status in new or ()}
-    own_policy = {c.name for c in pod.spec.containers if c.restartPolicy is not None or c.restartPolicyRules}
-    for position, before in enumerate(old or ()):
-        ended = before.state.terminated if before.state else None
-        if ended is None or before.name not in now or before.name in own_policy:
-            continue
-        if pod.spec.restartPolicy == "OnFailure" and ended.exitCode != 0:
-            continue
-        state = now[before.name].state
-        if state is None or state.terminated is None:
-            at = path.index(position).child("state")
-            found.append(forbidden(at, "may not be transitioned to non-terminated state"))
-    return found
-
-
-def _address_findings(addresses: list[str], path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    for position, address in enumerate(addresses):
-        if not address_family(address):
-            detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-            found.append(invalid(path.index(position), address, detail))
-    for position in sorted(repeated(addresses)):
-        found.append(duplicate(path.index(position), {"ip": addresses[position]}))
-    families = [address_family(address) for address in addresses if address_family(address)]
-    if len(families) > len(set(families)):
-        found.append(invalid(path, addresses, "may specify no more than one IP for each IP family"))
-    return found
-
-
-def validate_ephemeral_containers_update(new: Pod, old: Pod) -> list[FieldError]:
-    """Ephemeral containers are added, never changed or taken away."""
-    found = validate_pod_spec(new.spec, SPEC, is_pod=True)
-    path = SPEC.child("ephemeralContainers")
-    now = {container.name: container for container in new.spec.ephemeralContainers or ()}
-    for before in old.spec.ephemeralContainers or ():
-        after = now.get(before.name)
-        if after is None:
-            detail = f'existing ephemeral containers "{before.name}" may not be removed\n'
-            found.append(forbidden(path, detail))
-        elif not same(after, before):
-            detail = f'existing ephemeral containers "{before.name}" may not be changed\n{difference(before, after)}'
-            found.append(forbidden(path, detail))
-    if not same(msgspec.structs.replace(new.spec, ephemeralContainers=old.spec.ephemeralContainers), old.spec):
-        found.append(forbidden(SPEC, "only ephemeral containers may be changed through this subresource"))
-    return found
-
-
-def validate_resize_update(new: Pod, old: Pod) -> list[FieldError]:
-    """Only cpu and memory of containers may change, within the same quality-of-service class."""
-    found = validate_pod_spec(new.spec, SPEC, is_pod=True)
-    for field in ("containers", "initContainers"):
-        found += _resize_findings(getattr(new.spec, field) or [], getattr(old.spec, field) or [], SPEC.child(field))
-    if (old.status.qosClass or spec_qos_class(old.spec)) != spec_qos_class(new.spec):
-        found.append(invalid(SPEC, spec_qos_class(new.spec), "Pod QOS Class may not change as a result of resizing"))
-    allowed = msgspec.structs.replace(
-        new.spec, containers=old.spec.containers, initContainers=old.spec.initContainers, resources=old.spec.resources
-    )
-    if not same(allowed, old.spec):
-        detail = f"only cpu and memory resources are mutable\n{difference(old.spec, allowed)}"
-        found.append(forbidden(SPEC, detail))
-    return found
-
-
-def _resize_findings(new: list[Container], old: list[Container], path: Path) -> list[FieldError]:
-    if len(new) != len(old):
-        return [forbidden(path, "containers may not be added or removed on resize")]
-    found: list[FieldError] = []
-    for position, (after, before) in enumerate(zip(new, old, strict=True)):
-        if not same(
-            msgspec.structs.replace(after, resources=before.resources, resizePolicy=before.resizePolicy), before
-        ):
-            found.append(forbidden(path.index(position), "only cpu and memory resources are mutable"))
-        found += _amount_changes(after.resources, before.resources, path.index(position).child("resources"))
-    return found
-
-
-def _amount_changes(new: ResourceRequirements | None, old: ResourceRequirements | None, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    for side in ("requests", "limits"):
-        after = (getattr(new, side) if new else None) or {}
-        before = (getattr(old, side) if old else None) or {}
-        for name in {**before, **after}:
-            if name in RESIZABLE:
-                if name in before and name not in after:
-                    found.append(forbidden(path.child(side), f"resource {side} cannot be removed"))
-            elif before.get(name) != after.get(name):
-                found.append(forbidden(path.child(side).key(name), "only cpu and memory resources are mutable"))
-    return found

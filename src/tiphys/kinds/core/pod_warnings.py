@@ -13,6 +13,7 @@ from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.core import node_labels
 from tiphys.kinds.core.account_volume import is_account_volume
 from tiphys.kinds.core.app_armor import ANNOTATION_PREFIX, profile_of
+from tiphys.kinds.core.unserved_warnings import eviction_warnings, unserved_container_warnings
 from tiphys.kinds.core.volume_warnings import (
     claim_warnings,
     fraction_warnings,
@@ -74,6 +75,7 @@ def pod_warnings(spec: PodSpec, metadata: ObjectMeta, path: Path = ROOT) -> list
     found += _port_warnings(spec, at)
     if spec.terminationGracePeriodSeconds is not None and spec.terminationGracePeriodSeconds < 0:
         found.append(f"{at.child('terminationGracePeriodSeconds')}: {GRACE}")
+    found += eviction_warnings(spec, at)
     if spec.affinity is not None:
         found += _pod_affinity_warnings(spec.affinity, at.child("affinity"))
     return found
@@ -210,10 +212,7 @@ def _container_warnings(container: Container, path: Path) -> list[str]:
         amounts = getattr(resources, field)
         if amounts:
             found += fraction_warnings(amounts, IN_BYTES, path.child("resources", field))
-    for position, rule in enumerate(getattr(container, "restartPolicyRules", None) or ()):
-        if rule.action == "RestartAllContainers":
-            at = path.child("restartPolicyRules").index(position)
-            found.append(f"{at}: this server's kubelets do not restart all containers yet: the rule has no effect")
+    found += unserved_container_warnings(container, path)
     return found + _variable_warnings(container, path.child("env")) if container.env else found
 
 

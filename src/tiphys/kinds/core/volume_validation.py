@@ -9,12 +9,19 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from tiphys.kinds.certificates.certificate_signing_request import signer_findings
 from tiphys.kinds.core.account_volume import is_account_volume
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
 from tiphys.kinds.core.volume_defaults import SOURCES
 from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, file_mode_findings, iscsi_name_findings
-from tiphys.kinds.object_meta import label_name, subdomain_name, validate_template_metadata
+from tiphys.kinds.label_selectors import validate_label_selector
+from tiphys.kinds.object_meta import (
+    label_key_findings,
+    label_name,
+    subdomain_name,
+    validate_template_metadata,
+)
 from tiphys.kinds.types.core_v1 import (
     ConfigMapVolumeSource,
     DownwardAPIVolumeFile,
@@ -28,7 +35,7 @@ from tiphys.kinds.types.core_v1 import (
     SecretVolumeSource,
     Volume,
 )
-from tiphys.kinds.value_findings import backsteps, local_free_path
+from tiphys.kinds.value_findings import backsteps, local_free_path, user_or_group_id
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
 HOST_PATH_TYPES = (
@@ -41,6 +48,7 @@ HOST_PATH_TYPES = (
     "FileOrCreate",
     "Socket",
 )
+DIRECTORY_MODE = "must be a number between 0 and 01777 (octal), both inclusive"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
@@ -87,9 +95,21 @@ def _source_findings(volume: Volume, path: Path) -> list[FieldError]:
 
 
 def _empty_dir(source: EmptyDirVolumeSource, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
     if source.sizeLimit is not None and source.sizeLimit.amount < 0:
-        return [forbidden(path.child("sizeLimit"), "SizeLimit field must be a valid resource quantity")]
-    return []
+        found.append(forbidden(path.child("sizeLimit"), "SizeLimit field must be a valid resource quantity"))
+    if source.mode is not None and not 0 <= source.mode <= 0o1777:
+        found.append(invalid(path.child("mode"), source.mode, DIRECTORY_MODE))
+    return found
+
+
+def _user_findings(holder: Any, path: Path) -> list[FieldError]:
+    """Whose the files are to be: of a source (`defaultUser`) or of one file (`user`)."""
+    field = "defaultUser" if hasattr(holder, "defaultUser") else "user"
+    number = getattr(holder, field)
+    if number is None:
+        return []
+    return [invalid(path.child(field), number, text) for text in user_or_group_id(number)]
 
 
 def validate_host_path(source: HostPathVolumeSource, path: Path) -> list[FieldError]:
@@ -106,7 +126,7 @@ def _secret(source: SecretVolumeSource, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not source.secretName:
         found.append(required(path.child("secretName")))
-    found += file_mode_findings(source.defaultMode, path.child("defaultMode"))
+    found += file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
     return found + _items(source.items, path.child("items"))
 
 
@@ -114,7 +134,7 @@ def _config_map(source: ConfigMapVolumeSource, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not source.name:
         found.append(required(path.child("name")))
-    found += file_mode_findings(source.defaultMode, path.child("defaultMode"))
+    found += file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
     return found + _items(source.items, path.child("items"))
 
 
@@ -132,11 +152,11 @@ def _item(item: KeyToPath, path: Path) -> list[FieldError]:
     if not item.path:
         found.append(required(path.child("path")))
     found += [invalid(path.child("path"), item.path, text) for text in local_free_path(item.path)]
-    return found + file_mode_findings(item.mode, path.child("mode"))
+    return found + file_mode_findings(item.mode, path.child("mode")) + _user_findings(item, path)
 
 
 def _downward(source: DownwardAPIVolumeSource, path: Path) -> list[FieldError]:
-    found = file_mode_findings(source.defaultMode, path.child("defaultMode"))
+    found = file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
     for file in source.items or ():
         found += _downward_file(file, path)
     return found
@@ -155,11 +175,11 @@ def _downward_file(file: DownwardAPIVolumeFile, path: Path) -> list[FieldError]:
         found += validate_resource_field_ref(file.resourceFieldRef, path.child("resourceFieldRef"), True)
     else:
         found.append(required(path, "one of fieldRef and resourceFieldRef is required"))
-    return found + file_mode_findings(file.mode, path.child("mode"))
+    return found + file_mode_findings(file.mode, path.child("mode")) + _user_findings(file, path)
 
 
 def _projected(source: Any, path: Path) -> list[FieldError]:
-    found = file_mode_findings(source.defaultMode, path.child("defaultMode"))
+    found = file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
     taken: set[str] = set()
     for position, part in enumerate(source.sources or ()):
         at = path.child("sources").index(position)
@@ -170,6 +190,8 @@ def _projected(source: Any, path: Path) -> list[FieldError]:
                 continue
             count += 1
             found += check(projected, at.child(name))
+            if hasattr(projected, "user"):
+                found += _user_findings(projected, at.child(name))
             found += _conflicts(projected, taken, path)
         if count > 1:
             found.append(forbidden(at, "may not specify more than 1 volume type"))
@@ -242,7 +264,10 @@ def _trust_bundle(source: Any, path: Path) -> list[FieldError]:
                     "labelSelector must be unset if name is specified",
                 )
             )
-    elif not source.signerName:
+    elif source.signerName:
+        found += signer_findings(source.signerName, path.child("signerName"))
+        found += validate_label_selector(source.labelSelector, path.child("labelSelector"))
+    else:
         found.append(required(path, "either name or signerName must be specified"))
     if not source.path:
         found.append(required(path.child("path")))
@@ -254,8 +279,9 @@ def _trust_bundle(source: Any, path: Path) -> list[FieldError]:
 def _pod_certificate(source: Any, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     types = ("ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519", "RSA3072", "RSA4096")
-    if not source.signerName:
-        found.append(required(path.child("signerName")))
+    found += signer_findings(source.signerName, path.child("signerName"))
+    for key in source.userAnnotations or ():
+        found += [invalid(path.child("userAnnotations"), key, text) for text in label_key_findings(key.lower())]
     if source.keyType not in types:
         found.append(not_supported(path.child("keyType"), source.keyType, types))
     seconds = source.maxExpirationSeconds

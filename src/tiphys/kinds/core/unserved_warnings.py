@@ -1,0 +1,36 @@
+"""Advice on fields of pods that this cluster stores and does not act on yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.kinds.types.core_v1 import PodSpec
+from tiphys.machinery.field_errors import Path
+
+EVICTION = "this cluster does not ask eviction responders yet: the field has no effect"
+MOUNT_OPTIONS = "this server's kubelets do not set bind mount options yet: the volume is mounted without them"
+HTTP2 = "this server's kubelets do not speak HTTP/2 to containers yet: they probe by HTTP/1.1"
+GRPC_TLS = "this server's kubelets do not probe by gRPC over TLS yet: they probe without"
+RESTART_ALL = "this server's kubelets do not restart all containers yet: the rule has no effect"
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def eviction_warnings(spec: PodSpec, path: Path) -> list[str]:
+    return [f"{path.child('evictionResponders')}: {EVICTION}"] if spec.evictionResponders else []
+
+
+def unserved_container_warnings(container: Any, path: Path) -> Iterator[str]:
+    """Of a container of any sort."""
+    for position, mount in enumerate(container.volumeMounts or ()):
+        if mount.bindMountOptions:
+            yield f"{path.child('volumeMounts').index(position).child('bindMountOptions')}: {MOUNT_OPTIONS}"
+    for name in PROBES:
+        probe = getattr(container, name)
+        if probe is not None and probe.httpGet is not None and probe.httpGet.protocol == "HTTP2":
+            yield f"{path.child(name, 'httpGet', 'protocol')}: {HTTP2}"
+        if probe is not None and probe.grpc is not None and probe.grpc.mode == "TLS":
+            yield f"{path.child(name, 'grpc', 'mode')}: {GRPC_TLS}"
+    for position, rule in enumerate(container.restartPolicyRules or ()):
+        if rule.action == "RestartAllContainers":
+            yield f"{path.child('restartPolicyRules').index(position)}: {RESTART_ALL}"

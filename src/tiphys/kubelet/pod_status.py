@@ -39,7 +39,8 @@ class Verdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusInputs:
     """`ending`: the pod is being ended, nothing new will be started. `host_ips`: the node's addresses. `applied`: the
-    resources that running containers have, by id; `resize_problem`: why they have no others."""
+    resources that running containers have, by id, `applied_together` those of the pod as a whole; `resize_problem`: why
+    they have no others."""
 
     runtime: PodRuntime
     old: core_v1.PodStatus
@@ -50,6 +51,7 @@ class StatusInputs:
     ending: bool = False
     runtime_name: str = RUNTIME_NAME
     applied: Applied = field(default_factory=dict)
+    applied_together: core_v1.ResourceRequirements | None = None
     resize_problem: ResizeProblem | None = None
 
 
@@ -83,6 +85,8 @@ def pod_status(pod: core_v1.Pod, inputs: StatusInputs, now: float) -> core_v1.Po
         startTime=old.startTime or timestamps.time_of(now),
         qosClass=old.qosClass or qos_class(pod),
         observedGeneration=pod.metadata.generation or old.observedGeneration,
+        resources=inputs.applied_together,
+        allocatedResources=inputs.applied_together.requests if inputs.applied_together is not None else None,
         initContainerStatuses=init or None,
         containerStatuses=regular or None,
         ephemeralContainerStatuses=ephemeral or None,

@@ -44,6 +44,22 @@ async def test_a_container_gets_more_without_a_restart(node: HollowNode) -> None
     assert node.runtime.config_of(record.id)["linux"]["resources"]["cpu_shares"] == 2048
 
 
+async def test_the_pod_as_a_whole_gets_more(node: HollowNode) -> None:
+    pod = make_pod(containers=[container()])
+    pod.spec.resources = requests(cpu="1")
+    await node.create(pod)
+    assert node.pod().status.resources == requests(cpu="1")
+    node.change(lambda pod: setattr(pod.spec, "resources", requests(cpu="9")))
+    await node.run()
+    assert node.pod().status.resources == requests(cpu="1")
+    assert node.condition("PodResizePending") == "True"
+    node.change(lambda pod: setattr(pod.spec, "resources", requests(cpu="2")))
+    await node.run()
+    status = node.pod().status
+    assert status.resources == requests(cpu="2") and status.allocatedResources == {"cpu": quantity.parse("2")}
+    assert node.restarts() == 0 and node.condition("PodResizePending") == "missing"
+
+
 async def test_a_resize_policy_may_want_a_restart(node: HollowNode) -> None:
     policy = [core_v1.ContainerResizePolicy(resourceName="memory", restartPolicy="RestartContainer")]
     await node.create(make_pod(containers=[container(resources=requests(memory="1Gi"), resizePolicy=policy)]))

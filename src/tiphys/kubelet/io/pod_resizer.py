@@ -1,4 +1,4 @@
-"""Gives a pod's running containers the resources that its definition asks for now."""
+"""Gives a pod and its running containers the resources that its definition asks for now."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tiphys.kubelet.interface import PodRuntime, RuntimeFailure
 from tiphys.kubelet.io.node_context import NodeContext
 from tiphys.kubelet.io.pod_preparation import PodPreparation
 from tiphys.kubelet.pod_actions import KillContainer
-from tiphys.kubelet.resize import ContainerResize, ResizeProblem, resizes
+from tiphys.kubelet.resize import ContainerResize, ResizeProblem, changed_resources, resizes
 from tiphys.kubelet.resources import linux_resources
 
 log = logging.getLogger(__name__)
 
 
 class PodResizer:
-    """`applied` is what containers run with, by id; `problem` why the last resize was not done. `judge(pod)` says
-    whether the node has room."""
+    """`applied` is what containers run with, by id, `applied_together` what the pod as a whole has (None where it says
+    nothing); `problem` why the last resize was not done. `judge(pod)` says whether the node has room."""
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class PodResizer:
         judge: Callable[[core_v1.Pod], ResizeProblem | None],
     ) -> None:
         self.applied: dict[str, core_v1.ResourceRequirements] = {}
+        self.applied_together: core_v1.ResourceRequirements | None = None
         self.problem: ResizeProblem | None = None
         self._context = context
         self._preparation = preparation
@@ -35,6 +36,10 @@ class PodResizer:
 
     def learn(self, pod: core_v1.Pod, runtime: PodRuntime) -> None:
         """New containers run with what the pod says; adopted ones with what was reported of them last."""
+        if pod.spec.resources is None:
+            self.applied_together = None
+        elif self.applied_together is None:
+            self.applied_together = pod.status.resources or pod.spec.resources
         running = {record.id: record for record in runtime.running}
         for container_id in [each for each in self.applied if each not in running]:
             del self.applied[container_id]
@@ -50,8 +55,9 @@ class PodResizer:
     async def resize(self, pod: core_v1.Pod, runtime: PodRuntime) -> tuple[KillContainer, ...]:
         """Change what can be changed; the containers to end because they must be started anew for it."""
         wanted = resizes(pod, runtime, self.applied)
-        self.problem = self._judge(pod) if wanted else None
-        if not wanted or self.problem is not None:
+        together = bool(changed_resources(self.applied_together, pod.spec.resources))
+        self.problem = self._judge(pod) if wanted or together else None
+        if not (wanted or together) or self.problem is not None:
             return ()
         await self._limit_pod(pod)
         kills = []
@@ -62,6 +68,9 @@ class PodResizer:
             else:
                 await self._resize(pod, each)
         await self._limit_pod(pod)
+        if together:
+            self.applied_together = pod.spec.resources
+            self._context.recorder.record(pod, "Normal", "ResizeCompleted", "Pod resized")
         return tuple(kills)
 
     async def _limit_pod(self, pod: core_v1.Pod) -> None:

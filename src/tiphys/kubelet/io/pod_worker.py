@@ -319,6 +319,7 @@ class PodWorker:
                 ending=self.life.state is not State.RUNNING,
                 runtime_name=self._context.runtime_name,
                 applied=self._resizer.applied,
+                applied_together=self._resizer.applied_together,
                 resize_problem=self._resizer.problem,
             )
             status = pod_status(self.pod, inputs, now)

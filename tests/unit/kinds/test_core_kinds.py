@@ -607,6 +607,23 @@ def test_event_columns() -> None:
     assert NOW == 1767225600.0
 
 
+def test_scopes_of_a_quota_go_together() -> None:
+    requirements = [
+        {"scopeName": "BestEffort", "operator": "Exists"},
+        {"scopeName": "NotBestEffort", "operator": "Exists"},
+        {"scopeName": "PriorityClass", "operator": "Is"},
+        {"scopeName": "VolumeAttributesClass", "operator": "In"},
+    ]
+    quota = {"spec.hard": {}, "spec.scopeSelector": {"matchExpressions": requirements}}
+    path = "spec.scopeSelector.matchExpressions"
+    few = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+    assert create_findings(changed(QUOTA, quota)) == [
+        (f"{path}.operator", "Invalid", 'Invalid value: "Is": not a valid selector operator'),
+        (f"{path}.values", "Required", f"Required value: {few}"),
+        (path, "Invalid", "Invalid value: []: conflicting scopes"),
+    ]
+
+
 def test_claims_grow_once_bound_and_change_nothing_else() -> None:
     bound = changed(CLAIM, {"spec.volumeName": "v"})
     old = stored(bound, {"phase": "Bound", "capacity": {"storage": "1Gi"}})

@@ -193,6 +193,11 @@ RULE = thing(
         "validations": [{"expression": "object.spec.replicas <= 5"}],
     },
 )
+# A request signed with an Ed25519 key of its own.
+STUB = (
+    "MH8wMwIBADAAMCowBQYDK2VwAyEAOp3ucPPUZ9lLCrX/FV4s56qUiqO+vd+m8vhzNhYmbTygADAFBgMrZXADQQB8W1xPuBc13Y3D"
+    "/ORVpZs3clLXbRpBlAk6iXIaUhRhzlJAFCfavPPJ6Ht9f/o+JiOvBgUYSo91UDZbsg6pbbsJ"
+)
 POD_REQUEST = thing(
     "certificates.k8s.io/v1",
     "PodCertificateRequest",
@@ -205,7 +210,7 @@ POD_REQUEST = thing(
         "serviceAccountUID": "2",
         "nodeName": "n",
         "nodeUID": "3",
-        "stubPKCS10Request": "eA==",
+        "stubPKCS10Request": STUB,
     },
 )
 CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] = [
@@ -387,7 +392,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
         "address of another type",
         SLICE,
         {"addressType": "IPv6"},
-        [("endpoints[0].addresses[0]", "Invalid", 'Invalid value: "10.0.0.1": must be a valid IPv6 address')],
+        [("endpoints[0].addresses[0]", "Invalid", 'Invalid value: "10.0.0.1": must be an IPv6 address')],
     ),
     (
         "more than the most",
@@ -1126,3 +1131,41 @@ def test_leases_do_not_elect() -> None:
     strategy = resource_for(lease).strategy
     assert strategy.warnings(created(lease), None) == [f"spec.strategy: {unserved.ELECTION}"]
     assert strategy.warnings(created(changed(lease, {"spec": {}})), None) == []
+
+
+def test_what_attachers_report() -> None:
+    status = {
+        "attached": False,
+        "attachmentMetadata": {"a": "x" * 256 * 1024},
+        "attachError": {"message": "x" * 1025, "errorCode": -1},
+        "detachError": {"message": "x" * 1024, "errorCode": 12},
+    }
+    new = stored(ATTACHMENT, status)
+    assert told(resource_for(ATTACHMENT).strategy.validate_status_update(new, new)) == [
+        ("status.attachmentMetadata", "TooLong", "Too long: may not be more than 262144 bytes"),
+        ("status.attachError.message", "TooLong", "Too long: may not be more than 262144 bytes"),
+        ("status.attachError.errorCode", "Invalid", "Invalid value: -1: must be between 0 and 2147483647, inclusive"),
+    ]
+
+
+def test_attachments_name_volumes_and_nodes() -> None:
+    found = create_findings(changed(ATTACHMENT, {"spec.source.persistentVolumeName": "", "spec.nodeName": "A"}))
+    assert found == [
+        ("spec.source.persistentVolumeName", "Required", "Required value: must specify non empty persistentVolumeName"),
+        ("spec.nodeName", "Invalid", f'Invalid value: "A": {SUBDOMAIN}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (["10.0.0.0/24", "fd00::/120"], []),
+        (["10.1.0.0/24"], ["spec.cidrs[0]"]),
+        (["10.1.0.0/24", "fd00::/120"], ["spec.cidrs[0]"]),
+        ([], ["spec.cidrs", "spec.cidrs"]),
+    ],
+)
+def test_service_networks_stay(after: list[str], expected: list[str]) -> None:
+    networks = thing("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.0.0.0/24"]})
+    found = update_findings(stored(networks), changed(networks, {"spec.cidrs": after}))
+    assert [field for field, _, _ in found] == expected

@@ -17,7 +17,7 @@ from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement
 from tiphys.kinds.value_findings import NOT_NEGATIVE
-from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
+from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 from tiphys.machinery.quantity import Quantity
 
 SPEC = Path("spec")
@@ -85,14 +85,19 @@ def _scope_findings(spec: ResourceQuotaSpec) -> list[FieldError]:
         if scope not in SCOPES:
             found.append(invalid(path, scopes, "unsupported scope"))
         found += [invalid(path, scopes, UNSUPPORTED)] * _unsupported(spec, scope)
-    for pair in (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")):
-        if set(pair) <= set(scopes):
-            found.append(invalid(path, scopes, "conflicting scopes"))
+    found += _conflict_findings(scopes, path, scopes)
     at = SPEC.child("scopeSelector", "matchExpressions")
-    for requirement in (spec.scopeSelector.matchExpressions if spec.scopeSelector else None) or ():
+    requirements = (spec.scopeSelector.matchExpressions if spec.scopeSelector else None) or []
+    for requirement in requirements:
         found += [invalid(at, codec.plain(spec.scopeSelector), UNSUPPORTED)] * _unsupported(spec, requirement.scopeName)
         found += _selector_findings(requirement, at)
-    return found
+    return found + _conflict_findings([requirement.scopeName for requirement in requirements], at, scopes)
+
+
+def _conflict_findings(named: list[str], path: Path, shown: list[str]) -> list[FieldError]:
+    """Scopes that no pod is in together."""
+    pairs = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
+    return [invalid(path, shown, "conflicting scopes") for pair in pairs if pair <= set(named)]
 
 
 def _unsupported(spec: ResourceQuotaSpec, scope: str) -> int:
@@ -122,8 +127,7 @@ def _selector_findings(requirement: ScopedResourceSelectorRequirement, path: Pat
             detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
             found.append(invalid(path.child("values"), values, detail))
     else:
-        choices = ("DoesNotExist", "Exists", "In", "NotIn")
-        found.append(not_supported(path.child("operator"), operator, choices))
+        found.append(invalid(path.child("operator"), operator, "not a valid selector operator"))
     return found
 
 

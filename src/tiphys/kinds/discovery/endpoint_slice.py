@@ -11,7 +11,7 @@ from tiphys.kinds.object_meta import immutable, label_name, label_value_findings
 from tiphys.kinds.special_addresses import endpoint_address_findings
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.discovery_v1 import Endpoint, EndpointHints, EndpointPort, EndpointSlice
-from tiphys.kinds.value_findings import address_family, port_number
+from tiphys.kinds.value_findings import address_family, ip_address, port_number
 from tiphys.machinery.field_errors import (
     FieldError,
     Path,
@@ -127,11 +127,13 @@ def _domain_findings(name: str, path: Path) -> list[FieldError]:
 
 
 def _address_findings(address: str, address_type: str) -> list[str]:
-    if address_type == "IPv4" and address_family(address) != 4:
-        return ["must be a valid IPv4 address"]
-    if address_type == "IPv6" and address_family(address) != 6:
-        return ["must be a valid IPv6 address"]
-    return endpoint_address_findings(address) if address_type in ADDRESS_TYPES else []
+    if address_type not in ADDRESS_TYPES:
+        return []
+    unreadable = ip_address(address)
+    if unreadable:
+        return unreadable
+    family = [] if address_type == f"IPv{address_family(address)}" else [f"must be an {address_type} address"]
+    return family + endpoint_address_findings(address)
 
 
 def _hint_findings(hints: EndpointHints, path: Path) -> list[FieldError]:

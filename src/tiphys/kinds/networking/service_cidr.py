@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from tiphys.kinds import cells, unserved
+from tiphys.kinds.object_meta import IMMUTABLE
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import ServiceCIDR
@@ -42,9 +43,10 @@ def validate(service_cidr: ServiceCIDR) -> list[FieldError]:
 def validate_update(new: ServiceCIDR, old: ServiceCIDR) -> list[FieldError]:
     """Networks stay; a second family may be added."""
     before, after = old.spec.cidrs or [], new.spec.cidrs or []
-    if after[: len(before)] == before:
-        return []
-    return [invalid(CIDRS, after, "field is immutable")]
+    if len(before) == len(after) or (len(before), len(after)) == (1, 2):
+        pairs = enumerate(zip(before, after, strict=False))
+        return [invalid(CIDRS.index(place), now, IMMUTABLE) for place, (was, now) in pairs if was != now]
+    return [invalid(CIDRS, after, IMMUTABLE)]
 
 
 STRATEGY: Strategy[ServiceCIDR] = Strategy(

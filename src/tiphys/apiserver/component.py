@@ -27,6 +27,7 @@ from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.bootstrap import io as bootstrap
 from tiphys.apiserver.bootstrap.objects import BootstrapConfig
 from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.claim_hooks import ClaimStatuses
 from tiphys.apiserver.custom import CustomResources
 from tiphys.apiserver.discovery.document import Document
 from tiphys.apiserver.discovery.health import HealthChecks
@@ -294,6 +295,7 @@ class ApiServer:
         certificates = "certificates.k8s.io"
         hooks[certificates, "certificatesigningrequests"] = SigningRequests(self._authorizer)
         hooks[certificates, "clustertrustbundles"] = TrustBundles(self._authorizer)
+        hooks["resource.k8s.io", "resourceclaims"] = ClaimStatuses(self._authorizer)
         if standard is not None:
             check = standard.escalation
             hooks[rbac, "roles"] = hooks[rbac, "clusterroles"] = RoleEscalation(check)

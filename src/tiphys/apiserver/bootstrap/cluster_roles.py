@@ -119,7 +119,7 @@ READ storage.k8s.io csinodes,volumeattachments
 READ core namespaces
 READ storage.k8s.io csidrivers,csistoragecapacities
 READ resource.k8s.io deviceclasses,devicetaintrules,resourceclaims,resourceslices
-patch,update resource.k8s.io resourceclaims,resourceclaims/status
+patch,update resource.k8s.io resourceclaims,resourceclaims/binding,resourceclaims/status
 READ scheduling.k8s.io podgroups,workloads
 patch,update scheduling.k8s.io podgroups/status
 """

@@ -100,7 +100,7 @@ RULES: Mapping[str, str] = {
         update core pods/finalizers
         READ resource.k8s.io resourceclaimtemplates
         create,delete,READ resource.k8s.io resourceclaims
-        patch,update resource.k8s.io resourceclaims,resourceclaims/status
+        patch,update resource.k8s.io resourceclaims,resourceclaims/binding,resourceclaims/status
         patch,update core pods/status
         {EVENTS}
     """,

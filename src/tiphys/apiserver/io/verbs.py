@@ -70,6 +70,7 @@ class Verbs:
         """`recorded`: whether metadata.managedFields follow the write by themselves (those of an apply do not)."""
         return WriteContext(
             resource=call.resource,
+            verb=call.verb,
             namespace=call.namespace if call.resource.namespaced else "",
             name=call.name,
             subresource=call.subresource,

@@ -13,11 +13,12 @@ from tiphys.machinery import errors
 
 
 class WriteContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """`now` is in seconds since the epoch; `new_uid` and `new_suffix` (five characters for generated names) are
-    randomness handed in. `field_manager` is whose change it is in metadata.managedFields; "" when that is not
-    recorded; `applies`: the change is one apply's."""
+    """`verb` is the request's. `now` is in seconds since the epoch; `new_uid` and `new_suffix` (five characters for
+    generated names) are randomness handed in. `field_manager` is whose change it is in metadata.managedFields; "" when
+    that is not recorded; `applies`: the change is one apply's."""
 
     resource: Resource
+    verb: str = ""
     namespace: str
     name: str = ""
     subresource: str = ""

@@ -72,10 +72,8 @@ def container_columns(template: Callable[[Any], Any]) -> list[Column[Any]]:
 
 def selector_text(selector: Any) -> str:
     """A LabelSelector object in words."""
-    if selector is None:
-        return NONE
     try:
-        return str(labels.from_object(selector)) or NONE
+        return labels.text_of(selector) or NONE
     except ValueError:
         return "<error>"
 

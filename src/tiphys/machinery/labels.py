@@ -110,6 +110,22 @@ def from_object(selector: _SelectorObject | None) -> Selector:
     return Selector(tuple(requirements))
 
 
+_WORDS = {"In": "{0} in ({1})", "NotIn": "{0} notin ({1})", "Exists": "{0}", "DoesNotExist": "!{0}"}
+
+
+def text_of(selector: _SelectorObject | None) -> str:
+    """A LabelSelector object as clients are shown it, by key: a pair as `a=b`, an expression as `a in (b)` even if it
+    has one value. "" for one that selects nothing, or everything. ValueError for a bad operator."""
+    from_object(selector)
+    if selector is None:
+        return ""
+    parts = [(key, f"{key}={value}") for key, value in (selector.matchLabels or {}).items()]
+    for expression in selector.matchExpressions or ():
+        values = ",".join(sorted(expression.values or ()))
+        parts.append((expression.key, _WORDS[expression.operator].format(expression.key, values)))
+    return ",".join(text for _, text in sorted(parts, key=lambda part: part[0]))
+
+
 def _checked(requirement: Requirement) -> Requirement:
     """ValueError for a key or a value that no label can have."""
     found = [f'<nil>: Invalid value: "{requirement.key}": {text}' for text in names.qualified_name(requirement.key)]

@@ -10,11 +10,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
-from documents import changed, create_findings, stored, told, update_findings
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from documents import changed, create_findings, created, stored, told, update_findings
 
 from tiphys.kinds.certificates import cluster_trust_bundle as bundles
 from tiphys.kinds.certificates import pod_certificate_request as requests
+from tiphys.kinds.core import secret as secrets
 
 BEGIN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 NOBODY = x509.Name([])
@@ -265,3 +266,38 @@ def test_certificates_are_of_the_requested_key() -> None:
 def test_requests_stay_as_they_are() -> None:
     found = update_findings(stored(REQUEST), changed(REQUEST, {"spec.podName": "q"}))
     assert [(field, message.rpartition(": ")[2]) for field, _, message in found] == [("spec", "field is immutable")]
+
+
+def of_key(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+SWITCHED = (
+    "tls: failed to find certificate PEM data in certificate input, but did find a private key;"
+    " PEM inputs may have been switched"
+)
+
+
+@pytest.mark.parametrize(
+    ("certificate_pem", "key_pem", "expected"),
+    [
+        (ROOT, of_key(KEY), []),
+        (ROOT, of_key(OTHER_KEY), ["tls: private key does not match public key"]),
+        (ROOT, of_key(SMALL), ["tls: private key type does not match public key type"]),
+        (ROOT, ROOT, ["tls: found a certificate rather than a key in the PEM for the private key"]),
+        (of_key(KEY), ROOT, [SWITCHED]),
+        ("", "", ["tls: failed to find any PEM data in certificate input"]),
+        (ROOT, "key", ["tls: failed to find any PEM data in key input"]),
+        (ROOT, of_key(KEY).replace("MIG", "xxx"), ["tls: failed to parse private key"]),
+    ],
+)
+def test_keys_of_servers_are_those_of_their_certificates(
+    certificate_pem: str, key_pem: str, expected: list[str]
+) -> None:
+    data = {"tls.crt": told_der(certificate_pem.encode()), "tls.key": told_der(key_pem.encode())}
+    metadata = {"name": "a", "namespace": "default"}
+    document = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "data": data}
+    thing = created(document)
+    assert secrets.STRATEGY.warnings(thing, None) == expected
+    thing.type = "Opaque"
+    assert secrets.STRATEGY.warnings(thing, None) == []

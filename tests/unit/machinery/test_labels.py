@@ -107,3 +107,23 @@ def test_selectors_name_keys_and_values_that_labels_can_have() -> None:
     with pytest.raises(ValueError, match=r'^unable to parse requirement: <nil>: Invalid value: "a/b/c": a valid label'):
         labels.parse("a/b/c")
     assert labels.parse("l in ()") == labels.Selector((labels.Requirement("l", "In", ("",)),))
+
+
+def test_objects_are_shown_by_key() -> None:
+    expressions = [
+        meta_v1.LabelSelectorRequirement(key=key, operator=operator, values=values)
+        for key, operator, values in (
+            ("c", "In", ["y", "x"]),
+            ("aa", "In", ["q"]),
+            ("d", "NotIn", ["x"]),
+            ("e", "Exists", None),
+            ("f", "DoesNotExist", None),
+        )
+    ]
+    shown = meta_v1.LabelSelector(matchLabels={"b": "1", "a": "2"}, matchExpressions=expressions)
+    assert labels.text_of(shown) == "a=2,aa in (q),b=1,c in (x,y),d notin (x),e,!f"
+    assert [labels.text_of(each) for each in (None, meta_v1.LabelSelector())] == ["", ""]
+    with pytest.raises(ValueError, match="not a valid label selector operator"):
+        labels.text_of(
+            meta_v1.LabelSelector(matchExpressions=[meta_v1.LabelSelectorRequirement(key="a", operator="Is")])
+        )

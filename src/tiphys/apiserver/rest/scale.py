@@ -23,7 +23,7 @@ KIND = "Scale"
 
 def _selector_text(obj: Any) -> str:
     selector = obj.spec.selector
-    return str(labels.from_set(selector) if isinstance(selector, dict) else labels.from_object(selector))
+    return str(labels.from_set(selector)) if isinstance(selector, dict) else labels.text_of(selector)
 
 
 USUAL: Scaling[Any] = Scaling(

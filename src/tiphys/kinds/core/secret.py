@@ -77,11 +77,22 @@ def validate_update(new: Secret, old: Secret) -> list[FieldError]:
     return found
 
 
+def warnings(secret: Secret, old: Secret | None) -> list[str]:
+    if secret.type != "kubernetes.io/tls":
+        return []
+    from tiphys.kinds.core.key_pair import key_pair_problem  # few Secrets need what reads keys
+
+    data = secret.data or {}
+    problem = key_pair_problem(*(data.get(key, b"") for key in _TLS_KEYS))
+    return [problem] if problem else []
+
+
 STRATEGY: Strategy[Secret] = Strategy(
     default=default,
     prepare_for_update=prepare_for_update,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         cells.name_column(),
         cells.text("Type", lambda secret: secret.type or ""),

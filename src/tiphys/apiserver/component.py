@@ -99,6 +99,13 @@ class ApiServerConfig:
     seed: int | None = None
 
 
+def published(resource: CustomResource) -> PublishedResource:
+    """A custom resource as OpenAPI shows it."""
+    (version,) = [found for found in resource.definition.spec.versions if found.name == resource.version]
+    selectable = tuple(field.jsonPath.removeprefix(".") for field in version.selectableFields or ())
+    return PublishedResource(resource, dict(resource.schema), selectable)
+
+
 class AlwaysAllow:
     """An authorizer for tests and simulations."""
 
@@ -250,7 +257,7 @@ class ApiServer:
         if self._discovery is not None:
             self._discovery.set_custom(resources)
         if self._openapi is not None:
-            self._openapi.set_custom([PublishedResource(resource, dict(resource.schema)) for resource in resources])
+            self._openapi.set_custom([published(resource) for resource in resources])
 
     def _build_verbs(self, standard: StandardAuthorizer | None) -> Verbs:
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:

@@ -17,7 +17,7 @@ from tiphys.apiserver.openapi.documents import CustomResource, OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.openapi.operations import group_words, tag
 from tiphys.kinds import registry
-from tiphys.kinds.resource import Resource
+from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery.errors import ApiError
 
 OTHERS = ("/version", "/openid/v1/jwks", "/.well-known/openid-configuration")
@@ -120,6 +120,64 @@ def test_what_kubectl_looks_for_in_a_patch() -> None:
         "application/merge-patch+json",
         "application/strategic-merge-patch+json",
     ]
+
+
+def shape(item: Any) -> dict[str, Any]:
+    """A path as (parameters, media types of the body, media types of each answer) by method, and the parameters of
+    all methods."""
+    found: dict[str, Any] = {"all": [parameter["name"] for parameter in item.get("parameters", ())]}
+    for method, operation in item.items():
+        if method != "parameters":
+            body = list(operation.get("requestBody", {}).get("content", ()))
+            answers = {code: list(answer.get("content", ())) for code, answer in operation["responses"].items()}
+            found[method] = ([parameter["name"] for parameter in operation.get("parameters", ())], body, answers)
+    return found
+
+
+LISTING = ["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion",
+           "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"]  # fmt: skip
+WRITING, DELETING = ["dryRun", "fieldManager", "fieldValidation"], [
+    "dryRun", "gracePeriodSeconds", "ignoreStoreReadErrorWithClusterBreakingPotential", "orphanDependents",
+    "propagationPolicy",
+]  # fmt: skip
+
+
+def test_what_a_built_in_resource_takes_and_gives() -> None:
+    paths = content("/openapi/v3/apis/apps/v1")["paths"]
+    base = "/apis/apps/v1/namespaces/{namespace}/deployments"
+    types = ["application/json", "application/vnd.kubernetes.protobuf", "application/yaml"]
+    streams = [types[0], f"{types[0]};stream=watch", types[1], f"{types[1]};stream=watch", types[2]]
+    read = {"200": types, "401": []}
+    written = {"200": types, "201": types, "401": []}
+    assert shape(paths["/apis/apps/v1/"]) == {"all": [], "get": ([], [], read)}
+    assert shape(paths["/apis/apps/v1/deployments"]) == {
+        "all": sorted([*LISTING, "pretty"]),
+        "get": ([], [], {"200": streams, "401": []}),
+    }
+    some = [name for name in LISTING if name not in ("allowWatchBookmarks", "watch")]
+    assert shape(paths[base]) == {
+        "all": ["namespace", "pretty"],
+        "get": (LISTING, [], {"200": streams, "401": []}),
+        "post": (WRITING, ["*/*"], {"200": types, "201": types, "202": types, "401": []}),
+        "delete": (sorted([*some, *DELETING]), ["*/*"], read),
+    }
+    patched = [f"application/{name}" for name in (
+        "apply-patch+yaml", "json-patch+json", "merge-patch+json", "strategic-merge-patch+json")]  # fmt: skip
+    assert shape(paths[f"{base}/{{name}}"]) == {
+        "all": ["name", "namespace", "pretty"],
+        "get": ([], [], read),
+        "put": (WRITING, ["*/*"], written),
+        "patch": ([*WRITING, "force"], patched, written),
+        "delete": (DELETING, ["*/*"], {"200": types, "202": types, "401": []}),
+    }
+
+
+def test_what_is_alone_at_its_path_has_its_parameters_there() -> None:
+    path = "/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+    eviction = content("/openapi/v3/api/v1")["paths"][path]
+    assert [found["name"] for found in eviction["parameters"]] == [*WRITING, "name", "namespace", "pretty"]
+    assert "parameters" not in eviction["post"]
+    assert [found["in"] for found in content("/openapi/v2")["paths"][path]["post"]["parameters"]] == ["body"]
 
 
 def test_subresources_have_the_kind_of_their_body() -> None:
@@ -242,12 +300,14 @@ def test_version_two_in_protobuf_says_the_same() -> None:
 def test_forms_of_a_definition() -> None:
     compact = {
         "type": "object",
-        "required": ["name", "ref"],
+        "required": ["key", "name", "port", "ref"],
         "properties": {
             "name": {"type": "string"},
             "ref": {"ref": "x.Other"},
             "amount": {"ref": "x.Other"},
             "words": {"type": "array", "items": {"type": "string"}, "list-type": "atomic"},
+            "port": {"type": "integer", "format": "int32"},
+            "key": {"type": "string", "format": "byte"},
         },
         "map-type": "atomic",
     }
@@ -259,9 +319,11 @@ def test_forms_of_a_definition() -> None:
             "name": {"type": "string", "default": ""},
             "ref": {"allOf": [{"$ref": "#/components/schemas/x.Other"}], "default": {}},
             "amount": {"description": "How much.", "allOf": [{"$ref": "#/components/schemas/x.Other"}]},
-            "words": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
+            "words": {"type": "array", "items": {"type": "string", "default": ""}, "x-kubernetes-list-type": "atomic"},
+            "port": {"type": "integer", "format": "int32", "default": 0},
+            "key": {"type": "string", "format": "byte"},
         },
-        "required": ["name", "ref"],
+        "required": ["key", "name", "port", "ref"],
         "x-kubernetes-map-type": "atomic",
     }
     assert definition(compact, description, 2)["properties"]["amount"] == {
@@ -276,31 +338,78 @@ def test_forms_of_a_definition() -> None:
     }
 
 
-def test_custom_resources_are_published_with_their_own_schema() -> None:
+THING = Resource(
+    group="example.com", version="v1", plural="things", singular="thing", kind="Thing", namespaced=True,
+    verbs=("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"),
+    subresources={
+        "scale": Subresource(
+            name="scale", kind="Scale", group="autoscaling", version="v1", verbs=("get", "patch", "update")
+        )
+    },
+)  # fmt: skip
+
+
+def published(schema: Any, *selectable: str) -> tuple[Any, Any]:
+    """The documents of a custom resource in OpenAPI 3 and 2."""
     found = OpenApiDocuments(registry.all_resources(), load_schemas, "x", "v1.37.0")
-    resource = Resource(
-        group="example.com",
-        version="v1",
-        plural="things",
-        singular="thing",
-        kind="Thing",
-        namespaced=True,
-        verbs=("get", "list", "patch"),
-    )
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
     assert found.document("/openapi/v3/apis/example.com/v1", "") is None
-    found.set_custom((CustomResource(resource, schema),))
-    document = found.document("/openapi/v3/apis/example.com/v1", "")
-    assert document is not None
-    content = json.loads(document.body)
-    thing = content["components"]["schemas"]["com.example.v1.Thing"]
-    assert thing["properties"]["spec"] == schema["properties"]["spec"]  # type: ignore[index]
+    found.set_custom((CustomResource(THING, schema, selectable),))
+    documents = [found.document(path, "") for path in ("/openapi/v3/apis/example.com/v1", "/openapi/v2")]
+    document, swagger = [json.loads(one.body) for one in documents if one is not None]
+    return document, swagger
+
+
+def test_custom_resources_are_published_with_their_own_schema() -> None:
+    size = {"type": "integer", "minimum": 1.0, "maximum": 2.5}
+    document, swagger = published(
+        {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": size}}}}, "spec.size"
+    )
+    schemas = document["components"]["schemas"]
+    thing, things = schemas["com.example.v1.Thing"], schemas["com.example.v1.ThingList"]
+    assert repr(thing["properties"]["spec"]["properties"]["size"]["minimum"]) == "1"
+    assert thing["properties"]["spec"] == {"type": "object", "properties": {"size": size}}
     assert thing["x-kubernetes-group-version-kind"] == [{"group": "example.com", "version": "v1", "kind": "Thing"}]
-    assert {target.rsplit("/", 1)[1] for target in references(content)} <= set(content["components"]["schemas"])
-    patch = content["paths"]["/apis/example.com/v1/namespaces/{namespace}/things/{name}"]["patch"]
-    assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
-    swagger = found.document("/openapi/v2", "")
-    assert swagger is not None and "com.example.v1.Thing" in json.loads(swagger.body)["definitions"]
+    for found in (thing, things, swagger["definitions"]["com.example.v1.Thing"]):
+        assert found["x-kubernetes-selectable-fields"] == [{"fieldPath": "spec.size"}]
+    assert (
+        "x-kubernetes-selectable-fields"
+        not in published({"type": "object"})[0]["components"]["schemas"]["com.example.v1.Thing"]
+    )
+    assert {target.rsplit("/", 1)[1] for target in references(document)} <= set(schemas)
+    assert document["info"] == {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
+    assert set(document["components"]) == {"schemas"}
+
+
+def test_what_a_custom_resource_takes_and_gives() -> None:
+    document, swagger = published({"type": "object"})
+    paths, base = document["paths"], "/apis/example.com/v1/namespaces/{namespace}/things"
+    types = ["application/json", "application/yaml"]
+    read = {"200": types, "401": []}
+    assert set(paths) == {"/apis/example.com/v1/things", base, f"{base}/{{name}}", f"{base}/{{name}}/scale"}
+    assert shape(paths["/apis/example.com/v1/things"]) == {"all": sorted([*LISTING, "pretty"]), "get": ([], [], read)}
+    assert shape(paths[base]) == {
+        "all": ["namespace", "pretty"],
+        "get": (LISTING, [], read),
+        "post": (WRITING, types, {"200": types, "201": types, "202": types, "401": []}),
+        "delete": (LISTING, [], read),
+    }
+    patched = ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
+    changes = {
+        "all": ["name", "namespace", "pretty"],
+        "get": (["resourceVersion"], [], read),
+        "put": (WRITING, types, {"200": types, "201": types, "401": []}),
+        "patch": ([*WRITING, "force"], patched, read),
+    }
+    deleted = {"200": types, "202": types, "401": []}
+    assert shape(paths[f"{base}/{{name}}"]) == {**changes, "delete": (DELETING, types, deleted)}
+    scale = paths[f"{base}/{{name}}/scale"]
+    assert shape(scale) == changes
+    assert scale["put"]["x-kubernetes-group-version-kind"] == {"group": "example.com", "version": "v1", "kind": "Thing"}
+    assert scale["put"]["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/io.k8s.api.autoscaling.v1.Scale"
+    }
+    create = swagger["paths"][base]["post"]
+    assert (create["consumes"], create["produces"]) == (types, types)
 
 
 def test_only_json_is_spoken() -> None:

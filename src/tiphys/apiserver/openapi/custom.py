@@ -30,10 +30,11 @@ _SHAPE = ("type", "items", "properties", "additionalProperties")
 
 @dataclass(frozen=True, slots=True)
 class CustomResource:
-    """A custom resource and the OpenAPI v3 schema of its objects."""
+    """A custom resource, the OpenAPI v3 schema of its objects, and the paths of the fields that select them."""
 
     resource: Resource
     schema: Schema
+    selectable: tuple[str, ...] = ()
 
     @property
     def definition_name(self) -> str:
@@ -43,7 +44,7 @@ class CustomResource:
 
 def object_schema(item: CustomResource, source: SchemaSource, version: int) -> Schema:
     """One object, in the form of OpenAPI 3 or 2 (`version`)."""
-    marker = _kind_marker(item.resource, item.resource.kind)
+    marker = _markers(item, item.resource.kind)
     if version == 2 and item.schema.get(_PRESERVES):
         return {"type": "object", **marker}
     found: Schema = _in_version_2(item.schema) if version == 2 else _in_version_3(item.schema, source)
@@ -53,17 +54,26 @@ def object_schema(item: CustomResource, source: SchemaSource, version: int) -> S
 
 def list_schema(item: CustomResource, source: SchemaSource, version: int) -> Schema:
     """A list of objects."""
-    items = {"type": "array", "items": reference(item.definition_name, version)}
+    resource = item.resource
+    objects = {"type": "array", "items": reference(item.definition_name, version)}
+    items = {"description": f"The {resource.plural} of the list.", **objects}
     return {
+        "description": f"A list of objects of kind {resource.kind}.",
         "type": "object",
         "required": ["items"],
         "properties": {**_head(source, f"{_LIKE_ANY_KIND}List", LIST_META, version), "items": items},
-        **_kind_marker(item.resource, item.resource.list_kind),
+        **_markers(item, item.resource.list_kind),
     }
 
 
-def _kind_marker(resource: Resource, kind: str) -> Schema:
-    return {"x-kubernetes-group-version-kind": [{"group": resource.group, "version": resource.version, "kind": kind}]}
+def _markers(item: CustomResource, kind: str) -> Schema:
+    resource = item.resource
+    found: Schema = {
+        "x-kubernetes-group-version-kind": [{"group": resource.group, "version": resource.version, "kind": kind}]
+    }
+    if item.selectable:
+        found["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in item.selectable]
+    return found
 
 
 def _head(source: SchemaSource, like: str, metadata: str, version: int) -> Schema:
@@ -109,10 +119,15 @@ def _in_version_2(schema: Any) -> Any:
 
 def _each_below(schema: Mapping[str, Any], change: Any) -> Schema:
     """A new schema in which those of properties, items and values are changed."""
-    found = dict(schema)
+    found = {key: _shortest(value) for key, value in schema.items()}
     if "properties" in found:
         found["properties"] = {name: change(below) for name, below in found["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(found.get(key), Mapping):
             found[key] = change(found[key])
     return found
+
+
+def _shortest(value: Any) -> Any:
+    """A limit like 9.0 as clients know it: 9."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -130,9 +130,17 @@ def _property(name: str, schema: Schema, required: bool, description: str, versi
             result["default"] = {}
         return {**result, **_markers(schema)}
     result.update(_nested(schema, version))
-    if version == 3 and required and schema.get("type") in _ZERO and "format" not in schema:
-        result["default"] = _ZERO[schema["type"]]
+    if version == 3 and required:
+        result |= _zero(schema)
     return result
+
+
+def _zero(schema: Schema) -> Schema:
+    """What a field that must be there is by itself; a text with a format is none of these."""
+    kind = schema.get("type")
+    if kind not in _ZERO or (kind == "string" and "format" in schema):
+        return {}
+    return {"default": _ZERO[kind]}
 
 
 def _nested(schema: Schema, version: int) -> Schema:
@@ -146,6 +154,8 @@ def _nested(schema: Schema, version: int) -> Schema:
     for key in ("items", "additionalProperties"):
         if key in schema:
             result[key] = _nested(schema[key], version)
+            if version == 3:
+                result[key] |= _zero(schema[key])
     if "properties" in schema:
         result["properties"] = {k: _nested(v, version) for k, v in schema["properties"].items()}
     return {**result, **_markers(schema)}

@@ -22,7 +22,7 @@ from tiphys.apiserver.openapi.server_paths import paths_by_document
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 
-_FORM = "3"  # part of every hash: count it up when the same input gives another document
+_FORM = "4"  # part of every hash: count it up when the same input gives another document
 
 
 class OpenApiDocuments:
@@ -113,7 +113,7 @@ class OpenApiDocuments:
             if (r.group, r.version) in wanted
         ]
         parts += [
-            [str(c.resource), c.resource.verbs, c.schema]
+            [str(c.resource), c.resource.verbs, c.schema, c.selectable]
             for c in self._custom
             if (c.resource.group, c.resource.version) in wanted
         ]
@@ -126,20 +126,16 @@ class OpenApiDocuments:
         schemas = self._definitions(source, _roots([paths]), 3)
         kinds = {name for kind, name in definition_of.items() if kind[:2] == (group, version)}
         schemas.update(self._definitions(source, kinds, 3))
-        return self._whole_document(paths, schemas)
+        is_custom = any((item.resource.group, item.resource.version) == (group, version) for item in self._custom)
+        return self._whole_document(paths, schemas, is_custom)
 
-    def _whole_document(self, paths: dict[str, Any], schemas: dict[str, Schema]) -> bytes:
-        return msgspec.json.encode(
-            {
-                "openapi": "3.0.0",
-                "info": {"title": "Kubernetes", "version": self._git_version},
-                "paths": paths,
-                "components": {
-                    "schemas": dict(sorted(schemas.items())),
-                    "securitySchemes": {"BearerToken": _BEARER},
-                },
-            }
-        )
+    def _whole_document(self, paths: dict[str, Any], schemas: dict[str, Schema], is_custom: bool = False) -> bytes:
+        components: dict[str, Any] = {"schemas": dict(sorted(schemas.items()))}
+        info = _CUSTOM_INFO
+        if not is_custom:
+            components["securitySchemes"] = {"BearerToken": _BEARER}
+            info = {"title": "Kubernetes", "version": self._git_version}
+        return msgspec.json.encode({"openapi": "3.0.0", "info": info, "paths": paths, "components": components})
 
     def _swagger(self) -> dict[str, Any]:
         source = self._load()
@@ -173,7 +169,7 @@ class OpenApiDocuments:
         own = [c.resource for c in self._custom if (c.resource.group, c.resource.version) == (group, version)]
         paths = operations.Builder(group, version, definition_of).paths(resources) if resources else {}
         if own:
-            paths.update(operations.Builder(group, version, definition_of, strategic=False).paths(own))
+            paths.update(operations.Builder(group, version, definition_of, custom=True).paths(own))
         return paths
 
     def _definitions(self, source: SchemaSource, roots: set[str], version: int) -> dict[str, Schema]:
@@ -192,6 +188,7 @@ class OpenApiDocuments:
         return found | own
 
 
+_CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 _BEARER = {
     "type": "apiKey",
     "in": "header",

@@ -15,7 +15,11 @@ from tiphys.kinds.resource import Resource, Subresource
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 STATUS, DELETE_OPTIONS, PATCH = f"{META}.Status", f"{META}.DeleteOptions", f"{META}.Patch"
 RESOURCE_LIST = f"{META}.APIResourceList"
-JSON, WATCH_JSON = "application/json", "application/json;stream=watch"
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+BUILT_IN_TYPES = (JSON, PROTOBUF, YAML)
+BUILT_IN_LIST_TYPES = (JSON, f"{JSON};stream=watch", PROTOBUF, f"{PROTOBUF};stream=watch", YAML)
+CUSTOM_TYPES = (JSON, YAML)
+ANY_TYPE = ("*/*",)
 PATCH_TYPES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
@@ -48,12 +52,22 @@ def tag(group: str, version: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds the paths of one group-version. `definition_of` names the schema of a kind."""
+    """Builds the paths of one group-version. `definition_of` names the schema of a kind; `custom`: of custom resources,
+    which have no protobuf and no strategic patches, and of which less is said."""
 
     group: str
     version: str
     definition_of: Mapping[Kind, str]
-    strategic: bool = True
+    custom: bool = False
+
+    @property
+    def _types(self) -> Sequence[str]:
+        """The media types of one object."""
+        return CUSTOM_TYPES if self.custom else BUILT_IN_TYPES
+
+    @property
+    def _body_types(self) -> Sequence[str]:
+        return CUSTOM_TYPES if self.custom else ANY_TYPE
 
     @property
     def root(self) -> str:
@@ -61,10 +75,10 @@ class Builder:
 
     def paths(self, resources: Sequence[Resource]) -> dict[str, Any]:
         """Every path, sorted, each with its operations by HTTP method."""
-        found: dict[str, Any] = {f"{self.root}/": {"get": self._resource_list()}}
+        found: dict[str, Any] = {} if self.custom else {f"{self.root}/": {"get": self._resource_list()}}
         for resource in resources:
             for path, item in self._resource_paths(resource):
-                found[path] = item
+                found[path] = _shared(item)
         return dict(sorted(found.items()))
 
     def _resource_list(self) -> Operation:
@@ -73,7 +87,7 @@ class Builder:
             "tags": [tag(self.group, self.version)],
             "description": "get available resources",
             "operationId": words,
-            "responses": self._responses({"200": ("OK", RESOURCE_LIST)}, (JSON,)),
+            "responses": self._responses({"200": ("OK", RESOURCE_LIST)}),
         }
 
     def _resource_paths(self, resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -143,7 +157,8 @@ class Builder:
     def _list(self, resource: Resource, rest: str) -> Operation:
         group, version, kind = _kind(resource)
         target = self.definition_of.get((group, version, resource.list_kind), "")
-        responses = self._responses({"200": ("OK", target)}, (JSON, WATCH_JSON))
+        types = CUSTOM_TYPES if self.custom else BUILT_IN_LIST_TYPES
+        responses = self._responses({"200": ("OK", target)}, types)
         text = f"list or watch objects of kind {kind}"
         operation = self._operation("list", self._id("list", rest), _kind(resource), text, responses)
         return {**operation, "parameters": list(parameters.LIST)}
@@ -151,13 +166,15 @@ class Builder:
     def _delete_collection(self, resource: Resource, scope: str) -> Operation:
         words = self._id("delete", f"Collection{scope}{resource.kind}")
         text = f"delete collection of {resource.kind}"
-        responses = self._responses({"200": ("OK", STATUS)}, (JSON,))
+        responses = self._responses({"200": ("OK", STATUS)})
         operation = self._operation("deletecollection", words, _kind(resource), text, responses)
+        if self.custom:
+            return {**operation, "parameters": list(parameters.LIST)}
         listed = [p for p in parameters.LIST if p["name"] not in ("allowWatchBookmarks", "watch")]
         return {
             **operation,
-            "parameters": [*parameters.DELETE, *listed],
-            "requestBody": _body(DELETE_OPTIONS, ("*/*",), False),
+            "parameters": sorted((*parameters.DELETE, *listed), key=_name),
+            "requestBody": _body(DELETE_OPTIONS, ANY_TYPE, False),
         }
 
     def _write(self, resource: Resource, verb: str, words: str, kind: Kind) -> Operation:
@@ -167,33 +184,38 @@ class Builder:
             codes["202"] = ("Accepted", target)
         text = f"{_WORDS[verb]} {_article(kind[2])} {kind[2]}"
         action = "post" if verb == "create" else "put"
-        responses = self._responses(codes, (JSON,))
-        operation = self._operation(action, self._id(_WORDS[verb], words), kind, text, responses)
+        marked = self._marked(resource, kind)
+        operation = self._operation(action, self._id(_WORDS[verb], words), marked, text, self._responses(codes))
         return {
             **operation,
             "parameters": list(parameters.WRITE),
-            "requestBody": _body(target, ("*/*",), True),
+            "requestBody": _body(target, self._body_types, True),
         }
+
+    def _marked(self, resource: Resource, kind: Kind) -> Kind:
+        """The kind that an operation is marked with: of a custom resource's subresource, the resource's own."""
+        return _kind(resource) if self.custom else kind
 
     def _single(self, resource: Resource, verb: str, words: str, kind: Kind) -> Operation:
         if verb == "update":
             return self._write(resource, verb, words, kind)
-        target = self.definition_of.get(kind, "")
+        target, marked = self.definition_of.get(kind, ""), self._marked(resource, kind)
         text = f"{_WORDS[verb]} the specified {kind[2]}"
         if verb == "get":
-            responses = self._responses({"200": ("OK", target)}, (JSON,))
-            return self._operation("get", self._id("read", words), kind, text, responses)
+            responses = self._responses({"200": ("OK", target)})
+            operation = self._operation("get", self._id("read", words), marked, text, responses)
+            return {**operation, "parameters": [parameters.RESOURCE_VERSION]} if self.custom else operation
         if verb == "patch":
-            responses = self._responses({"200": ("OK", target), "201": ("Created", target)}, (JSON,))
-            operation = self._operation("patch", self._id("patch", words), kind, text, responses)
-            types = PATCH_TYPES if self.strategic else CUSTOM_PATCH_TYPES
+            codes = {"200": ("OK", target)} if self.custom else {"200": ("OK", target), "201": ("Created", target)}
+            operation = self._operation("patch", self._id("patch", words), marked, text, self._responses(codes))
+            types = CUSTOM_PATCH_TYPES if self.custom else PATCH_TYPES
             return {**operation, "parameters": list(parameters.PATCH), "requestBody": _body(PATCH, types, True)}
-        responses = self._responses({"200": ("OK", STATUS), "202": ("Accepted", STATUS)}, (JSON,))
-        operation = self._operation("delete", self._id("delete", words), kind, text, responses)
+        responses = self._responses({"200": ("OK", STATUS), "202": ("Accepted", STATUS)})
+        operation = self._operation("delete", self._id("delete", words), marked, text, responses)
         return {
             **operation,
             "parameters": list(parameters.DELETE),
-            "requestBody": _body(DELETE_OPTIONS, ("*/*",), False),
+            "requestBody": _body(DELETE_OPTIONS, self._body_types, False),
         }
 
     def _connect(self, part: Subresource, words: str, kind: Kind, named: list[parameters.Parameter]) -> dict[str, Any]:
@@ -221,16 +243,34 @@ class Builder:
         )
         return {**operation, "parameters": list(parameters.LOG)}
 
-    @staticmethod
-    def _responses(codes: Mapping[str, tuple[str, str]], media_types: Sequence[str]) -> Operation:
+    def _responses(self, codes: Mapping[str, tuple[str, str]], media_types: Sequence[str] = ()) -> Operation:
         found: Operation = {}
         for code, (text, target) in codes.items():
-            content = {media: {"schema": _reference(target)} for media in media_types}
+            content = {media: {"schema": _reference(target)} for media in media_types or self._types}
             found[code] = {"description": text, "content": content}
         return {**found, **_UNAUTHORIZED}
 
 
 _UNAUTHORIZED = {"401": {"description": "Unauthorized"}}
+
+
+def _name(parameter: parameters.Parameter) -> str:
+    found: str = parameter["name"]
+    return found
+
+
+def _shared(item: dict[str, Any]) -> dict[str, Any]:
+    """What all operations at a path take is said once, of the path."""
+    own = item.get("parameters", [])
+    methods = {method: operation for method, operation in item.items() if method != "parameters"}
+    taken = [operation.get("parameters", []) for operation in methods.values()]
+    shared = [parameter for parameter in taken[0] if all(parameter in others for others in taken)] if taken else []
+    found: dict[str, Any] = {}
+    for method, operation in methods.items():
+        left = [parameter for parameter in operation.pop("parameters", []) if parameter not in shared]
+        found[method] = {**operation, "parameters": left} if left else operation
+    both = sorted((*own, *shared), key=_name)
+    return {**found, "parameters": both} if both else found
 
 
 def _reference(target: str) -> dict[str, Any]:

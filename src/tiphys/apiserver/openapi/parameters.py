@@ -36,13 +36,14 @@ FIELD_VALIDATION = query(
 )
 FORCE = query("force", "boolean", "For apply patches: take over fields that other managers own.")
 
+RESOURCE_VERSION = query("resourceVersion", "string", "The version that the answer is at, or at least at.")
 LIST = (
     query("allowWatchBookmarks", "boolean", "Ask for BOOKMARK events, which carry a resourceVersion to go on from."),
     query("continue", "string", "Where to go on with a list that had a limit: the token of the last answer."),
     query("fieldSelector", "string", "Restricts the objects by their fields."),
     query("labelSelector", "string", "Restricts the objects by their labels."),
     query("limit", "integer", "The most objects in one answer; the rest follows with the continue token."),
-    query("resourceVersion", "string", "The version that the answer is at, or at least at."),
+    RESOURCE_VERSION,
     query("resourceVersionMatch", "string", "How resourceVersion is meant: Exact or NotOlderThan."),
     query("sendInitialEvents", "boolean", "Begin a watch with the present objects as events, ended by a bookmark."),
     query("shardSelector", "string", "Restricts the objects to a range of hash values. Not supported."),

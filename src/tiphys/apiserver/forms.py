@@ -90,7 +90,7 @@ def _line(event_type: str, obj: bytes) -> bytes:
 
 def _bookmark_metadata(revision: int, initial_events_end: bool) -> bytes:
     annotations = b',"annotations":{"%s":"true"}' % INITIAL_EVENTS_END.encode() if initial_events_end else b""
-    return b'{"resourceVersion":"%d","creationTimestamp":null%s}' % (revision, annotations)
+    return b'{"resourceVersion":"%d"%s}' % (revision, annotations)
 
 
 class _MetadataOnly(msgspec.Struct, gc=False):

@@ -248,6 +248,54 @@ async def test_discovery_and_openapi_follow(widgets: World) -> None:
     assert (await widgets.http("GET", "/apis/example.com/v2")).code == 404
 
 
+async def test_aggregated_discovery_follows(widgets: World) -> None:
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+    async def found() -> tuple[str, Any]:
+        answer = await widgets.http("GET", "/apis", accept=accept)
+        return answer.headers["Etag"], [group for group in answer.body["items"] if "." in group["metadata"]["name"]][-1]
+
+    kind = {"group": "example.com", "version": "v1", "kind": "Widget"}
+    scale = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    changing = ["get", "patch", "update"]
+    first, group = await found()
+    assert group == {
+        "metadata": {"name": "example.com"},
+        "versions": [
+            {
+                "version": "v1",
+                "freshness": "Current",
+                "resources": [
+                    {
+                        "resource": "widgets",
+                        "responseKind": kind,
+                        "scope": "Namespaced",
+                        "singularResource": "widget",
+                        "verbs": ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
+                        "shortNames": ["wd"],
+                        "categories": ["all"],
+                        "subresources": [
+                            {"subresource": "status", "responseKind": kind, "verbs": changing},
+                            {"subresource": "scale", "responseKind": scale, "verbs": changing},
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    assert (await found())[0] == first
+    await define(widgets, definition("gadgets", "Gadget"))
+    second, group = await found()
+    assert second != first
+    assert [resource["resource"] for resource in group["versions"][0]["resources"]] == ["gadgets", "widgets"]
+    await widgets.http("DELETE", f"{CRDS}/gadgets.example.com")
+    for _ in range(500):
+        if (await widgets.http("GET", f"{CRDS}/gadgets.example.com")).code == 404:
+            break
+        await widgets.clock.advance(1.0)
+    assert (await found())[0] == first
+
+
 async def test_names_that_are_taken_wait_until_they_are_free(widgets: World) -> None:
     await widgets.http("POST", CRDS, definition("gadgets", "Widget"))
     refused = await condition(widgets, "gadgets.example.com", "NamesAccepted")

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import yaml
 
+from tiphys.apiserver import yaml_form
 from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, document, is_json
 from tiphys.apiserver.negotiation import PROTOBUF
 from tiphys.kinds import protobuf_encoding, registry
+from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.machinery import errors
 from tiphys.machinery.versions import version_rank
@@ -35,7 +36,7 @@ def _protobuf(content: Mapping[str, Any]) -> bytes:
 
 _ENCODINGS: Mapping[str, Callable[[Any], bytes]] = {
     JSON: lambda content: msgspec.json.encode(content) + b"\n",
-    YAML: lambda content: yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False).encode(),
+    YAML: yaml_form.encode,
     PROTOBUF: _protobuf,
 }
 _OFFERED = ", ".join(_ENCODINGS)
@@ -157,8 +158,7 @@ class ResourceDiscovery:
                 }
                 for found, resources in self._groups.get(group, {}).items()
             ]
-            metadata = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
-            items.append({"metadata": metadata, "versions": versions})
+            items.append({"metadata": {"name": group} if group else {}, "versions": versions})
         return {
             "kind": AGGREGATED_KIND,
             "apiVersion": f"{DISCOVERY_GROUP}/{version}",
@@ -220,12 +220,13 @@ def _subresource_entry(resource: Resource, subresource: Subresource) -> dict[str
 
 
 def _aggregated_resource(resource: Resource) -> dict[str, Any]:
+    is_custom = isinstance(resource, CustomResource)
     entry: dict[str, Any] = {
         "resource": resource.plural,
-        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "responseKind": _response_kind(resource, resource, is_custom),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": sorted(resource.verbs),
+        "verbs": list(resource.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -234,11 +235,18 @@ def _aggregated_resource(resource: Resource) -> dict[str, Any]:
     subresources = [
         {
             "subresource": part.name,
-            "responseKind": {"group": part.group, "version": part.version, "kind": part.kind},
+            "responseKind": _response_kind(part, resource, is_custom),
             "verbs": sorted(part.verbs),
         }
-        for _, part in sorted(resource.subresources.items())
+        for part in resource.subresources.values()
     ]
     if subresources:
         entry["subresources"] = subresources
     return entry
+
+
+def _response_kind(answered: Resource | Subresource, resource: Resource, is_custom: bool) -> dict[str, str]:
+    """Of built-in resources, group and version are only said where they are others than the resource's."""
+    place = (answered.group, answered.version)
+    group, version = ("", "") if place == (resource.group, resource.version) and not is_custom else place
+    return {"group": group, "version": version, "kind": answered.kind}

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import yaml
 
 from tiphys.aio.clock import Clock
-from tiphys.apiserver import ignored_options, negotiation, routes, watch_options
+from tiphys.apiserver import ignored_options, negotiation, routes, watch_options, yaml_form
 from tiphys.apiserver.authn import identity
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authn.impersonation import impersonate
@@ -313,7 +312,7 @@ class ApiHandler:
         user_agent = request.headers.get("user-agent", "")
         content_type = accepted.content_type.encode()
         if accepted.yaml:
-            body = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, sort_keys=False).encode()
+            body = yaml_form.encode(msgspec.json.decode(body))
         elif not accepted.protobuf and negotiation.wants_indentation(query, user_agent, accepted):
             body = msgspec.json.format(body, indent=2)
         if self._limits.gzip and len(body) > GZIP_FROM_BYTES and _takes_gzip(request):

@@ -112,11 +112,13 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRuntime:
-    """What the runtime has of one pod: sandboxes and containers, the newest first."""
+    """What the runtime has of one pod: sandboxes and containers, the newest first. What was made before `begins_at`
+    counts no more (0.0: everything counts)."""
 
     uid: str
     sandboxes: tuple[Sandbox, ...] = ()
     containers: tuple[ContainerRecord, ...] = ()
+    begins_at: float = 0.0
 
     @property
     def sandbox(self) -> Sandbox | None:
@@ -127,9 +129,15 @@ class PodRuntime:
         return next((each for each in self.containers if each.name == name), None)
 
     def current(self, name: str) -> ContainerRecord | None:
-        """The newest container of that name if it is in the newest sandbox."""
+        """The newest container of that name if it is in the newest sandbox and counts."""
         found = self.latest(name)
-        return found if found is not None and self.sandboxes and found.sandbox_id == self.sandboxes[0].id else None
+        return found if found is not None and self.is_in_sandbox(found) and not self.is_past(found) else None
+
+    def is_in_sandbox(self, record: ContainerRecord) -> bool:
+        return bool(self.sandboxes) and record.sandbox_id == self.sandboxes[0].id
+
+    def is_past(self, record: ContainerRecord) -> bool:
+        return record.created_at < self.begins_at
 
     @property
     def running(self) -> tuple[ContainerRecord, ...]:

@@ -6,11 +6,13 @@ to ask without an event.
 
 A pod is brought up in order: a sandbox, the init containers one after the other (a sidecar, that is an init container
 with restartPolicy Always, must only have started), then all containers. What decides is only what is in the newest
-sandbox; when that is gone, everything starts again in a new one. Images, volumes and status are others' business.
+sandbox; when that is gone, everything starts again in a new one. When a container's end is to restart all of them,
+everything starts again in the same one. Images, volumes and status are others' business.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -22,6 +24,7 @@ from tiphys.kubelet.resources import is_sidecar
 from tiphys.kubelet.restarts import (
     RestartBackOff,
     after_restart,
+    all_restarted_at,
     back_off_message,
     restart_at,
     should_restart,
@@ -30,6 +33,7 @@ from tiphys.kubelet.restarts import (
 from tiphys.kubelet.security import AnyContainer
 
 ContainerKind = Literal["init", "regular", "ephemeral"]
+ALL_RESTARTED = "All containers of the pod will be restarted"
 SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
 
@@ -165,6 +169,9 @@ class _Planner:
 
 def plan(view: PodView, now: float) -> Plan:
     """For a pod that should run."""
+    begins_at = all_restarted_at(view.pod, view.runtime)
+    if begins_at:
+        view = dataclasses.replace(view, runtime=dataclasses.replace(view.runtime, begins_at=begins_at))
     planner = _Planner(view, now)
     if _has_ended(view):
         return planner.plan(complete=True)
@@ -174,6 +181,8 @@ def plan(view: PodView, now: float) -> Plan:
     for stale in view.runtime.sandboxes[1:]:
         if stale.ready:
             planner.actions.append(StopSandbox(sandbox_id=stale.id))
+    if _end_what_is_past(planner):
+        return planner.plan()
     _ephemeral(planner)
     if _initialized(planner):
         for container in view.pod.spec.containers:
@@ -193,9 +202,21 @@ def _has_ended(view: PodView) -> bool:
             return True
     ended = [view.runtime.latest(each.name) for each in view.pod.spec.containers]
     return bool(ended) and all(
-        record is not None and record.state == "exited" and not should_restart(view.pod, container, record)
+        record is not None
+        and record.state == "exited"
+        and not view.runtime.is_past(record)
+        and not should_restart(view.pod, container, record)
         for container, record in zip(view.pod.spec.containers, ended, strict=True)
     )
+
+
+def _end_what_is_past(planner: _Planner) -> bool:
+    """End what still runs of the time before all containers were to begin again; True while there is any."""
+    ephemeral = {container.name for container in planner.pod.spec.ephemeralContainers or ()}
+    past = [each for each in planner.runtime.running if planner.runtime.is_past(each) and each.name not in ephemeral]
+    for record in past:
+        planner.actions.append(KillContainer(container_id=record.id, name=record.name, message=ALL_RESTARTED))
+    return bool(past)
 
 
 def _new_sandbox(planner: _Planner) -> Plan:
@@ -258,7 +279,7 @@ def _regular(planner: _Planner, container: core_v1.Container) -> None:
         planner.kill_for_health(container, record)
         return
     latest = record or planner.runtime.latest(container.name)
-    if latest is None or should_restart(planner.pod, container, latest):
+    if latest is None or planner.runtime.is_past(latest) or should_restart(planner.pod, container, latest):
         planner.start(container, "regular")
 
 

@@ -206,12 +206,9 @@ def pod_phase(
         return "Running"
     if ends:
         succeeded = all(each.exitCode == 0 for each in ends)
-        if ending or policy != "Always":
-            if succeeded:
-                return "Succeeded"
-            if ending or _ended_for_good(pod, regular):
-                return "Failed"
-        return "Running" if not _ended_for_good(pod, regular) else ("Succeeded" if succeeded else "Failed")
+        if not (ending or _ended_for_good(pod, regular)):
+            return "Running"
+        return "Succeeded" if succeeded else "Failed"
     return "Pending"
 
 

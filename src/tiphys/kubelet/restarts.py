@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiphys.kinds.types import core_v1
-from tiphys.kubelet.interface import BACK_OFF_SECONDS, ContainerRecord, full_name
+from tiphys.kubelet.interface import BACK_OFF_SECONDS, ContainerRecord, PodRuntime, full_name
 from tiphys.kubelet.security import AnyContainer
 
 FIRST_WAIT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 300.0
+RESTART_ALL = "RestartAllContainers"
 
 
 def restart_policy(pod: core_v1.Pod, container: AnyContainer) -> str:
@@ -21,14 +22,31 @@ def restart_policy(pod: core_v1.Pod, container: AnyContainer) -> str:
     return container.restartPolicy or pod.spec.restartPolicy or "Always"
 
 
-def _rule_applies(container: AnyContainer, record: ContainerRecord) -> bool:
+def _applicable_action(container: AnyContainer, record: ContainerRecord) -> str:
+    """That of the first rule that says something about the exit code; "" when none does."""
     for rule in container.restartPolicyRules or ():
         codes = rule.exitCodes
-        if rule.action != "Restart" or codes is None:
+        if codes is not None and (record.exit_code in (codes.values or ())) == (codes.operator == "In"):
+            return rule.action
+    return ""
+
+
+def _rule_applies(container: AnyContainer, record: ContainerRecord) -> bool:
+    return _applicable_action(container, record) == "Restart"
+
+
+def all_restarted_at(pod: core_v1.Pod, runtime: PodRuntime) -> float:
+    """When the last container ended whose rules want all containers of the pod to begin again; 0.0 for never. Nothing
+    that was made before counts any more."""
+    containers = {each.name: each for each in (*(pod.spec.initContainers or ()), *pod.spec.containers)}
+    moment = 0.0
+    for record in runtime.containers:
+        container = containers.get(record.name)
+        if container is None or not container.restartPolicyRules or record.state != "exited":
             continue
-        if (record.exit_code in (codes.values or ())) == (codes.operator == "In"):
-            return True
-    return False
+        if runtime.is_in_sandbox(record) and _applicable_action(container, record) == RESTART_ALL:
+            moment = max(moment, record.finished_at)
+    return moment
 
 
 def should_restart(pod: core_v1.Pod, container: AnyContainer, record: ContainerRecord) -> bool:

@@ -65,6 +65,24 @@ async def test_a_missing_image_backs_off(node: HollowNode) -> None:
     assert node.state() == "running" and node.pod().status.phase == "Running"
 
 
+async def test_one_end_may_restart_all(node: HollowNode) -> None:
+    codes = core_v1.ContainerRestartRuleOnExitCodes(operator="In", values=[42])
+    rule = core_v1.ContainerRestartRule(action="RestartAllContainers", exitCodes=codes)
+    watched = container("watched", restartPolicy="Never", restartPolicyRules=[rule])
+    await node.create(make_pod(containers=[container(), watched], restartPolicy="Never"))
+    address = node.pod().status.podIP
+    await node.run(5)
+    node.runtime.exit(node.runtime.containers("watched")[0].id, 42)
+    await node.run(5)
+    assert (node.state(), node.state("watched")) == ("running", "running")
+    assert (node.restarts(), node.restarts("watched")) == (1, 1)
+    assert (node.pod().status.phase, node.pod().status.podIP) == ("Running", address)
+    node.runtime.exit(node.runtime.containers("watched")[-1].id, 0)
+    node.runtime.exit(node.runtime.containers("main")[-1].id, 0)
+    await node.run(5)
+    assert node.pod().status.phase == "Succeeded"
+
+
 async def test_never_pulled(node: HollowNode) -> None:
     await node.create(make_pod(containers=[core_v1.Container(name="main", image="none:1", imagePullPolicy="Never")]))
     assert node.state() == "waiting: ErrImageNeverPull"

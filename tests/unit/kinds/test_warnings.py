@@ -206,14 +206,6 @@ def test_ports_that_conflict() -> None:
     ]
 
 
-def test_a_rule_without_effect() -> None:
-    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
-    assert of_pod(**container(restartPolicyRules=[{**rule, "action": "Restart"}, rule])) == [
-        "spec.containers[0].restartPolicyRules[1]: this server's kubelets do not restart all containers yet: "
-        "the rule has no effect"
-    ]
-
-
 def test_fields_that_nothing_acts_on_yet() -> None:
     probe = {"httpGet": {"port": 80, "protocol": "HTTP2"}}
     document = container(

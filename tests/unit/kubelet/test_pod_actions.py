@@ -74,10 +74,84 @@ def first_back_off(seconds: float = 10.0) -> RestartBackOff:
 
 
 SIDECAR = container("proxy", restartPolicy="Always")
+ALL_ON_42 = core_v1.ContainerRestartRule(
+    action="RestartAllContainers", exitCodes=core_v1.ContainerRestartRuleOnExitCodes(operator="In", values=[42])
+)
+WATCHED = pod(
+    container("a"),
+    container("b", restartPolicy="Never", restartPolicyRules=[ALL_ON_42]),
+    initContainers=[SIDECAR, container("init")],
+    restartPolicy="Never",
+)
+BEFORE, AFTER = {"created_at": NOW - 9}, {"created_at": NOW}
 CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
 CASES: dict[str, tuple[core_v1.Pod, PodRuntime, list[Action]]] = {
     "nothing yet": (pod(), runtime(sandboxes=()), [CreateSandbox(attempt=0)]),
+    "an end that is to restart all": (
+        WATCHED,
+        runtime(
+            record("b", "exited", 42, **BEFORE),
+            record("a", **BEFORE),
+            record("init", "exited", **BEFORE),
+            record("proxy", **BEFORE),
+        ),
+        [
+            KillContainer(container_id=f"{name}-0", name=name, message="All containers of the pod will be restarted")
+            for name in ("a", "proxy")
+        ],
+    ),
+    "all begins again in the same sandbox": (
+        WATCHED,
+        runtime(
+            record("b", "exited", 42, **BEFORE),
+            record("a", "exited", 137, **BEFORE),
+            record("init", "exited", **BEFORE),
+            record("proxy", "exited", **BEFORE),
+        ),
+        [start("proxy", "init", 1, first_back_off())],
+    ),
+    "init containers again": (
+        WATCHED,
+        runtime(
+            record("proxy", number=1, **AFTER),
+            record("b", "exited", 42, **BEFORE),
+            record("a", "exited", 137, **BEFORE),
+            record("init", "exited", **BEFORE),
+        ),
+        [start("init", "init", 1, first_back_off())],
+    ),
+    "and then the others, whatever their policy": (
+        WATCHED,
+        runtime(
+            record("init", "exited", number=1, **AFTER),
+            record("proxy", number=1, **AFTER),
+            record("b", "exited", 42, **BEFORE),
+            record("a", "exited", 0, **BEFORE),
+        ),
+        [start("a", attempt=1, back_off=first_back_off()), start("b", attempt=1, back_off=first_back_off())],
+    ),
+    "when all have begun again that is over": (
+        WATCHED,
+        runtime(
+            record("b", number=1, **AFTER),
+            record("a", "exited", 1, number=1, **AFTER),
+            record("init", "exited", number=1, **AFTER),
+            record("proxy", number=1, **AFTER),
+            record("b", "exited", 42, **BEFORE),
+        ),
+        [],
+    ),
+    "another end restarts nothing": (
+        WATCHED,
+        runtime(
+            record("b", "exited", 1, **BEFORE),
+            record("a", **BEFORE),
+            record("init", "exited", **BEFORE),
+            record("proxy", **BEFORE),
+        ),
+        [],
+    ),
     "a sandbox alone": (pod(), runtime(), [start()]),
     "all runs": (pod(), runtime(record()), []),
     "two containers": (pod(container("a"), container("b")), runtime(), [start("a"), start("b")]),

@@ -12,7 +12,6 @@ EVICTION = "this cluster does not ask eviction responders yet: the field has no 
 MOUNT_OPTIONS = "this server's kubelets do not set bind mount options yet: the volume is mounted without them"
 HTTP2 = "this server's kubelets do not speak HTTP/2 to containers yet: they probe by HTTP/1.1"
 GRPC_TLS = "this server's kubelets do not probe by gRPC over TLS yet: they probe without"
-RESTART_ALL = "this server's kubelets do not restart all containers yet: the rule has no effect"
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
@@ -31,6 +30,3 @@ def unserved_container_warnings(container: Any, path: Path) -> Iterator[str]:
             yield f"{path.child(name, 'httpGet', 'protocol')}: {HTTP2}"
         if probe is not None and probe.grpc is not None and probe.grpc.mode == "TLS":
             yield f"{path.child(name, 'grpc', 'mode')}: {GRPC_TLS}"
-    for position, rule in enumerate(container.restartPolicyRules or ()):
-        if rule.action == "RestartAllContainers":
-            yield f"{path.child('restartPolicyRules').index(position)}: {RESTART_ALL}"

@@ -64,12 +64,14 @@ class PodView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillContainer:
-    """`message` is the event's text. `grace_seconds` None means the pod's own grace."""
+    """`message` is the event's text. `grace_seconds` None means the pod's own grace; `with_hook`: the container's
+    preStop hook goes first."""
 
     container_id: str
     name: str
     message: str
     grace_seconds: int | None = None
+    with_hook: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,10 +214,11 @@ def _has_ended(view: PodView) -> bool:
 
 def _end_what_is_past(planner: _Planner) -> bool:
     """End what still runs of the time before all containers were to begin again; True while there is any."""
-    ephemeral = {container.name for container in planner.pod.spec.ephemeralContainers or ()}
-    past = [each for each in planner.runtime.running if planner.runtime.is_past(each) and each.name not in ephemeral]
-    for record in past:
-        planner.actions.append(KillContainer(container_id=record.id, name=record.name, message=ALL_RESTARTED))
+    past = [record for record in planner.runtime.running if planner.runtime.is_past(record)]
+    planner.actions += [
+        KillContainer(container_id=record.id, name=record.name, message=ALL_RESTARTED, with_hook=False)
+        for record in past
+    ]
     return bool(past)
 
 

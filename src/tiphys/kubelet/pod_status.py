@@ -17,11 +17,14 @@ from tiphys.kubelet.interface import PodRuntime
 from tiphys.kubelet.pod_actions import ContainerHealth
 from tiphys.kubelet.resize import Applied, ResizeProblem
 from tiphys.kubelet.resources import is_sidecar, qos_class
+from tiphys.kubelet.restarts import all_restarted_at, may_restart_all
 from tiphys.machinery import timestamps
 
 RESIZE_PENDING = "PodResizePending"
+ALL_RESTARTING = "AllContainersRestarting"
 OWN_CONDITIONS = (
     "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESIZE_PENDING,
+    ALL_RESTARTING,
 )  # fmt: skip
 
 
@@ -240,6 +243,8 @@ def _conditions(
         "ContainersReady": containers_ready,
         "PodScheduled": (True, "", ""),
     }
+    if may_restart_all(pod):
+        found[ALL_RESTARTING] = _all_restarting(pod, status, inputs.runtime)
     result = []
     for kind, (holds, reason, message) in found.items():
         before = old.get(kind)
@@ -281,6 +286,16 @@ def _special(
 
 
 _Found = tuple[bool, str, str]
+
+
+def _all_restarting(pod: core_v1.Pod, status: core_v1.PodStatus, runtime: PodRuntime) -> _Found:
+    """While what was before is ended, for all containers to begin again."""
+    if status.phase in ("Failed", "Succeeded"):
+        return False, "PodFailed" if status.phase == "Failed" else "PodCompleted", ""
+    begins_at = all_restarted_at(pod, runtime)
+    if any(record.created_at < begins_at for record in runtime.running):
+        return True, "RestartAllContainersStarted", "container exited with restart policy rule"
+    return False, "", ""
 
 
 def _names(names: Sequence[str]) -> str:

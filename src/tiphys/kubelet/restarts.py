@@ -35,6 +35,12 @@ def _rule_applies(container: AnyContainer, record: ContainerRecord) -> bool:
     return _applicable_action(container, record) == "Restart"
 
 
+def may_restart_all(pod: core_v1.Pod) -> bool:
+    """Whether the end of some container can make all of them begin again."""
+    containers = (*(pod.spec.initContainers or ()), *pod.spec.containers)
+    return any(rule.action == RESTART_ALL for each in containers for rule in each.restartPolicyRules or ())
+
+
 def all_restarted_at(pod: core_v1.Pod, runtime: PodRuntime) -> float:
     """When the last container ended whose rules want all containers of the pod to begin again; 0.0 for never. Nothing
     that was made before counts any more."""

@@ -97,7 +97,12 @@ CASES: dict[str, tuple[core_v1.Pod, PodRuntime, list[Action]]] = {
             record("proxy", **BEFORE),
         ),
         [
-            KillContainer(container_id=f"{name}-0", name=name, message="All containers of the pod will be restarted")
+            KillContainer(
+                container_id=f"{name}-0",
+                name=name,
+                message="All containers of the pod will be restarted",
+                with_hook=False,
+            )
             for name in ("a", "proxy")
         ],
     ),

@@ -278,3 +278,28 @@ def test_a_rejected_pod_has_no_containers() -> None:
     assert found == core_v1.PodStatus(
         phase="Failed", reason="OutOfcpu", message="no", startTime=at(), qosClass="BestEffort", observedGeneration=3
     )
+
+
+RULE = core_v1.ContainerRestartRule(
+    action="RestartAllContainers", exitCodes=core_v1.ContainerRestartRuleOnExitCodes(operator="In", values=[0])
+)
+WATCHED = pod(container("a"), container("b", restartPolicy="Never", restartPolicyRules=[RULE]), restartPolicy="Never")
+BEFORE, AFTER = {"created_at": NOW - 30}, {"created_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("records", "phase", "condition"),
+    [
+        ((record("a", **BEFORE), record("b", **BEFORE)), "Running", ("False", None)),
+        ((record("a", **BEFORE), record("b", "exited", **BEFORE)), "Running", ("True", "RestartAllContainersStarted")),
+        ((record("a", "exited", **BEFORE), record("b", "exited", **BEFORE)), "Running", ("False", None)),
+        ((record("a", **AFTER), record("b", "exited", **BEFORE)), "Running", ("False", None)),
+        ((record("a", "exited"), record("b", "exited", 1)), "Failed", ("False", "PodFailed")),
+    ],
+)
+def test_all_containers_begin_again(
+    records: tuple[ContainerRecord, ...], phase: str, condition: tuple[str, str | None]
+) -> None:
+    found = status(WATCHED, *records)
+    restarting = next(each for each in found.conditions or () if each.type == "AllContainersRestarting")
+    assert (found.phase, (restarting.status, restarting.reason)) == (phase, condition)

@@ -281,7 +281,7 @@ class PodContainers:
             self.report(pod, action.name, "Normal", "Killing", action.message)
         container = container_named(pod, action.name) if pod is not None else None
         hook = container.lifecycle.preStop if container is not None and container.lifecycle is not None else None
-        if pod is not None and container is not None and hook is not None and grace > 0:
+        if pod is not None and container is not None and hook is not None and grace > 0 and action.with_hook:
             began = clock.monotonic()
             try:
                 await self._hook(pod, container, hook, action.container_id, runtime, float(grace))

@@ -728,11 +728,13 @@ def test_selectable_fields() -> None:
     pod: Pod = stored(changed(POD, {"spec.nodeName": "n"}), {"phase": "Running", "podIPs": [{"ip": "10.0.0.9"}]})
     assert pods.fields(pod) == {
         "spec.nodeName": "n",
+        "spec.host": "n",
         "spec.restartPolicy": "Always",
         "spec.schedulerName": "default-scheduler",
         "spec.serviceAccountName": "default",
         "spec.hostNetwork": "false",
         "status.phase": "Running",
         "status.podIP": "10.0.0.9",
+        "status.podIPs": "",
         "status.nominatedNodeName": "",
     }

@@ -51,6 +51,19 @@ FILE_REF = f"{C0}.env[0].valueFrom.fileKeyRef"
 
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     (
+        "a volume of no image",
+        {"spec.volumes.0": {"name": "data", "image": {"pullPolicy": "Sometimes"}}},
+        [
+            (
+                "spec.volumes[0].image.pullPolicy",
+                "NotSupported",
+                'Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
+            ),
+            ("spec.volumes[0].image.reference", "Required", "Required value"),
+            NO_MOUNT,
+        ],
+    ),
+    (
         "eviction responders",
         {
             "spec.evictionResponders": [
@@ -1049,3 +1062,26 @@ def test_the_volume_of_the_service_account_is_valid_as_the_rules_see_it() -> Non
     assert account_volume.is_account_volume(other)
     del other.projected.sources[0]
     assert not account_volume.is_account_volume(other)
+
+
+def test_templates_leave_more_to_their_users() -> None:
+    spec = changed(
+        POD,
+        {
+            "spec.hostNetwork": True,
+            f"{C}.image": " ",
+            "spec.volumes.0": {"name": "data", "image": {"pullPolicy": "Always"}},
+        },
+    )["spec"]
+    holder = {
+        "apiVersion": "v1",
+        "kind": "PodTemplate",
+        "metadata": {"name": "web", "namespace": "default"},
+        "template": {"spec": spec},
+    }
+    assert create_findings(holder) == []
+    assert [field for field, _, _ in create_findings({**POD, "spec": spec})] == [
+        "spec.volumes[0].image.reference",
+        f"{C0}.image",
+        f"{C0}.volumeMounts[0].name",
+    ]

@@ -53,7 +53,8 @@ _EPHEMERAL_FORBIDDEN = [
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What containers are checked against. `volumes` by name; `users_own` is spec.hostUsers = false."""
+    """What containers are checked against. `volumes` by name; `users_own` is spec.hostUsers = false; `is_pod`: they are
+    a pod's, no template's."""
 
     volumes: dict[str, Volume] = {}
     claim_names: frozenset[str] = frozenset()
@@ -61,6 +62,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     grace_seconds: int | None = None
     system: str = ""
     users_own: bool = False
+    is_pod: bool = False
 
 
 def validate_containers(containers: Sequence[Container], path: Path, around: Surroundings) -> list[FieldError]:
@@ -139,7 +141,11 @@ def validate_container(container: AnyContainer, path: Path, around: Surroundings
         found.append(required(path.child("name")))
     elif label_name(container.name):
         found += [invalid(path.child("name"), container.name, text) for text in label_name(container.name)]
-    found += image_findings(container.image, path)
+    if not container.image:
+        found.append(required(path.child("image")))
+    elif around.is_pod and container.image.strip() != container.image:
+        detail = "must not have leading or trailing whitespace"
+        found.append(invalid(path.child("image"), container.image, detail))
     if container.terminationMessagePolicy not in MESSAGE_POLICIES:
         found.append(
             _choice(path.child("terminationMessagePolicy"), container.terminationMessagePolicy, MESSAGE_POLICIES)
@@ -163,15 +169,6 @@ def validate_container(container: AnyContainer, path: Path, around: Surroundings
     if container.securityContext is not None:
         found += validate_security_context(container.securityContext, path.child("securityContext"), around.users_own)
     return found
-
-
-def image_findings(image: str | None, path: Path) -> list[FieldError]:
-    """`path` is the container's."""
-    if not image:
-        return [required(path.child("image"))]
-    if image.strip() != image:
-        return [invalid(path.child("image"), image, "must not have leading or trailing whitespace")]
-    return []
 
 
 def _choice(path: Path, value: str | None, supported: tuple[str, ...]) -> FieldError:

@@ -113,12 +113,14 @@ def fields(pod: Pod) -> dict[str, str]:
     spec, status = pod.spec, pod.status
     return {
         "spec.nodeName": spec.nodeName or "",
+        "spec.host": spec.nodeName or "",  # what it was called long ago
         "spec.restartPolicy": spec.restartPolicy or "",
         "spec.schedulerName": spec.schedulerName or "",
         "spec.serviceAccountName": spec.serviceAccountName or "",
         "spec.hostNetwork": "true" if spec.hostNetwork else "false",
         "status.phase": status.phase or "",
         "status.podIP": (status.podIPs[0].ip if status.podIPs else status.podIP) or "",
+        "status.podIPs": "",  # known by name, never by value
         "status.nominatedNodeName": status.nominatedNodeName or "",
     }
 

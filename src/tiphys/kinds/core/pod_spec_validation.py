@@ -44,7 +44,7 @@ PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 def validate_pod_spec(spec: PodSpec, path: Path, is_pod: bool = False) -> list[FieldError]:
     """`is_pod`: the spec is a pod's own, which has all that is left to be filled in where a template is used."""
     found: list[FieldError] = []
-    wrong_volumes, volumes = validate_volumes(spec.volumes or [], path.child("volumes"))
+    wrong_volumes, volumes = validate_volumes(spec.volumes or [], path.child("volumes"), is_pod)
     found += wrong_volumes
     if spec.resourceClaims:
         found += _resource_claim_findings(spec, path.child("resourceClaims"))
@@ -55,6 +55,7 @@ def validate_pod_spec(spec: PodSpec, path: Path, is_pod: bool = False) -> list[F
         grace_seconds=spec.terminationGracePeriodSeconds,
         system=spec.os.name if spec.os else "",
         users_own=spec.hostUsers is False,
+        is_pod=is_pod,
     )
     found += validate_containers(spec.containers, path.child("containers"), around)
     if spec.initContainers:

@@ -55,7 +55,9 @@ PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _sources = operator.attrgetter(*SOURCES)
 
 
-def validate_volumes(volumes: list[Volume], path: Path) -> tuple[list[FieldError], dict[str, Volume]]:
+def validate_volumes(
+    volumes: list[Volume], path: Path, is_pod: bool = True
+) -> tuple[list[FieldError], dict[str, Volume]]:
     """The findings, and by their names the volumes that are well formed: what containers can mount."""
     found: list[FieldError] = []
     named: dict[str, Volume] = {}
@@ -68,6 +70,8 @@ def validate_volumes(volumes: list[Volume], path: Path) -> tuple[list[FieldError
             wrong += [invalid(at.child("name"), volume.name, text) for text in label_name(volume.name)]
         elif volume.name in named:
             wrong.append(duplicate(at.child("name"), volume.name))
+        if is_pod and volume.image is not None and not volume.image.reference:
+            wrong.append(required(at.child("image", "reference")))
         if volume.iscsi is not None:
             wrong += iscsi_name_findings(volume.iscsi, volume.name, at.child("name"))
         if not wrong:
@@ -323,10 +327,10 @@ def _ephemeral(source: EphemeralVolumeSource, path: Path) -> list[FieldError]:
 
 def _image(source: ImageVolumeSource, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    if not source.reference:
-        found.append(required(path.child("reference")))
-    if source.pullPolicy not in PULL_POLICIES:
-        found.append(not_supported(path.child("pullPolicy"), source.pullPolicy or "", PULL_POLICIES))
+    if not source.pullPolicy:
+        found.append(required(path.child("pullPolicy")))
+    elif source.pullPolicy not in PULL_POLICIES:
+        found.append(not_supported(path.child("pullPolicy"), source.pullPolicy, PULL_POLICIES))
     return found
 
 

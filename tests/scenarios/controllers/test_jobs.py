@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tiphys.kinds.types import batch_v1, core_v1, meta_v1
 
 
@@ -153,6 +155,97 @@ async def test_a_pod_failure_policy_ends_the_job_at_once(cluster: Any) -> None:
     assert found(cluster).status.failed == 1
 
 
+def by_index(ends: dict[str, str]) -> Any:
+    """How the pod of each index ends; the others run on."""
+    return lambda pod: ends.get(pod.metadata.annotations["batch.kubernetes.io/job-completion-index"], "")
+
+
+ODD_FAIL = by_index({"0": "Succeeded", "1": "Failed", "2": "Succeeded", "3": "Failed"})
+ON_ONE = batch_v1.PodFailurePolicyOnExitCodesRequirement(operator="In", values=[1])
+FAIL_INDEX = batch_v1.PodFailurePolicy(rules=[batch_v1.PodFailurePolicyRule(action="FailIndex", onExitCodes=ON_ONE)])
+
+
+@pytest.mark.parametrize(
+    ("policy", "failed"), [(None, 4), (FAIL_INDEX, 2)], ids=["each is tried again", "the policy forbids it"]
+)
+async def test_some_indexes_may_fail_while_the_others_go_on(cluster: Any, policy: Any, failed: int) -> None:
+    cluster.finish = ODD_FAIL
+    limits = {"backoffLimitPerIndex": 1, "podFailurePolicy": policy}
+    cluster.api.add(job(completions=4, parallelism=2, completionMode="Indexed", backoffLimit=2**31 - 1, **limits))
+    await cluster.steps(60)
+    status = found(cluster).status
+    assert (status.completedIndexes, status.failedIndexes) == ("0,2", "1,3")
+    assert (status.succeeded, status.failed, status.active) == (2, failed, None)
+    assert conditions(cluster) == {
+        "FailureTarget": ("True", "FailedIndexes"),
+        "Failed": ("True", "FailedIndexes"),
+    }
+
+
+async def test_too_many_failed_indexes_end_the_job(cluster: Any) -> None:
+    cluster.finish = lambda pod: "Failed"
+    limits = {"backoffLimitPerIndex": 0, "maxFailedIndexes": 0}
+    cluster.api.add(job(completions=4, completionMode="Indexed", backoffLimit=2**31 - 1, **limits))
+    await cluster.steps(10)
+    status = found(cluster).status
+    assert (status.failedIndexes, status.failed, status.active) == ("0", 1, None)
+    assert conditions(cluster) == {
+        "FailureTarget": ("True", "MaxFailedIndexesExceeded"),
+        "Failed": ("True", "MaxFailedIndexesExceeded"),
+    }
+    assert len(pods(cluster)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "ends", "completed"),
+    [
+        ({"succeededCount": 2}, {"0": "Succeeded", "1": "Succeeded"}, "0,1"),
+        ({"succeededIndexes": "0"}, {"0": "Succeeded"}, "0"),
+        ({"succeededCount": 1}, {"1": "Succeeded"}, "1"),
+        ({"succeededCount": 1, "succeededIndexes": "1-2"}, {"0": "Succeeded", "1": "Succeeded"}, "0,1"),
+    ],
+    ids=["all", "indexes", "count", "count of indexes"],
+)
+async def test_enough_indexes_are_success(
+    cluster: Any, rule: dict[str, Any], ends: dict[str, str], completed: str
+) -> None:
+    cluster.finish = by_index(ends)
+    policy = batch_v1.SuccessPolicy(rules=[batch_v1.SuccessPolicyRule(**rule)])
+    count = max(2, len(ends) + ("succeededIndexes" in rule))
+    cluster.api.add(job(completions=count, parallelism=count, completionMode="Indexed", successPolicy=policy))
+    await cluster.steps(10)
+    status = found(cluster).status
+    assert (status.completedIndexes, status.active) == (completed, None)
+    assert conditions(cluster) == {
+        "SuccessCriteriaMet": ("True", "SuccessPolicy"),
+        "Complete": ("True", "SuccessPolicy"),
+    }
+    assert [pod for pod in pods(cluster) if pod.status.phase == "Running"] == []
+
+
+async def test_disruptions_do_not_count_where_the_policy_says_so(cluster: Any) -> None:
+    pattern = batch_v1.PodFailurePolicyOnPodConditionsPattern(type="DisruptionTarget", status="True")
+    rules = [batch_v1.PodFailurePolicyRule(action="Ignore", onPodConditions=[pattern])]
+    policy = batch_v1.PodFailurePolicy(rules=rules)
+    cluster.api.add(
+        job(completions=2, parallelism=2, backoffLimit=0, completionMode="Indexed", podFailurePolicy=policy)
+    )
+    await cluster.steps(2)
+    victim = pods(cluster)[0]
+
+    def disrupt(pod: core_v1.Pod) -> None:
+        pod.status.phase = "Failed"
+        condition = core_v1.PodCondition(type="DisruptionTarget", status="True", reason="EvictionByEvictionAPI")
+        pod.status.conditions = [*(pod.status.conditions or ()), condition]
+
+    cluster.api.change(core_v1.Pod, "default", victim.metadata.name, disrupt)
+    await cluster.steps(20)
+    cluster.finish = lambda pod: "Succeeded"
+    await cluster.steps(5)
+    assert conditions(cluster)["Complete"] == ("True", "CompletionsReached")
+    assert (found(cluster).status.succeeded, found(cluster).status.completedIndexes) == (2, "0,1")
+
+
 async def test_a_finished_job_goes_after_its_time_to_live_with_its_pods(cluster: Any) -> None:
     cluster.finish = lambda pod: "Succeeded"
     cluster.api.add(job(ttlSecondsAfterFinished=60))
@@ -207,3 +300,18 @@ async def test_forbid_waits_and_replace_takes_the_place(cluster: Any) -> None:
     assert second.metadata.name != first.metadata.name
     active = cluster.api.get(batch_v1.CronJob, "default", "tick").status.active
     assert [reference.name for reference in active] == [second.metadata.name]
+
+
+async def test_a_suspended_cron_job_starts_nothing_and_several_run_beside_each_other(cluster: Any) -> None:
+    cluster.api.add(cron_job(suspend=True, concurrencyPolicy="Allow"))
+    await cluster.steps(80, seconds=10)
+    assert cluster.api.list(batch_v1.Job) == []
+
+    def resume(obj: batch_v1.CronJob) -> None:
+        obj.spec.suspend = False
+
+    cluster.api.change(batch_v1.CronJob, "default", "tick", resume)
+    await cluster.steps(60, seconds=10)
+    active = cluster.api.get(batch_v1.CronJob, "default", "tick").status.active
+    assert len(active) >= 2
+    assert {reference.name for reference in active} == {j.metadata.name for j in cluster.api.list(batch_v1.Job)}

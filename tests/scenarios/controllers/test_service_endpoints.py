@@ -141,3 +141,40 @@ async def test_endpoints_and_slices_go_with_their_service(cluster: Any) -> None:
     await cluster.quiet()
     assert slices(cluster) == []
     assert [e.metadata.name for e in cluster.api.list(core_v1.Endpoints)] == ["plain"]
+
+
+async def test_slices_that_somebody_deletes_come_back(cluster: Any) -> None:
+    cluster.api.add(service())
+    cluster.api.add(pod("p1"))
+    cluster.api.add(pod("p2", port=9090))
+    await cluster.steps(2)
+    before = sorted((s.ports[0].port, s.endpoints[0].targetRef.name) for s in slices(cluster))
+    assert before == [(8080, "p1"), (9090, "p2")]
+    for found in slices(cluster):
+        cluster.api.remove(discovery_v1.EndpointSlice, "default", found.metadata.name)
+    await cluster.steps(2)
+    assert sorted((s.ports[0].port, s.endpoints[0].targetRef.name) for s in slices(cluster)) == before
+
+
+async def test_endpoints_made_by_hand_are_mirrored_as_long_as_they_are_there(cluster: Any) -> None:
+    cluster.api.add(service(selector=None))
+    ports = [core_v1.EndpointPort(port=80)]
+    subset = core_v1.EndpointSubset(ports=ports, addresses=[core_v1.EndpointAddress(ip="192.0.2.3")])
+    meta = meta_v1.ObjectMeta(name="web", namespace="default")
+    cluster.api.add(core_v1.Endpoints(metadata=meta, subsets=[subset]))
+    await cluster.quiet()
+
+    def mirrored() -> list[tuple[Any, ...]]:
+        return [([p.port for p in s.ports or ()], [e.addresses for e in s.endpoints]) for s in slices(cluster)]
+
+    assert mirrored() == [([80], [["192.0.2.3"]])]
+
+    def move(endpoints: core_v1.Endpoints) -> None:
+        endpoints.subsets = [core_v1.EndpointSubset(ports=ports, addresses=[core_v1.EndpointAddress(ip="192.0.2.4")])]
+
+    cluster.api.change(core_v1.Endpoints, "default", "web", move)
+    await cluster.quiet()
+    assert mirrored() == [([80], [["192.0.2.4"]])]
+    cluster.api.remove(core_v1.Endpoints, "default", "web")
+    await cluster.quiet()
+    assert slices(cluster) == []

@@ -36,6 +36,11 @@ def volume(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"}, "spec": content}
 
 
+def certificate(seconds: int) -> dict[str, Any]:
+    where = {"signerName": "example.com/s", "keyType": "ED25519", "credentialBundlePath": "bundle.pem"}
+    return {**where, "maxExpirationSeconds": seconds}
+
+
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     (
         "the first counts, whatever the order in the document",
@@ -190,6 +195,28 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
                 f"{ONE}.projected.sources[0]",
                 "Forbidden",
                 "Forbidden: may not specify more than 1 volume type",
+            ),
+        ],
+    ),
+    (
+        "certificate that lives too briefly",
+        {"projected": {"sources": [{"podCertificate": certificate(3599)}]}},
+        [
+            (
+                f"{ONE}.projected.sources[0].podCertificate.maxExpirationSeconds",
+                "Invalid",
+                "Invalid value: 3599: if provided, maxExpirationSeconds must be >= 3600",
+            ),
+        ],
+    ),
+    (
+        "certificate that lives too long",
+        {"projected": {"sources": [{"podCertificate": certificate(7862401)}]}},
+        [
+            (
+                f"{ONE}.projected.sources[0].podCertificate.maxExpirationSeconds",
+                "Invalid",
+                "Invalid value: 7862401: if provided, maxExpirationSeconds must be <= 7862400",
             ),
         ],
     ),

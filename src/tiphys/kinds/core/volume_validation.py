@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tiphys.kinds.certificates.certificate_signing_request import signer_findings
+from tiphys.kinds.certificates.pod_certificate_request import LONGEST_SECONDS, SHORTEST_SECONDS
 from tiphys.kinds.core.account_volume import is_account_volume
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
@@ -289,8 +290,9 @@ def _pod_certificate(source: Any, path: Path) -> list[FieldError]:
     if source.keyType not in types:
         found.append(not_supported(path.child("keyType"), source.keyType, types))
     seconds = source.maxExpirationSeconds
-    if seconds is not None and not 3600 <= seconds <= 91 * 24 * 3600:
-        detail = "if provided, maxExpirationSeconds must be between 3600 and 7862400"
+    if seconds is not None and not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        bound = f">= {SHORTEST_SECONDS}" if seconds < SHORTEST_SECONDS else f"<= {LONGEST_SECONDS}"
+        detail = f"if provided, maxExpirationSeconds must be {bound}"
         found.append(invalid(path.child("maxExpirationSeconds"), seconds, detail))
     named = [name for name in ("credentialBundlePath", "keyPath", "certificateChainPath") if getattr(source, name)]
     if not named:

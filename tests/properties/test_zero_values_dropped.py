@@ -23,7 +23,7 @@ def naive(thing: Any) -> None:
     elif isinstance(thing, msgspec.Struct):
         for field in thing.__struct_fields__:
             value = getattr(thing, field)
-            if field in zero_values.fields_of(type(thing)) and value in ("", 0, False):
+            if field in zero_values.fields_of(type(thing)) and value in ("", 0, False, [], {}):
                 setattr(thing, field, None)
             naive(value)
 
@@ -40,7 +40,8 @@ def test_like_the_naive_way(name: str, data: st.DataObject) -> None:
         thing = struct()
         for field in zero_values.fields_of(struct):
             kind = next(kind for kind in typing.get_args(hints[field]) if kind is not type(None))
-            setattr(thing, field, data.draw(st.sampled_from([None, kind(), kind(1)])))
+            some = [None, kind()] if typing.get_origin(kind) else [None, kind(), kind(1)]
+            setattr(thing, field, data.draw(st.sampled_from(some)))
         for field, inner in zero_values._inner_structs(struct):
             if depth and data.draw(st.booleans()):
                 value = fill(inner, depth - 1)

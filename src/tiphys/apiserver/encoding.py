@@ -22,7 +22,7 @@ from tiphys.kinds.leniency import lenient
 from tiphys.kinds.misfits import Misfit
 from tiphys.kinds.unstructured import Unstructured
 from tiphys.machinery import errors
-from tiphys.machinery.field_errors import Path, invalid, not_supported
+from tiphys.machinery.field_errors import Path, not_supported
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -39,7 +39,12 @@ class DoesNotFit(Exception):
     is wrong, None where it was not found."""
 
     def __init__(self, misfit: Misfit | None, detail: str) -> None:
-        super().__init__(misfit.unmarshal_text() if misfit is not None else detail)
+        self.is_head = misfit is not None and misfit.field in (("apiVersion",), ("kind",))
+        if misfit is not None:
+            detail = misfit.unmarshal_text()
+        if misfit is not None and self.is_head:
+            detail = f"couldn't get version/kind; json parse error: {replace(misfit, owner='').unmarshal_text()}"
+        super().__init__(detail)
         self.misfit = misfit
 
 
@@ -196,8 +201,12 @@ def _unreadable(kind: str, error: object, data: bytes) -> errors.ApiError:
     text = "unexpected end of JSON input" if str(error) == "Input data was truncated" else error
     if kind == "patch":
         return errors.bad_request(f"error decoding patch: {text}")
-    detail = f"couldn't get version/kind; json parse error: {text} ({summary(data)})"
-    return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {detail}")
+    return _unrecognized(kind, f"couldn't get version/kind; json parse error: {text}", data)
+
+
+def _unrecognized(kind: str, detail: str, data: bytes) -> errors.ApiError:
+    text = f"the object provided is unrecognized (must be of type {kind}): {detail} ({summary(data)})"
+    return errors.bad_request(text)
 
 
 def decode_body(
@@ -231,7 +240,9 @@ def decode_body(
         obj = _leniently(data, wanted, api_version, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error, data) from error
-    _accept(obj, api_version, kind, also, data)
+    _accept(obj, api_version, kind, also)
+    if isinstance(obj, Unstructured):
+        _check_custom(obj, api_version, kind, data)
     if field_validation == "Ignore":
         return obj, []
     findings = repeated + strictness.findings(data, wanted)
@@ -244,8 +255,8 @@ def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> A
     try:
         return _fitting(lenient(_decode_plain(data), wanted), wanted)
     except DoesNotFit as error:
-        if error.misfit is not None and error.misfit.field in (("apiVersion",), ("kind",)):
-            raise _unreadable(kind, replace(error.misfit, owner="").unmarshal_text(), data) from error
+        if error.is_head:
+            raise _unrecognized(kind, str(error), data) from error
         raise unhandled(kind, api_version, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error, data) from error
@@ -281,10 +292,10 @@ def _fitting(plain: Any, wanted: type[Any]) -> Any:
         raise DoesNotFit(misfits.first(plain, wanted), str(error)) from error
 
 
-def _accept(obj: Any, api_version: str, kind: str, also: Collection[str], data: bytes = b"") -> None:
+def _accept(obj: Any, api_version: str, kind: str, also: Collection[str]) -> None:
     """The object is of the kind that the endpoint expects, and says things in one way only. ApiError 400."""
     if isinstance(obj, Unstructured):
-        _check_custom_kind(obj, api_version, kind, data)
+        zero_values.drop(obj.metadata)
         return
     if not obj.kind:
         obj.kind = kind
@@ -302,19 +313,20 @@ def _accept(obj: Any, api_version: str, kind: str, also: Collection[str], data: 
         )
 
 
-def _check_custom_kind(obj: Unstructured, api_version: str, kind: str, data: bytes) -> None:
-    """Custom objects say themselves what they are. ApiError 400 or 422."""
+def _check_custom(obj: Unstructured, api_version: str, kind: str, data: bytes) -> None:
+    """Custom objects say themselves what they are (whether they are of the right kind is a matter of validation), and
+    what is within them. ApiError 400."""
     if not obj.kind:
         text = data.decode(errors="replace")
-        detail = f"Object 'Kind' is missing in '{text}' ({summary(data)})"
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {detail}")
-    group = api_version.rpartition("/")[0]
+        raise _unrecognized(kind, f"Object 'Kind' is missing in '{text}'", data)
+    if obj.apiVersion.count("/") > 1:
+        raise _unrecognized(kind, f"unexpected GroupVersion string: {obj.apiVersion}", data)
     if obj.apiVersion != api_version:
         found = f"the API version in the data ({obj.apiVersion}) does not match the expected API version"
         raise errors.bad_request(f"{found} ({api_version})")
-    if obj.kind != kind:
-        wrong = invalid(Path("kind"), obj.kind, f"must be {kind}")
-        raise errors.invalid(obj.kind, group, obj.metadata.name or "", [wrong])
+    malformed = obj.malformed()
+    if malformed:
+        raise unhandled(kind, api_version, malformed)
 
 
 def summary(data: bytes, limit_bytes: int = 30) -> str:

@@ -17,11 +17,14 @@ from tiphys.machinery.patch.apply import schema
 from tiphys.machinery.patch.apply.schema import ATOMIC_MAP, DEDUCED, DEDUCED_MAP, LEAF, Form, Sort, ValueSchema
 from tiphys.machinery.patch.values import equal
 
-# Keys of list items that may be left out, which the published markers do not say.
+# Keys of list items that may be left out, which the published markers do not say. All others are there in any case,
+# with nothing in them if need be, but for those of items that need no name.
 _KEY_DEFAULTS: dict[str, Mapping[str, Any]] = {
     "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
     "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
 }
+_ZEROS = {"string": "", "integer": 0}
+_NAMELESS = ("AllocatedDeviceStatus", "ObjectReference")
 _NO_DEFAULTS: Mapping[str, Any] = {}
 _LIST_FORMS = {"map": Form.ITEMS_BY_KEY, "set": Form.ITEMS_BY_VALUE}
 
@@ -92,7 +95,7 @@ class _Container:
         self.sort = sort
         self.form = form
         self.keys = tuple(keys)
-        self.key_defaults = _KEY_DEFAULTS.get(declared.ref, _NO_DEFAULTS)
+        self.key_defaults = _key_defaults(declared.ref, self.keys) if keys else _NO_DEFAULTS
         self._declared = declared
         self._element: ValueSchema | None = None
 
@@ -107,6 +110,14 @@ class _Container:
 
     def same(self, left: Any, right: Any) -> bool:
         return equal(left, right)
+
+
+def _key_defaults(ref: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    known = _KEY_DEFAULTS.get(ref, _NO_DEFAULTS)
+    if ref.rpartition(".")[2] in _NAMELESS:
+        return known
+    properties = definition(ref).properties or {}
+    return {key: _ZEROS[properties[key].type] for key in keys} | dict(known)
 
 
 def _of_declared(declared: Declared) -> ValueSchema:

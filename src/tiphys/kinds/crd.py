@@ -8,14 +8,16 @@ taken for a newer one. Specified in "Extend the Kubernetes API with CustomResour
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from tiphys.kinds import cells, codec, custom_apply_schema, custom_columns
-from tiphys.kinds.object_meta import STANDARD_FINALIZERS, path_segment_name, validate_object_meta
+from tiphys.kinds import cells, codec, custom_apply_schema, custom_columns, embedded_objects
+from tiphys.kinds.embedded_objects import Malformed
+from tiphys.kinds.object_meta import STANDARD_FINALIZERS
 from tiphys.kinds.resource import Resource, Subresource
 from tiphys.kinds.strategy import Scaling, Strategy
 from tiphys.kinds.type_schema import structural_schema
@@ -30,7 +32,7 @@ from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import json_path
 from tiphys.machinery.field_errors import FieldError, shown
 from tiphys.machinery.schema.embedded import Visit, compile_visit, with_metadata
-from tiphys.machinery.schema.places import Place, path_of
+from tiphys.machinery.schema.places import Place
 from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
 from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
 from tiphys.machinery.versions import version_rank
@@ -106,18 +108,24 @@ class CompiledSchema:
             place: Place = (None, "metadata")
             self.check_metadata({key: value for key, value in names.items() if value}, place, found)
         if self.embedded is not None:
-            self.embedded(obj.content, None, lambda value, at: found.extend(embedded_findings(value, at)))
+            self.embedded(obj.content, None, lambda value, at: found.extend(embedded_objects.findings(value, at)))
         return found
 
     def clean(self, content: dict[str, Any]) -> None:
         """Drop what the schema does not have, fill in its defaults."""
         self.prune(content, None, [])
         self.default(content)
+        with contextlib.suppress(Malformed):  # of what is stored nothing is
+            self.settle_embedded(content)
+
+    def settle_embedded(self, content: dict[str, Any]) -> None:
+        """Make the objects within the object what they are everywhere. Malformed."""
+        if self.embedded is not None:
+            self.embedded(content, None, embedded_objects.settle)
 
 
 def compile_schema(schema: Schema) -> CompiledSchema:
     """The parts of a schema, each compiled."""
-    schema = with_metadata(schema, structural_schema(ObjectMeta))
     properties = {name: part for name, part in (schema.get("properties") or {}).items() if name not in HEAD}
     required = [name for name in schema.get("required") or () if name not in HEAD]
     content = {**schema, "properties": properties, "required": required}
@@ -127,24 +135,13 @@ def compile_schema(schema: Schema) -> CompiledSchema:
     }
     check_metadata = compile_check({"type": "object", "properties": limits}) if limits else None
     return CompiledSchema(
-        compile_prune(schema, is_object=True),
+        compile_prune(with_metadata(schema, structural_schema(ObjectMeta)), is_object=True),
         compile_default(content),
         compile_default(content, drops_nulls=False),
         compile_check(content),
         check_metadata,
         compile_visit(content),
     )
-
-
-def embedded_findings(value: Mapping[str, Any], place: Place) -> list[FieldError]:
-    """What is wrong with the metadata of an object within an object: it may lack a name."""
-    try:
-        meta = codec.convert(value.get("metadata") or {}, ObjectMeta)
-    except msgspec.ValidationError:
-        return []  # of the wrong type, which the schema's check tells
-    meta.name = meta.name or "unnamed"
-    path = path_of((place, "metadata"))
-    return validate_object_meta(meta, bool(meta.namespace), path_segment_name, path, qualified_finalizers=False)
 
 
 def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:
@@ -239,10 +236,18 @@ def _struct(kind: str, api_version: str, schema: Schema, compiled: CompiledSchem
         prune(plain, None, found)
         return [f'unknown field "{path}"' for path in found]
 
+    def malformed(obj: Any) -> str:
+        try:
+            compiled.settle_embedded(obj.content)
+        except Malformed as error:
+            return str(error)
+        return ""
+
     members: dict[str, Any] = {
         "__slots__": (),
         "api_version_of_type": api_version,
         "kind_of_type": kind,
+        "malformed": malformed,
         "unknown_fields": classmethod(unknown_fields),
         "value_schema": classmethod(lambda cls: value_schema),
     }

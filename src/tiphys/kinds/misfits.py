@@ -25,8 +25,8 @@ from tiphys.machinery import quantity, timestamps
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
     """The part that does not fit. `field` is the path of the field that it is in, without positions and keys, `owner`
-    the type that has the field ("" at the root); `wanted` the type and `kind` its sort as Go names them. `reason` is
-    said instead by types that read themselves."""
+    the type that has the field ("" at the root); `wanted` the type and `kind` its sort as Go names them (none for
+    types that read themselves). `reason` is said instead by such types."""
 
     value: Any
     field: tuple[str, ...] = ()
@@ -46,6 +46,8 @@ class Misfit:
         """As the reader of strategic patches says it."""
         if self.reason:
             return self.reason
+        if not self.kind:
+            return replace(self, field=()).unmarshal_text()
         given = _GO_KINDS[type(self.value)]
         if self.kind == "struct":
             return f"cannot restore struct from: {given}"
@@ -56,6 +58,8 @@ class Misfit:
 
 _GO_KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map", list: "slice"}
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+# What types that read themselves read first, and the values that this goes well with.
+_INNER_TYPES = {("string", "date-time"): ("string", (str,)), ("int-or-string", ""): ("int32", (str, int))}
 _SCALARS = {
     ("string", ""): ("string", (str,)),
     ("boolean", ""): ("bool", (bool,)),
@@ -74,8 +78,13 @@ def _json_name(value: Any, kind: str) -> str:
 
 def first(value: Any, wanted: type[Any]) -> Misfit | None:
     """The first part of plain values that a Struct of `kinds/types` has no place for; None when no part is found."""
-    if issubclass(wanted, Unstructured):  # only its metadata has a type
-        value, wanted = value.get("metadata") if isinstance(value, dict) else None, ObjectMeta
+    if issubclass(wanted, Unstructured):  # only its head has a type
+        if not isinstance(value, dict):
+            return None
+        for name in ("apiVersion", "kind"):
+            if not isinstance(value.get(name) or "", str):
+                return Misfit(value=value[name], field=(name,), wanted="string", kind="string")
+        value, wanted = value.get("metadata"), ObjectMeta
     declared = type_schema.of_type(wanted)
     return next(_misfits(value, declared, Misfit(value=None)), None) if declared is not None else None
 
@@ -111,7 +120,8 @@ def _misfits(value: Any, declared: Declared, place: Misfit) -> Iterator[Misfit]:
         for member in value.values():
             yield from _misfits(member, declared.additionalProperties, place)
     else:
-        yield from _scalar_misfits(value, declared, replace(place, value=value, wanted=text, kind=text))
+        called = "types.UID" if place.field[-1:] == ("uid",) else text
+        yield from _scalar_misfits(value, declared, replace(place, value=value, wanted=called, kind=text))
 
 
 def _scalar_misfits(value: Any, declared: Declared, misfit: Misfit) -> Iterator[Misfit]:
@@ -126,8 +136,10 @@ def _scalar_misfits(value: Any, declared: Declared, misfit: Misfit) -> Iterator[
         if type(value) not in known[1]:
             yield misfit
     else:
-        reason = _own_reason(value, declared)
-        if reason:
+        inner = _INNER_TYPES.get((declared.type, declared.format))
+        if inner is not None and type(value) not in inner[1]:
+            yield replace(misfit, wanted=inner[0], kind="")
+        elif reason := _own_reason(value, declared):
             yield replace(misfit, reason=reason)
 
 
@@ -138,17 +150,13 @@ def _own_reason(value: Any, declared: Declared) -> str:
             quantity.parse(value if isinstance(value, str | int | float) else "")
         except ValueError as error:
             return str(error)
-    elif declared.format == "date-time":
-        if not isinstance(value, str):
-            return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type string"
+    elif declared.format == "date-time" and isinstance(value, str):
         try:
             timestamps.parse_time(value)
         except ValueError as error:
             return str(error)
     elif declared.format == "byte" and isinstance(value, str):
         return _base64_reason(value)
-    elif declared.type == "int-or-string" and (isinstance(value, bool) or not isinstance(value, str | int)):
-        return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type int32"
     return ""
 
 

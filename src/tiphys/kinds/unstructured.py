@@ -74,6 +74,10 @@ class Unstructured:
         """How the fields of this class are owned (`machinery/patch/apply/schema.py`); nothing is known of most."""
         return DEDUCED
 
+    def malformed(self) -> str:
+        """Why an object within this one is none, "" when all are; makes them what they are everywhere, in place."""
+        return ""
+
     @classmethod
     def unknown_fields(cls, plain: Mapping[str, Any]) -> list[str]:
         """The paths of what the schema of this class does not have; they may be gone from `plain` afterwards."""

@@ -1,9 +1,9 @@
 """Fields that mean the same unset and zero, and are left out of an object when they are zero.
 
-A client may write `hostNetwork: false` or `value: ""`; another one, which reads the object and writes it back, leaves
-that out. Both must mean the same object, so what the server stores and shows has it never. Which fields these are is
-data (`schema/zero_values.json`: by module of `kinds.types`, by Struct); of all other fields zero is a value
-(`replicas: 0`, `storageClassName: ""`).
+A client may write `hostNetwork: false`, `value: ""` or `labels: {}`; another one, which reads the object and writes it
+back, leaves that out. Both must mean the same object, so what the server stores and shows has it never. Which scalars
+these are is data (`schema/zero_values.json`: by module of `kinds.types`, by Struct); of all others zero is a value
+(`replicas: 0`, `storageClassName: ""`). Of lists and maps it is every one that need not be there, but for a few.
 """
 
 from __future__ import annotations
@@ -16,12 +16,28 @@ from typing import Any
 
 import msgspec
 
+# Lists that are shown when they are empty.
+_SHOWN_EMPTY: dict[str, tuple[str, ...]] = {
+    "AllocatedDeviceStatus": ("conditions",),
+    "CSINodeDriver": ("topologyKeys",),
+    "ClusterRole": ("rules",),
+    "ContainerImage": ("names",),
+    "CustomResourceDefinitionStatus": ("conditions", "storedVersions"),
+    "DeviceClaim": ("requests",),
+    "EndpointSlice": ("endpoints", "ports"),
+    "HorizontalPodAutoscalerStatus": ("currentMetrics",),
+    "ProjectedVolumeSource": ("sources",),
+    "ResourcePolicyRule": ("namespaces",),
+    "Role": ("rules",),
+    "TokenRequestSpec": ("audiences",),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What there is to do in one Struct: fields that may be zero, and fields that lead to such Structs."""
 
-    scalars: tuple[str, ...]
+    values: tuple[str, ...]
     parts: tuple[str, ...]
 
 
@@ -33,10 +49,26 @@ def _table() -> dict[str, dict[str, str]]:
     return found
 
 
+@functools.cache
 def fields_of(struct: Any) -> tuple[str, ...]:
-    """The fields of this Struct itself that are left out when they are zero."""
+    """The fields of this Struct itself that are left out when they are zero or empty."""
+    return (*_scalars_of(struct), *_collections_of(struct))
+
+
+def _scalars_of(struct: Any) -> tuple[str, ...]:
     module = struct.__module__.rpartition(".")[2]
     return tuple(_table().get(module, {}).get(struct.__name__, "").split())
+
+
+def _collections_of(struct: Any) -> list[str]:
+    """The lists and maps that need not be there."""
+    shown = _SHOWN_EMPTY.get(struct.__name__, ())
+    found = []
+    for name, hint in typing.get_type_hints(struct).items():
+        kinds = {typing.get_origin(part) for part in typing.get_args(hint)}
+        if type(None) in typing.get_args(hint) and kinds & {list, dict} and name not in shown:
+            found.append(name)
+    return found
 
 
 @functools.cache
@@ -45,8 +77,8 @@ def _plan(struct: Any) -> _Plan | None:
     if not issubclass(struct, msgspec.Struct):
         return None
     leading = [name for name, inner in _inner_structs(struct) if any(map(fields_of, _reachable(inner)))]
-    scalars = fields_of(struct)
-    return _Plan(scalars, tuple(leading)) if scalars or leading else None
+    values = fields_of(struct)
+    return _Plan(values, tuple(leading)) if values or leading else None
 
 
 @functools.cache
@@ -80,7 +112,7 @@ def drop(thing: Any) -> None:
     plan = _plan(struct)
     if plan is None:
         return
-    for name in plan.scalars:
+    for name in plan.values:
         value = getattr(thing, name)
         if value is not None and not value:
             setattr(thing, name, None)

@@ -53,7 +53,7 @@ def shown(value: Any) -> str:
         return "null"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e20:
         return str(int(value))
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    return msgspec.json.encode(value, enc_hook=str, order="deterministic").decode()
 
 
 def required(path: Path, detail: str = "") -> FieldError:

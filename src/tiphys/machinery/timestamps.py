@@ -9,7 +9,17 @@ import datetime
 import functools
 import re
 
-_RFC3339 = re.compile(r"^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:[.,](\d+))?([Zz]|[+-]\d\d:\d\d)$")
+_RFC3339 = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)$", re.ASCII)
+_LAYOUT = "2006-01-02T15:04:05Z07:00"
+_TWO_DIGITS = r"\d\d"
+# The parts of the layout, what stands there in a time, and what the parts that may be too large are called.
+_PARTS = tuple((part, re.compile(pattern, re.ASCII)) for part, pattern in (
+    ("2006", r"\d{4}"), ("-", "-"), ("01", _TWO_DIGITS), ("-", "-"), ("02", _TWO_DIGITS), ("T", "T"),
+    ("15", _TWO_DIGITS), (":", ":"), ("04", _TWO_DIGITS), (":", ":"), ("05", r"\d\d(?:[.,]\d+)?"),
+    ("Z07:00", r"Z|[+-]\d\d:\d\d"),
+))  # fmt: skip
+_RANGES = {"01": ("month", range(1, 13)), "15": ("hour", range(24)), "04": ("minute", range(60)),
+           "05": ("second", range(60))}  # fmt: skip
 
 
 class Time(str):
@@ -32,21 +42,39 @@ def shown(moment: datetime.datetime, precision: str) -> str:
 def _utc(text: str) -> datetime.datetime:
     match = _RFC3339.match(text)
     if match is None:
-        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}"')
+        raise ValueError(_what_is_wrong(text))
     day, clock, fraction, zone = match.groups()
     microseconds = (fraction or "0")[:6].ljust(6, "0")
-    zone = "+00:00" if zone in "Zz" else zone
-    moment = datetime.datetime.fromisoformat(f"{day}T{clock}.{microseconds}{zone}")
+    zone = "+00:00" if zone == "Z" else zone
     try:
-        return moment.astimezone(datetime.UTC)
+        return datetime.datetime.fromisoformat(f"{day}T{clock}.{microseconds}{zone}").astimezone(datetime.UTC)
     except OverflowError:
         raise ValueError(f'parsing time "{text}": year outside of range [1,9999]') from None
+    except ValueError:
+        raise ValueError(_what_is_wrong(text)) from None
+
+
+def _what_is_wrong(text: str) -> str:
+    """Where a text stops being a time, in the words of Go's reader."""
+    rest = text
+    for part, pattern in _PARTS:
+        match = pattern.match(rest)
+        if match is None:
+            return f'parsing time "{text}" as "{_LAYOUT}": cannot parse "{rest}" as "{part}"'
+        name, allowed = _RANGES.get(part, ("", range(0)))
+        if name and int(match.group()[:2]) not in allowed:
+            return f'parsing time "{text}": {name} out of range'
+        rest = rest[match.end() :]
+    return f'parsing time "{text}": extra text: "{rest}"' if rest else f'parsing time "{text}": day out of range'
 
 
 def parse_time(text: str) -> Time:
     """The canonical form of what a client wrote. ValueError when it is not RFC 3339."""
     if len(text) == 20 and text[19] == "Z" and text[10] == "T":  # the usual case is canonical already
-        datetime.datetime.fromisoformat(text[:19])
+        try:
+            datetime.datetime.fromisoformat(text[:19])
+        except ValueError:
+            raise ValueError(_what_is_wrong(text)) from None
         return Time(text)
     return Time(shown(_utc(text), "seconds"))
 

@@ -87,7 +87,7 @@ FIELD = "into Go struct field"
         (
             {"metadata": {"creationTimestamp": 5}},
             core_v1.Pod,
-            "json: cannot unmarshal number into Go value of type string",
+            f"json: cannot unmarshal number {FIELD} ObjectMeta.metadata.creationTimestamp of type string",
             "json: cannot unmarshal number into Go value of type string",
         ),
     ],

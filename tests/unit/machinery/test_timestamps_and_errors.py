@@ -15,10 +15,30 @@ def test_times_become_utc() -> None:
     assert timestamps.micro_time_of(1.5) == "1970-01-01T00:00:01.500000Z"
 
 
-@pytest.mark.parametrize("text", ["", "2026-01-31", "2026-13-01T00:00:00Z", "2026-01-31 12:00:00Z", "now"])
-def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+LAYOUT = '"2006-01-02T15:04:05Z07:00"'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", f' as {LAYOUT}: cannot parse "" as "2006"'),
+        ("now", f' as {LAYOUT}: cannot parse "now" as "2006"'),
+        ("2026-1-31", f' as {LAYOUT}: cannot parse "1-31" as "01"'),
+        ("2026-01-31", f' as {LAYOUT}: cannot parse "" as "T"'),
+        ("2026-01-31 12:00:00Z", f' as {LAYOUT}: cannot parse " 12:00:00Z" as "T"'),
+        ("2026-01-31t12:00:00z", f' as {LAYOUT}: cannot parse "t12:00:00z" as "T"'),
+        ("2026-01-31T12:00:00", f' as {LAYOUT}: cannot parse "" as "Z07:00"'),
+        ("2026-01-31T12:00:00Zx", ': extra text: "x"'),
+        ("2026-13-01T00:00:00Z", ": month out of range"),
+        ("2026-01-01T24:00:00Z", ": hour out of range"),
+        ("2026-02-30T00:00:00Z", ": day out of range"),
+        ("2026-02-30T00:00:00+01:00", ": day out of range"),
+    ],
+)
+def test_what_is_no_time_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
         timestamps.parse_time(text)
+    assert str(refused.value) == f'parsing time "{text}"{words}'
 
 
 def test_paths_and_findings_read_as_clients_expect() -> None:

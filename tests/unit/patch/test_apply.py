@@ -244,15 +244,16 @@ def test_configurations_that_do_not_fit_are_refused_whole() -> None:
     config = {
         "spec": {
             "repplicas": 1,
-            "template": {"spec": {"containers": [{"name": "a"}, {"name": "a"}, {"image": "b"}], "volumes": {}}},
+            "template": {
+                "spec": {"containers": [{"name": "a"}, {"name": "a"}, {"image": "b"}, {"image": "c"}], "volumes": {}}
+            },
         },
         "metadata": [],
     }
     assert fitting.findings(config, DEPLOYMENT) == [
         ".spec.repplicas: field not declared in schema",
         '.spec.template.spec.containers: duplicate entries for key [name="a"]',
-        ".spec.template.spec.containers: element 2: associative list with keys has an element that omits all "
-        'key fields ["name"] (and doesn\'t have default values for any key fields)',
+        '.spec.template.spec.containers: duplicate entries for key [name=""]',
         ".spec.template.spec.volumes: expected list, got &{map[]}",
         ".metadata: expected map, got &{[]}",
     ]

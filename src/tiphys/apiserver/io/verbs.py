@@ -184,7 +184,12 @@ class Verbs:
             return call.body.decode(resource.type, resource.api_version, resource.kind)
 
         async def changed() -> Outcome:
-            return await self.change(call, context, replaced)
+            try:
+                return await self.change(call, context, replaced)
+            except errors.ApiError as error:
+                if context.is_not_found(error):  # what is wrong with the body comes first
+                    update.check_name(context, replaced(context, None)[0].metadata)
+                raise
 
         if resource.strategy.allow_create_on_update and not call.subresource:
             return await self._change_or_create(context, changed, lambda: self.create(call))

@@ -73,10 +73,9 @@ def repeated_outcome(repeated: list[str], field_validation: str) -> list[str]:
 def application(config: Any, query: Mapping[str, str], resource: Resource, subresource: str) -> Application:
     """What a request asks for. ApiError 400 or 422."""
     force = check_options(query, True)
+    if isinstance(resource, CustomResource):
+        _check_custom_type(config, resource)
     _check_config(config, resource.api_version)
-    kind = config.get("kind")
-    if isinstance(resource, CustomResource) and kind != resource.kind:
-        raise errors.bad_request(f"invalid object type: {resource.api_version}, Kind={kind or ''}")
     counting = _counting(config, subresource)
     if subresource == "status" and isinstance(resource, CustomResource):  # whose /status writes nothing else
         counting["metadata"] = {name: value for name, value in counting["metadata"].items() if name in _NAMING}
@@ -108,6 +107,18 @@ def _check_config(config: Any, api_version: str) -> None:
         )
     if _metadata(config).get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
+
+
+def _check_custom_type(config: Any, resource: CustomResource) -> None:
+    """The configuration is of the kind of the URL. ApiError 400."""
+    if not isinstance(config, dict):
+        return
+    api_version, kind = (text if isinstance(text := config.get(name), str) else "" for name in ("apiVersion", "kind"))
+    if (api_version, kind) != (resource.api_version, resource.kind):
+        if api_version.count("/") > 1:
+            api_version = kind = ""
+        version = api_version if "/" in api_version else f"/{api_version}"
+        raise errors.bad_request(f"invalid object type: {version}, Kind={kind}")
 
 
 def _metadata(config: dict[str, Any]) -> dict[str, Any]:

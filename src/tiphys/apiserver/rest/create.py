@@ -81,7 +81,14 @@ def reset_status(obj: Any) -> None:
 def findings(context: WriteContext, obj: Any) -> list[FieldError]:
     """Everything that is wrong with a new object."""
     resource = context.resource
-    return metadata_findings(resource, obj.metadata) + resource.strategy.validate(obj)
+    wrong = type_findings(resource, obj)
+    return wrong or metadata_findings(resource, obj.metadata) + resource.strategy.validate(obj)
+
+
+def type_findings(resource: Resource, obj: Any) -> list[FieldError]:
+    """An object of another kind; nothing else is said of it. (Only custom objects can get as far as here.)"""
+    named = (("kind", obj.kind, resource.kind), ("apiVersion", obj.apiVersion, resource.api_version))
+    return [field_errors.invalid(Path(name), is_, f"must be {must}") for name, is_, must in named if is_ != must]
 
 
 def metadata_findings(resource: Resource, metadata: Any) -> list[FieldError]:
@@ -94,7 +101,8 @@ def metadata_findings(resource: Resource, metadata: Any) -> list[FieldError]:
 def refuse(context: WriteContext, obj: Any, found: list[FieldError]) -> None:
     """ApiError 422 when there are findings."""
     if found:
-        raise errors.invalid(context.resource.kind, context.resource.group, obj.metadata.name or "", found)
+        group = obj.apiVersion.rpartition("/")[0]
+        raise errors.invalid(obj.kind, group, obj.metadata.name or "", found)
 
 
 def name_taken(context: WriteContext, obj: Any, generated: bool) -> errors.ApiError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from tiphys.apiserver import encoding, strictness
 from tiphys.apiserver.rest.apply import without_managers
 from tiphys.apiserver.rest.call import APPLY, PATCH_TYPES
@@ -94,24 +96,37 @@ def patched(
     unknown = strictness.unknown_fields(plain, wanted) if field_validation != "Ignore" else []
     warnings = [*repeated, *unknown] if field_validation != "Ignore" else []
     if warnings and field_validation == "Strict":
-        raise _unreadable(plain, encoding.strict_words(warnings))
+        raise _unreadable(plain, old, encoding.strict_words(warnings))
     if isinstance(old, Unstructured) and not plain.get("kind"):
-        raise _unreadable(plain, f"Object 'Kind' is missing in '{codec.encode(plain).decode()}'")
+        raise _unreadable(plain, old, f"Object 'Kind' is missing in '{_whole(plain, old)}'")
+    if isinstance(old, Unstructured) and str(plain.get("apiVersion")).count("/") > 1:
+        raise _unreadable(plain, old, f"unexpected GroupVersion string: {plain['apiVersion']}")
     try:
         new = encoding.typed(plain, wanted, old.apiVersion, old.kind)
     except encoding.DoesNotFit as error:
         if patch_type == PATCH_TYPES[2] and error.misfit is not None:  # merged by type: the patch itself does not fit
             raise _refused(go_text.plain(patch), error.misfit.restore_text()) from error
-        raise _unreadable(plain, str(error)) from error
+        raise _unreadable(plain, old, str(error)) from error
+    if isinstance(new, Unstructured) and (malformed := new.malformed()):
+        raise _unreadable(plain, old, malformed)
     if context.subresource != "scale" and new.metadata.uid and new.metadata.uid != old.metadata.uid:
         wrong = invalid(Path("metadata.uid"), new.metadata.uid, "field is immutable")
         raise errors.invalid(old.kind, context.resource.group, context.name, [wrong])
     return new, warnings
 
 
-def _unreadable(plain: Any, detail: str) -> errors.ApiError:
+def _unreadable(plain: dict[str, Any], old: Any, detail: str) -> errors.ApiError:
     """The patched object is none of its kind."""
-    return _refused(codec.encode(plain).decode(), detail)
+    return _refused(_whole(plain, old), detail)
+
+
+def _whole(plain: dict[str, Any], old: Any) -> str:
+    """The patched object with all that the patch left alone."""
+    metadata, managers = plain.get("metadata"), old.metadata.managedFields
+    if isinstance(metadata, dict) and managers:
+        plain = {**plain, "metadata": {"managedFields": managers, **metadata}}
+    encoded = msgspec.json.encode(plain, enc_hook=codec.encode_scalar, order="sorted")
+    return encoded.decode() if isinstance(old, Unstructured) else codec.encode(plain).decode()
 
 
 def _refused(shown: str, detail: str) -> errors.ApiError:

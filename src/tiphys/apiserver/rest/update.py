@@ -32,12 +32,7 @@ def _content_fields(struct: Hashable) -> tuple[str, ...]:
 def check_identity(context: WriteContext, new: Any, old: Any) -> None:
     """The body is about the object of the URL, and about its current revision. ApiError 400 or 409."""
     meta = new.metadata
-    if not meta.name:
-        raise name_undeterminable(context)
-    if meta.name != context.name:
-        raise errors.bad_request(
-            f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
-        )
+    check_name(context, meta)
     if context.resource.namespaced:
         if not meta.namespace:
             meta.namespace = context.namespace
@@ -47,6 +42,15 @@ def check_identity(context: WriteContext, new: Any, old: Any) -> None:
         meta.namespace = None
     check_uid(context, meta.uid, old)
     check_revision(context, meta, old)
+
+
+def check_name(context: WriteContext, meta: Any) -> None:
+    """The body has the name of the URL. ApiError 400."""
+    if not meta.name:
+        raise name_undeterminable(context)
+    if meta.name != context.name:
+        text = f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
+        raise errors.bad_request(text)
 
 
 def name_undeterminable(context: WriteContext) -> errors.ApiError:
@@ -122,15 +126,18 @@ def count_generation(context: WriteContext, new: Any, old: Any) -> None:
 
 def findings(context: WriteContext, new: Any, old: Any) -> list[FieldError]:
     """Everything that is wrong with the changed object or with the change."""
-    resource = context.resource
+    wrong = create.type_findings(context.resource, new)
+    if wrong:
+        return wrong
     found = _meta_findings(context, new, old)
-    strategy = resource.strategy
+    strategy = context.resource.strategy
     whole = strategy.validate(new) if strategy.validate_changed is None else strategy.validate_changed(new, old)
     return found + whole + strategy.validate_update(new, old)
 
 
 def status_findings(context: WriteContext, new: Any, old: Any) -> list[FieldError]:
-    return _meta_findings(context, new, old) + context.resource.strategy.validate_status_update(new, old)
+    wrong = create.type_findings(context.resource, new)
+    return wrong or _meta_findings(context, new, old) + context.resource.strategy.validate_status_update(new, old)
 
 
 def subresource_findings(context: WriteContext, new: Any, old: Any) -> list[FieldError]:

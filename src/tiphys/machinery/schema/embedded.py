@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tiphys.machinery.schema.places import Place
+from tiphys.machinery.schema.places import Key, Place
 from tiphys.machinery.schema.validation import EMBEDDED, Schema
 
 # (value, its place, what to do with each embedded object and its place)
@@ -47,9 +47,12 @@ def compile_visit(schema: Schema) -> Visit | None:
             if embedded:
                 found(value, place)
             for name, item in value.items():
-                below = parts.get(name, in_rest)
+                if name in parts:
+                    below, step = parts[name], name
+                else:
+                    below, step = in_rest, Key(name)
                 if below is not None:
-                    below(item, (place, name), found)
+                    below(item, (place, step), found)
         elif type(value) is list and in_items is not None:
             for position, item in enumerate(value):
                 in_items(item, (place, position), found)

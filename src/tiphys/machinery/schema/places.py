@@ -7,6 +7,13 @@ from typing import Any, TypeAlias
 
 from tiphys.machinery.field_errors import Path
 
+
+class Key(str):
+    """A key that the schema does not name, of a map with free keys."""
+
+    __slots__ = ()
+
+
 # (place of the parent, name of a property or position in a list); None is the object itself.
 Place: TypeAlias = tuple[Any, str | int] | None
 
@@ -19,7 +26,7 @@ def path_of(place: Place) -> Path:
         steps.append(step)
     text = ""
     for step in reversed(steps):
-        if isinstance(step, int):
+        if isinstance(step, int | Key):
             text += f"[{step}]"
         else:
             text += f".{step}" if text else step

@@ -359,13 +359,11 @@ def _check_embedded(value: Any, place: Place, found: list[FieldError]) -> None:
         path = path_of((place, name))
         if name not in value:
             found.append(field_errors.required(path))
-        elif not isinstance(value[name], str):
-            found.append(field_errors.type_invalid(path, value[name], "must be string"))
-        elif not value[name]:
+        elif value[name] == "":
             found.append(field_errors.invalid(path, "", "must not be empty"))
-    if not isinstance(value.get("metadata", {}), dict):
-        path = path_of((place, "metadata"))
-        found.append(field_errors.type_invalid(path, value["metadata"], "must be object"))
+        elif name == "apiVersion" and str(value[name]).count("/") > 1:
+            detail = f"unexpected GroupVersion string: {value[name]}"
+            found.append(field_errors.invalid(path, value[name], detail))
 
 
 def _as_whole(place: Place, words: str) -> FieldError:

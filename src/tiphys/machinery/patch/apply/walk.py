@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from tiphys.machinery.patch.apply import field_set
 from tiphys.machinery.patch.apply.field_set import LEAF, OWN, FieldSet
+from tiphys.machinery.patch.apply.schema import LEAF as WHOLE
 from tiphys.machinery.patch.apply.schema import UNDECLARED, Form, ValueSchema, resolved
 
 MAPS = (Form.FIELDS, Form.MEMBERS)
@@ -76,6 +77,12 @@ def _grouped(schema: ValueSchema, items: Sequence[Any]) -> dict[str, list[Any]]:
 def _has_shape(value: Any, schema: ValueSchema) -> bool:
     """What is of another shape than its type says is refused later, but looked at before that."""
     return isinstance(value, dict if schema.form in MAPS else list)
+
+
+def _treated(schema: ValueSchema, value: Any) -> ValueSchema:
+    """The type with which a value is compared: as a whole when it is of another shape."""
+    found = resolved(schema, value)
+    return found if found.form is _LEAF or value is None or _has_shape(value, found) else WHOLE
 
 
 def children(schema: ValueSchema, value: Any) -> list[tuple[str, ValueSchema, Any]]:
@@ -175,7 +182,7 @@ def _note(
         return
     if old is new:
         return
-    before, after = resolved(schema, old), resolved(schema, new)
+    before, after = _treated(schema, old), _treated(schema, new)
     if after.form is _LEAF and before.form is _LEAF:
         if not after.same(old, new):
             changed[element] = LEAF

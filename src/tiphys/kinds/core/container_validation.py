@@ -153,7 +153,7 @@ def validate_container(container: AnyContainer, path: Path, around: Surroundings
     if container.ports:
         found += _port_findings(container.ports, path.child("ports"))
     if container.env:
-        found += validate_env(container.env, path.child("env"))
+        found += validate_env(container.env, path.child("env"), around.volumes)
     if container.envFrom:
         found += validate_env_from(container.envFrom, path.child("envFrom"))
     if container.volumeMounts:

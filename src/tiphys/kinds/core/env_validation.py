@@ -5,14 +5,13 @@ Downward API files share the references to fields and resources of the pod with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name
 from tiphys.kinds.types.core_v1 import (
     ConfigMapKeySelector,
     EnvFromSource,
     EnvVar,
-    EnvVarSource,
     FileKeySelector,
     ObjectFieldSelector,
     ResourceFieldSelector,
@@ -53,7 +52,8 @@ FILE_KEY_LIMIT = 128
 MORE_THAN_ONE = "may not have more than one field specified at a time"
 
 
-def validate_env(variables: list[EnvVar], path: Path) -> list[FieldError]:
+def validate_env(variables: list[EnvVar], path: Path, volumes: Mapping[str, Volume]) -> list[FieldError]:
+    """`volumes`: the pod's, by name."""
     found: list[FieldError] = []
     for position, variable in enumerate(variables):
         if not variable.name:
@@ -62,12 +62,13 @@ def validate_env(variables: list[EnvVar], path: Path) -> list[FieldError]:
             at = path.index(position).child("name")
             found += [invalid(at, variable.name, text) for text in environment_name(variable.name)]
         if variable.valueFrom is not None:
-            found += _value_from_findings(variable, variable.valueFrom, path.index(position).child("valueFrom"))
+            found += _value_from_findings(variable, path.index(position).child("valueFrom"), volumes)
     return found
 
 
-def _value_from_findings(variable: EnvVar, source: EnvVarSource, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
+def _value_from_findings(variable: EnvVar, path: Path, volumes: Mapping[str, Volume]) -> list[FieldError]:
+    source, found = variable.valueFrom, list[FieldError]()
+    assert source is not None
     if source.fieldRef is not None:
         found += validate_field_ref(source.fieldRef, ENV_FIELDS, path.child("fieldRef"))
     if source.resourceFieldRef is not None:
@@ -77,7 +78,7 @@ def _value_from_findings(variable: EnvVar, source: EnvVarSource, path: Path) -> 
     if source.secretKeyRef is not None:
         found += _key_findings(source.secretKeyRef, path.child("secretKeyRef"))
     if source.fileKeyRef is not None:
-        found += _file_key_findings(source.fileKeyRef, path.child("fileKeyRef"))
+        found += _file_key_findings(source.fileKeyRef, path.child("fileKeyRef"), volumes)
     count = sum(getattr(source, name) is not None for name in _SOURCES)
     if count == 0:
         found.append(invalid(path, "", _ONE_SOURCE))
@@ -98,38 +99,28 @@ def _key_findings(selector: ConfigMapKeySelector | SecretKeySelector, path: Path
     return found
 
 
-def _file_key_findings(selector: FileKeySelector, path: Path) -> list[FieldError]:
+def _file_key_findings(selector: FileKeySelector, path: Path, volumes: Mapping[str, Volume]) -> list[FieldError]:
+    """Files are read out of what the pod's own containers wrote: its emptyDir volumes."""
     found: list[FieldError] = []
+    at, name = path.child("volumeName"), selector.volumeName
     if not selector.key:
         found.append(required(path.child("key")))
     else:
         found += [invalid(path.child("key"), selector.key, text) for text in environment_name(selector.key)]
         if len(selector.key) > FILE_KEY_LIMIT:
             found.append(too_long(path.child("key"), FILE_KEY_LIMIT))
-    if not selector.volumeName:
-        found.append(required(path.child("volumeName")))
-    else:
-        found += [invalid(path.child("volumeName"), selector.volumeName, t) for t in label_name(selector.volumeName)]
+    if not name:
+        found.append(required(at))
+    elif label_name(name):
+        found += [invalid(at, name, text) for text in label_name(name)]
+    elif name not in volumes:
+        found.append(not_found(at, name))
+    elif volumes[name].emptyDir is None:
+        found.append(invalid(at, name, "referenced volume must be of type emptyDir"))
     if not selector.path:
         found.append(required(path.child("path")))
     else:
         found += [invalid(path.child("path"), selector.path, text) for text in local_free_path(selector.path)]
-    return found
-
-
-def validate_file_volumes(variables: Sequence[EnvVar], path: Path, volumes: Mapping[str, Volume]) -> list[FieldError]:
-    """Files are read from what the pod's own containers wrote: from its emptyDir volumes."""
-    found: list[FieldError] = []
-    for position, variable in enumerate(variables):
-        selector = variable.valueFrom.fileKeyRef if variable.valueFrom is not None else None
-        if selector is None or not selector.volumeName:
-            continue
-        at = path.index(position).child("valueFrom", "fileKeyRef", "volumeName")
-        volume = volumes.get(selector.volumeName)
-        if volume is None:
-            found.append(not_found(at, selector.volumeName))
-        elif volume.emptyDir is None:
-            found.append(invalid(at, selector.volumeName, "referenced volume must be of type emptyDir"))
     return found
 
 

@@ -18,7 +18,6 @@ from tiphys.kinds.core.container_validation import (
     validate_init_containers,
 )
 from tiphys.kinds.core.dns_validation import validate_dns, validate_host_aliases
-from tiphys.kinds.core.env_validation import validate_file_volumes
 from tiphys.kinds.core.eviction_validation import validate_eviction
 from tiphys.kinds.core.pod_amounts import REQUESTS, container_amounts
 from tiphys.kinds.core.resource_validation import (
@@ -32,7 +31,7 @@ from tiphys.kinds.core.system_validation import validate_host_processes, validat
 from tiphys.kinds.core.toleration_validation import validate_tolerations
 from tiphys.kinds.core.volume_validation import validate_volumes
 from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name, validate_labels
-from tiphys.kinds.types.core_v1 import Container, PodSpec, Volume
+from tiphys.kinds.types.core_v1 import Container, PodSpec
 from tiphys.kinds.value_findings import LARGEST_INT32, in_range
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from tiphys.machinery.quantity import ZERO, from_amount
@@ -64,7 +63,6 @@ def validate_pod_spec(spec: PodSpec, path: Path, is_pod: bool = False) -> list[F
         others = [*spec.containers, *(spec.initContainers or ())]
         at = path.child("ephemeralContainers")
         found += validate_ephemeral_containers(spec.ephemeralContainers, at, around, others)
-    found += _env_file_findings(spec, path)
     if spec.resources is not None:
         found += _pod_resource_findings(spec, path.child("resources"))
     if spec.hostNetwork:
@@ -140,19 +138,6 @@ def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> No
         found += validate_host_aliases(spec.hostAliases, path.child("hostAliases"))
     if spec.os is not None:
         found += validate_system(spec, path)
-
-
-def _env_file_findings(spec: PodSpec, path: Path) -> list[FieldError]:
-    """Environment variables out of files, whose volumes the pod must have, well formed or not."""
-    found: list[FieldError] = []
-    volumes: dict[str, Volume] | None = None
-    for field in ("containers", "initContainers", "ephemeralContainers"):
-        for position, container in enumerate(getattr(spec, field) or ()):
-            if any(v.valueFrom is not None and v.valueFrom.fileKeyRef is not None for v in container.env or ()):
-                volumes = volumes or {volume.name: volume for volume in spec.volumes or ()}
-                at = path.child(field).index(position).child("env")
-                found += validate_file_volumes(container.env, at, volumes)
-    return found
 
 
 def _host_port_findings(containers: Sequence[Container], path: Path, is_pod: bool) -> list[FieldError]:

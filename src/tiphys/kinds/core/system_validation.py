@@ -67,6 +67,8 @@ def _containers(spec: PodSpec, path: Path) -> Iterator[tuple[Any, Path]]:
 def validate_host_processes(spec: PodSpec, path: Path) -> list[FieldError]:
     """All containers of a pod are processes of the host, or none is; and then they are on its network."""
     of_pod = _host_process(spec.securityContext)
+    if of_pod is None and all(c.securityContext is None for c in (*spec.containers, *(spec.initContainers or ()))):
+        return []
     found: list[FieldError] = []
     count = total = 0
     for container, at in _containers(spec, path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
 from typing import Any
 
 from tiphys.kinds.types.core_v1 import PodSpec
@@ -13,20 +13,25 @@ MOUNT_OPTIONS = "this server's kubelets do not set bind mount options yet: the v
 HTTP2 = "this server's kubelets do not speak HTTP/2 to containers yet: they probe by HTTP/1.1"
 GRPC_TLS = "this server's kubelets do not probe by gRPC over TLS yet: they probe without"
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_probes = operator.attrgetter(*PROBES)
 
 
 def eviction_warnings(spec: PodSpec, path: Path) -> list[str]:
     return [f"{path.child('evictionResponders')}: {EVICTION}"] if spec.evictionResponders else []
 
 
-def unserved_container_warnings(container: Any, path: Path) -> Iterator[str]:
+def unserved_container_warnings(container: Any, path: Path) -> list[str]:
     """Of a container of any sort."""
-    for position, mount in enumerate(container.volumeMounts or ()):
-        if mount.bindMountOptions:
-            yield f"{path.child('volumeMounts').index(position).child('bindMountOptions')}: {MOUNT_OPTIONS}"
-    for name in PROBES:
-        probe = getattr(container, name)
-        if probe is not None and probe.httpGet is not None and probe.httpGet.protocol == "HTTP2":
-            yield f"{path.child(name, 'httpGet', 'protocol')}: {HTTP2}"
-        if probe is not None and probe.grpc is not None and probe.grpc.mode == "TLS":
-            yield f"{path.child(name, 'grpc', 'mode')}: {GRPC_TLS}"
+    found = [
+        f"{path.child('volumeMounts').index(position).child('bindMountOptions')}: {MOUNT_OPTIONS}"
+        for position, mount in enumerate(container.volumeMounts or ())
+        if mount.bindMountOptions
+    ]
+    for name, probe in zip(PROBES, _probes(container), strict=True):
+        if probe is None:
+            continue
+        if probe.httpGet is not None and probe.httpGet.protocol == "HTTP2":
+            found.append(f"{path.child(name, 'httpGet', 'protocol')}: {HTTP2}")
+        if probe.grpc is not None and probe.grpc.mode == "TLS":
+            found.append(f"{path.child(name, 'grpc', 'mode')}: {GRPC_TLS}")
+    return found

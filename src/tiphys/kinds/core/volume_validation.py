@@ -108,10 +108,9 @@ def _empty_dir(source: EmptyDirVolumeSource, path: Path) -> list[FieldError]:
     return found
 
 
-def _user_findings(holder: Any, path: Path) -> list[FieldError]:
-    """Whose the files are to be: of a source (`defaultUser`) or of one file (`user`)."""
-    field = "defaultUser" if hasattr(holder, "defaultUser") else "user"
-    number = getattr(holder, field)
+def _user_findings(holder: Any, path: Path, field: str = "user") -> list[FieldError]:
+    """Whose the files are to be: of a source (`defaultUser`) or of one file."""
+    number = getattr(holder, field, None)
     if number is None:
         return []
     return [invalid(path.child(field), number, text) for text in user_or_group_id(number)]
@@ -131,7 +130,9 @@ def _secret(source: SecretVolumeSource, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not source.secretName:
         found.append(required(path.child("secretName")))
-    found += file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
+    found += file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(
+        source, path, "defaultUser"
+    )
     return found + _items(source.items, path.child("items"))
 
 
@@ -139,7 +140,9 @@ def _config_map(source: ConfigMapVolumeSource, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not source.name:
         found.append(required(path.child("name")))
-    found += file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
+    found += file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(
+        source, path, "defaultUser"
+    )
     return found + _items(source.items, path.child("items"))
 
 
@@ -161,7 +164,9 @@ def _item(item: KeyToPath, path: Path) -> list[FieldError]:
 
 
 def _downward(source: DownwardAPIVolumeSource, path: Path) -> list[FieldError]:
-    found = file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
+    found = file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(
+        source, path, "defaultUser"
+    )
     for file in source.items or ():
         found += _downward_file(file, path)
     return found
@@ -184,7 +189,9 @@ def _downward_file(file: DownwardAPIVolumeFile, path: Path) -> list[FieldError]:
 
 
 def _projected(source: Any, path: Path) -> list[FieldError]:
-    found = file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(source, path)
+    found = file_mode_findings(source.defaultMode, path.child("defaultMode")) + _user_findings(
+        source, path, "defaultUser"
+    )
     taken: set[str] = set()
     for position, part in enumerate(source.sources or ()):
         at = path.child("sources").index(position)
@@ -195,8 +202,7 @@ def _projected(source: Any, path: Path) -> list[FieldError]:
                 continue
             count += 1
             found += check(projected, at.child(name))
-            if hasattr(projected, "user"):
-                found += _user_findings(projected, at.child(name))
+            found += _user_findings(projected, at.child(name))
             found += _conflicts(projected, taken, path)
         if count > 1:
             found.append(forbidden(at, "may not specify more than 1 volume type"))

@@ -1,18 +1,23 @@
 """Cluster addresses and node ports of Services: which are free, which a Service gets, which it gives back.
 
 Nothing is stored but the Services themselves: what is in use follows from them, so it survives restarts and cannot
-disagree with them. Between a decision and its write, what was chosen is reserved. Invariant: no two Services have the
-same cluster address, nor the same node port and protocol. Specified in "Service ClusterIP allocation" and "Service".
+disagree with them. Between a decision and its write, what was chosen is reserved. ServiceCIDRs add networks;
+IPAddresses of others than Services keep theirs from them. Invariant: no two Services have the same cluster address, nor
+the same node port and protocol. Specified in "Service ClusterIP allocation", "Extend Service IP Ranges" and "Service".
 """
 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.kinds.networking.ip_address import is_of_service
+from tiphys.kinds.networking.service_cidr import is_ready
 from tiphys.kinds.types.core_v1 import Service, ServicePort, ServiceSpec
+from tiphys.kinds.types.networking_v1 import IPAddress, ServiceCIDR
 from tiphys.machinery import field_errors
 from tiphys.machinery.field_errors import FieldError, Path
 
@@ -85,7 +90,8 @@ class ServiceAllocator:
     """`networks` are the Service networks, the primary one first; `port_range` is inclusive. `choose` is randomness."""
 
     def __init__(self, networks: Sequence[str], port_range: tuple[int, int], choose: Choose) -> None:
-        self._networks: list[Network] = [ipaddress.ip_network(network) for network in networks]
+        self._own_networks: list[Network] = [ipaddress.ip_network(network) for network in networks]
+        self._added_networks: dict[str, list[Network]] = {}
         self._port_range = port_range
         self._choose = choose
         self._addresses: dict[str, int] = {}
@@ -99,6 +105,26 @@ class ServiceAllocator:
             self._release(addresses_of(old.spec), ports_of(old.spec))
         if new is not None:
             self._take(addresses_of(new.spec), ports_of(new.spec))
+
+    def observe_network(self, old: ServiceCIDR | None, new: ServiceCIDR | None) -> None:
+        """A ServiceCIDR appeared, changed or went: what is ready is given out of, after the networks of the start."""
+        if old is not None:
+            self._added_networks.pop(old.metadata.name or "", None)
+        if new is not None and is_ready(new):
+            networks = [ipaddress.ip_network(text) for text in new.spec.cidrs or ()]
+            self._added_networks[new.metadata.name or ""] = [n for n in networks if n not in self._own_networks]
+
+    def observe_address(self, old: IPAddress | None, new: IPAddress | None) -> None:
+        """An IPAddress appeared, changed or went. Those of Services follow from the Services."""
+        if old is not None and not is_of_service(old):
+            self._release([old.metadata.name or ""], [])
+        if new is not None and not is_of_service(new):
+            self._take([new.metadata.name or ""], [])
+
+    @property
+    def _networks(self) -> list[Network]:
+        added = (networks for _, networks in sorted(self._added_networks.items()))
+        return [*self._own_networks, *itertools.chain.from_iterable(added)]
 
     def release(self, reservation: Reservation) -> None:
         """The write has ended; if it succeeded, the Service itself holds what it got."""
@@ -143,7 +169,7 @@ class ServiceAllocator:
         reservation.ports.append((port, protocol))
 
     def _assign_addresses(self, spec: ServiceSpec, old: ServiceSpec | None, reservation: Reservation) -> None:
-        if spec.type not in WITH_ADDRESS or not self._networks:
+        if spec.type not in WITH_ADDRESS or not self._own_networks:
             return
         if spec.ipFamilyPolicy == "SingleStack":
             _refuse_two(spec)
@@ -167,10 +193,10 @@ class ServiceAllocator:
 
     def _headless(self, spec: ServiceSpec) -> None:
         spec.clusterIP, spec.clusterIPs = NONE, [NONE]
-        primary = _family(str(self._networks[0]))
+        primary = _family(str(self._own_networks[0]))
         if not spec.ipFamilies:
             spec.ipFamilies = [primary]
-            if not spec.selector and spec.ipFamilyPolicy is None and len(self._networks) == 1:
+            if not spec.selector and spec.ipFamilyPolicy is None and len(self._own_networks) == 1:
                 # Without a selector the endpoints may be of either family.
                 spec.ipFamilies = [primary, "IPv4" if primary == "IPv6" else "IPv6"]
                 spec.ipFamilyPolicy = "RequireDualStack"
@@ -179,7 +205,7 @@ class ServiceAllocator:
 
     def _families(self, spec: ServiceSpec) -> list[str]:
         """The families of the addresses that the Service is to have. Refused when the cluster has not got them."""
-        available = [_family(str(network)) for network in self._networks]
+        available = list(dict.fromkeys(_family(str(network)) for network in self._networks))
         if spec.ipFamilyPolicy is None:
             both = len(spec.ipFamilies or ()) == 2 or len(spec.clusterIPs or ()) == 2
             spec.ipFamilyPolicy = "RequireDualStack" if both else "SingleStack"
@@ -217,19 +243,24 @@ class ServiceAllocator:
             raise Refused(field_errors.invalid(path, [address], detail))
 
     def _free_address(self, family: str) -> str:
+        """An address of the first network that has one left."""
+        networks = [network for network in self._networks if _family(str(network)) == family]
+        for network in networks:
+            found = self._free_address_in(network)
+            if found is not None:
+                return str(ipaddress.ip_address(found) if family == "IPv4" else ipaddress.IPv6Address(found))
+        words = ", ".join(map(str, networks))
+        detail = f"failed to allocate a serviceIP: range is full ({words})"
+        raise Refused(field_errors.invalid(SPEC.child("clusterIPs"), [], detail))
+
+    def _free_address_in(self, network: Network) -> int | None:
         """An address from the upper part of the network; from the lower part, kept for addresses given by hand, only
         when that is used up."""
-        network = next(n for n in self._networks if _family(str(n)) == family)
         last = network.num_addresses - (2 if network.version == 4 else 1)
         lower = min(max(16, network.num_addresses // 16), 256) if network.num_addresses > 64 else 0
         base = int(network.network_address)
         found = self._probe(base + lower + 1, last - lower)
-        if found is None and lower:
-            found = self._probe(base + 1, lower)
-        if found is None:
-            detail = f"failed to allocate a serviceIP: range is full ({network})"
-            raise Refused(field_errors.invalid(SPEC.child("clusterIPs"), [], detail))
-        return str(ipaddress.ip_address(found) if family == "IPv4" else ipaddress.IPv6Address(found))
+        return self._probe(base + 1, lower) if found is None and lower else found
 
     def _probe(self, first: int, count: int) -> int | None:
         if count <= 0:

@@ -62,7 +62,7 @@ from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, Serv
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
 from tiphys.kinds.crd import CustomResource
-from tiphys.kinds.types import core_v1
+from tiphys.kinds.types import core_v1, networking_v1
 from tiphys.kinds.types.apiextensions_v1 import CustomResourceDefinition
 from tiphys.machinery.errors import ApiError
 from tiphys.store.interface import KeyNotFound, RevisionConflict, Store
@@ -298,6 +298,8 @@ class ApiServer:
                 lambda low, count: low + self._random.randrange(count),
             )
             self.caches.subscribe(core_v1.Service, allocator.observe)
+            self.caches.subscribe(networking_v1.ServiceCIDR, allocator.observe_network)
+            self.caches.subscribe(networking_v1.IPAddress, allocator.observe_address)
             hooks["", "services"] = ServiceAddresses(allocator)
         certificates = "certificates.k8s.io"
         hooks[certificates, "certificatesigningrequests"] = SigningRequests(self._authorizer)

@@ -12,9 +12,6 @@ POLICIES = "this server does not evaluate admission policies yet: the object is 
 AGGREGATION = "this server does not pass requests on to extension API servers yet: the APIService has no effect"
 NETWORK_POLICIES = "this cluster's network does not enforce NetworkPolicies: the object is stored, but has no effect"
 AUTOSCALING = "no controller of this cluster scales by metrics yet: the object is stored, but has no effect"
-SERVICE_NETWORKS = (
-    "this server gives out Service addresses of the networks it was started with: the object has no effect"
-)
 FAIRNESS = "this server serves requests as they come, of whatever flow: the object is stored, but has no effect"
 STORAGE_DRIVERS = "this cluster's kubelets do not mount volumes of CSI drivers yet: the object has no effect on them"
 ELECTION = "this server elects no leaders: the field is stored, but has no effect"

@@ -8,6 +8,15 @@ import pytest
 
 from tiphys.apiserver.allocation import Refused, ServiceAllocator
 from tiphys.kinds.types.core_v1 import Service, ServicePort, ServiceSpec
+from tiphys.kinds.types.meta_v1 import Condition, ObjectMeta
+from tiphys.kinds.types.networking_v1 import (
+    IPAddress,
+    IPAddressSpec,
+    ParentReference,
+    ServiceCIDR,
+    ServiceCIDRSpec,
+    ServiceCIDRStatus,
+)
 
 
 def service(**spec: Any) -> Service:
@@ -148,3 +157,47 @@ def test_two_families_when_the_cluster_has_them() -> None:
     assert (made.spec.clusterIPs, made.spec.ipFamilies) == (["10.0.0.1", "fd00::11"], ["IPv4", "IPv6"])
     with pytest.raises(Refused, match="not configured for dual-stack"):
         allocator().assign(service(ipFamilyPolicy="RequireDualStack"), None)
+
+
+def network(name: str, cidr: str, *, ready: bool = True, ending: bool = False) -> ServiceCIDR:
+    condition = Condition(type="Ready", status="True" if ready else "False")
+    meta = ObjectMeta(name=name, deletionTimestamp="2026-01-01T00:00:00Z" if ending else None)
+    return ServiceCIDR(
+        metadata=meta, spec=ServiceCIDRSpec(cidrs=[cidr]), status=ServiceCIDRStatus(conditions=[condition])
+    )
+
+
+def test_networks_are_added_while_they_are_ready() -> None:
+    found = allocator("10.0.0.0/30")
+    assert [written(found, service()).spec.clusterIP for _ in range(2)] == ["10.0.0.1", "10.0.0.2"]
+    young, more = network("more", "10.1.0.0/30", ready=False), network("more", "10.1.0.0/30")
+    found.observe_network(None, young)
+    with pytest.raises(Refused, match=r"range is full \(10\.0\.0\.0/30\)"):
+        found.assign(service(), None)
+    found.observe_network(young, more)
+    assert written(found, service()).spec.clusterIP == "10.1.0.1"
+    assert written(found, service(clusterIP="10.1.0.2")).spec.clusterIP == "10.1.0.2"
+    ends = network("more", "10.1.0.0/30", ending=True)
+    found.observe_network(more, ends)
+    with pytest.raises(Refused, match="range is full"):
+        found.assign(service(), None)
+    found.observe_network(ends, None)
+    with pytest.raises(Refused, match="not in the valid range"):
+        found.assign(service(clusterIP="10.1.0.2"), None)
+
+
+def test_addresses_of_others_are_not_given_out() -> None:
+    found = allocator()
+    gateway = ParentReference(group="gateway.networking.k8s.io", resource="gateways", namespace="default", name="g")
+    of_gateway = IPAddress(metadata=ObjectMeta(name="10.0.0.1"), spec=IPAddressSpec(parentRef=gateway))
+    of_service = IPAddress(
+        metadata=ObjectMeta(name="10.0.0.2"),
+        spec=IPAddressSpec(parentRef=ParentReference(resource="services", namespace="default", name="s")),
+    )
+    found.observe_address(None, of_gateway)
+    found.observe_address(None, of_service)
+    assert written(found, service()).spec.clusterIP == "10.0.0.2"
+    with pytest.raises(Refused, match="already allocated"):
+        found.assign(service(clusterIP="10.0.0.1"), None)
+    found.observe_address(of_gateway, None)
+    assert written(found, service(clusterIP="10.0.0.1")).spec.clusterIP == "10.0.0.1"

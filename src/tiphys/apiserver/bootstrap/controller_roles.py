@@ -179,6 +179,11 @@ RULES: Mapping[str, str] = {
     "resourcequota-controller": f"list,watch * *\nupdate core resourcequotas/status\n{EVENTS}",
     "route-controller": f"list,watch core nodes\npatch core nodes/status\n{EVENTS}",
     "service-account-controller": f"create core serviceaccounts\n{EVENTS}",
+    # What the API server of others writes down by itself.
+    "service-addresses-controller": """
+        list,watch core services
+        create,delete,READ networking.k8s.io ipaddresses
+    """,
     "service-controller": f"""
         READ core services
         patch,update core services/status

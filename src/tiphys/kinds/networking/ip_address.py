@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from tiphys.kinds import cells, unserved
+from tiphys.kinds import cells
 from tiphys.kinds.object_meta import immutable, label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.networking_v1 import IPAddress
@@ -20,6 +20,11 @@ def canonical_address_name(name: str, prefix: bool = False) -> list[str]:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
     canonical = str(ipaddress.ip_address(name))
     return [] if canonical == name else [f'must be in canonical form ("{canonical}")']
+
+
+def is_of_service(address: IPAddress) -> bool:
+    parent = address.spec.parentRef
+    return not parent.group and parent.resource == "services"
 
 
 def validate(address: IPAddress) -> list[FieldError]:
@@ -49,7 +54,6 @@ STRATEGY: Strategy[IPAddress] = Strategy(
     validate=validate,
     validate_update=lambda new, old: immutable(new.spec.parentRef, old.spec.parentRef, PARENT),
     name_findings=canonical_address_name,
-    warnings=unserved.warned(unserved.SERVICE_NETWORKS),
     columns=(cells.name_column(), cells.text("ParentRef", parent_text), cells.age_column()),
     has_generation=False,
     has_status=False,

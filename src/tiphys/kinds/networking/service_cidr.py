@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from tiphys.kinds import cells, unserved
+from tiphys.kinds import cells
 from tiphys.kinds.object_meta import IMMUTABLE
 from tiphys.kinds.spec_and_status import clear_status, keep_spec_and_metadata, keep_status
 from tiphys.kinds.strategy import Strategy
@@ -13,6 +13,14 @@ from tiphys.kinds.value_findings import cidr
 from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 
 CIDRS = Path("spec.cidrs")
+READY = "Ready"
+
+
+def is_ready(service_cidr: ServiceCIDR) -> bool:
+    """Whether addresses are given out of it."""
+    if service_cidr.metadata.deletionTimestamp is not None:
+        return False
+    return any(c.type == READY and c.status == "True" for c in service_cidr.status.conditions or ())
 
 
 def validate(service_cidr: ServiceCIDR) -> list[FieldError]:
@@ -55,7 +63,6 @@ STRATEGY: Strategy[ServiceCIDR] = Strategy(
     prepare_for_status_update=keep_spec_and_metadata,
     validate=validate,
     validate_update=validate_update,
-    warnings=unserved.warned(unserved.SERVICE_NETWORKS),
     columns=(
         cells.name_column(),
         cells.text("CIDRs", lambda service_cidr: ",".join(service_cidr.spec.cidrs or ())),

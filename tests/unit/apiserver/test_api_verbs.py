@@ -461,6 +461,22 @@ async def test_scale(world: World) -> None:
     assert (await world.http("GET", f"{DEPLOYMENTS}/d")).body["spec"]["replicas"] == 0
 
 
+async def test_a_scale_is_shown_in_whatever_form_is_asked_for(world: World) -> None:
+    await world.http("POST", DEPLOYMENTS, deployment("d", 3))
+    table = await world.http("GET", f"{DEPLOYMENTS}/d/scale", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    assert [column["name"] for column in table.body["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    (row,) = table.body["rows"]
+    assert row["cells"][:3] == ["d", 3, 0]
+    named = (await world.http("GET", f"{DEPLOYMENTS}/d")).body["metadata"]
+    assert row["object"]["metadata"]["resourceVersion"] == named["resourceVersion"]
+    partial = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    known = (await world.http("GET", f"{DEPLOYMENTS}/d/scale", accept=partial)).body
+    assert (known["kind"], known["metadata"]["uid"], "spec" in known) == ("PartialObjectMetadata", named["uid"], False)
+    body = {"metadata": {"name": "d"}, "spec": {"replicas": 4}}
+    dry = (await world.http("PUT", f"{DEPLOYMENTS}/d/scale?dryRun=All", body)).body
+    assert (dry["kind"], dry["spec"], dry["metadata"]["name"]) == ("Scale", {"replicas": 4}, "d")
+
+
 async def test_scales_that_name_no_revision_take_what_is_there(world: World) -> None:
     await world.http("POST", DEPLOYMENTS, deployment("d", 3))
     scales = [{"metadata": {"name": "d"}, "spec": {"replicas": replicas}} for replicas in (4, 5, 6, 7)]

@@ -80,7 +80,7 @@ class Dispatch:
         if entry is None:
             raise errors.not_found(call.resource.plural, call.resource.group, call.name)
         if call.subresource == "scale":
-            return Outcome(obj=scale.of(await self._shown(call, entry), scale.scaling_of(call.resource)))
+            return scale.outcome(await self._shown(call, entry), call.resource)
         return Outcome(entry=entry)
 
     async def _shown(self, call: Call, entry: Entry) -> Any:
@@ -168,7 +168,7 @@ class Dispatch:
         outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
         assert outcome.entry is not None
         shown = await self._shown(call, outcome.entry)
-        return Outcome(obj=scale.of(shown, scale.scaling_of(call.resource)), warnings=outcome.warnings)
+        return scale.outcome(shown, call.resource, outcome.warnings)
 
     # -- creates below an object
 

@@ -244,7 +244,7 @@ class ApiHandler:
             await self._reads.named_revision(call)
         outcome = await (self._dispatch.get(call) if info.verb == "get" else self._dispatch.write(call))
         if outcome.entry is not None:
-            await self._hub.ready(call.resource, (outcome.entry,))
+            await self._hub.ready(outcome.shown_as or call.resource, (outcome.entry,))
         elif outcome.listed is not None:
             await self._hub.ready(call.resource, outcome.listed[0])
         return self._answer(call, outcome, accepted, request, connection)
@@ -284,7 +284,7 @@ class ApiHandler:
         connection: HttpConnection,
     ) -> int:
         if outcome.entry is not None:
-            form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
+            form = form_of(outcome.shown_as or call.resource, accepted, call.query.get("includeObject", ""))
             body = form.one(outcome.entry, self._clock.now())
         elif outcome.listed is not None:
             form = form_of(call.resource, accepted, call.query.get("includeObject", ""))

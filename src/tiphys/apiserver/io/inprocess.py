@@ -173,8 +173,9 @@ class InProcessTransport:
         except msgspec.ValidationError as error:
             raise errors.bad_request(str(error)) from error
         if outcome.entry is not None:
-            await self._hub.ready(call.resource, (outcome.entry,))
-            return StructPayloads(call.resource, False).object(outcome.entry)
+            shown_as = outcome.shown_as or call.resource
+            await self._hub.ready(shown_as, (outcome.entry,))
+            return StructPayloads(shown_as, False).object(outcome.entry)
         if outcome.listed is not None:
             return meta_v1.Status(status="Success")
         if isinstance(outcome.obj, dict):

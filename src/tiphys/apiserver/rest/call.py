@@ -169,10 +169,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a call came to: an `entry` of a stored resource, many that were `listed`, or an `obj` of its own (Status,
-    Scale, ...)."""
+    ...). `shown_as`: the resource of the entry when that is not the call's (Scale)."""
 
     code: int = 200
     entry: Entry | None = None
+    shown_as: Resource | None = None
     listed: tuple[Sequence[Entry], ListHead] | None = None
     obj: Any = None
     warnings: tuple[str, ...] = ()

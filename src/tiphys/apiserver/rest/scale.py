@@ -10,15 +10,29 @@ from typing import Any
 
 import msgspec
 
+from tiphys.apiserver.rest.call import Outcome
 from tiphys.apiserver.rest.context import WriteContext
+from tiphys.apiserver.watch_cache import Entry, Layout
+from tiphys.kinds import codec
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.strategy import Scaling
 from tiphys.kinds.types import autoscaling_v1, meta_v1
 from tiphys.machinery import errors, field_errors, labels
 from tiphys.machinery.field_errors import Path
 
-API_VERSION = "autoscaling/v1"
-KIND = "Scale"
+RESOURCE = Resource(
+    group="autoscaling",
+    version="v1",
+    plural="scales",
+    singular="scale",
+    kind="Scale",
+    namespaced=True,
+    verbs=(),
+    module="autoscaling_v1",
+    strategy_module="tiphys.kinds.autoscaling.scale",
+)
+API_VERSION, KIND = RESOURCE.api_version, RESOURCE.kind
+_LAYOUT = Layout(RESOURCE)
 
 
 def _selector_text(obj: Any) -> str:
@@ -54,6 +68,17 @@ def of(obj: Any, scaling: Scaling[Any] = USUAL) -> autoscaling_v1.Scale:
             replicas=scaling.status_replicas(obj) or 0, selector=scaling.selector(obj) or None
         ),
     )
+
+
+def outcome(obj: Any, resource: Resource, warnings: tuple[str, ...] = ()) -> Outcome:
+    """The Scale of an object as an answer. Its bytes have the form of stored ones."""
+    scale = of(obj, scaling_of(resource))
+    meta = scale.metadata
+    version, meta.resourceVersion = meta.resourceVersion or "0", None
+    data = _LAYOUT.splice(codec.encode(scale), int(version))
+    meta.resourceVersion = version
+    entry = Entry(_LAYOUT, meta.namespace or "", meta.name or "", int(version), data, scale)
+    return Outcome(entry=entry, shown_as=RESOURCE, warnings=warnings)
 
 
 def scaled(context: WriteContext, obj: Any, scale: autoscaling_v1.Scale) -> Any:

@@ -114,6 +114,11 @@ RULES: Mapping[str, str] = {
         patch,update resource.k8s.io devicetaintrules/status
         {EVENTS}
     """,
+    # What the API server of others tells by itself.
+    "flow-schemas-controller": """
+        list,watch flowcontrol.apiserver.k8s.io flowschemas,prioritylevelconfigurations
+        update flowcontrol.apiserver.k8s.io flowschemas/status
+    """,
     "generic-garbage-collector": f"delete,READ,patch,update * *\n{EVENTS}",
     "horizontal-pod-autoscaler": f"""
         READ autoscaling horizontalpodautoscalers

@@ -148,7 +148,7 @@ class ApiServer:
         self._openapi: OpenApiDocuments | None = None
         self._feed = Feed(store, self.caches, self.hub.on_changes, self._owner)
         self._writer = Writer(store, self.caches, self._feed)
-        self._reads = Reads(self.caches, self._feed, store)
+        self._reads = Reads(self.caches, self._feed, store, self._conversions)
         self.metrics = Metrics()
         self._authorizer: Authorizer = AlwaysAllow()
         self._authn: Authn | None = None

@@ -173,16 +173,16 @@ def parse(query: Mapping[str, str]) -> ListQuery:
     return ListQuery(limit=limit, revision=parse_revision(version), exact=exact)
 
 
-def select(
+def state(
     collection: Collection,
     current: int,
     selection: Selection,
     query: ListQuery,
     history: Callable[[int], Sequence[Entry] | None] | None = None,
-) -> tuple[Sequence[Entry], ListHead]:
-    """The entries of the answer and its metadata. `current` is the revision up to which the collection is complete;
-    `history(revision)` gives an older state than the window holds, None when it is gone; without it such a state is
-    WindowExceeded. ApiError 410 or 504."""
+) -> tuple[Sequence[Entry], int]:
+    """The entries that the answer is chosen from, and their revision. `current` is the revision up to which the
+    collection is complete; `history(revision)` gives an older state than the window holds, None when it is gone;
+    without it such a state is WindowExceeded. ApiError 410 or 504."""
     if query.revision is not None and query.revision > current:
         raise errors.too_large_resource_version(query.revision, current)
     revision = query.revision if query.exact and query.revision is not None else current
@@ -192,8 +192,15 @@ def select(
         entries = _latest(collection, selection)
     if query.after:
         entries = entries[bisect_right(entries, query.after, key=lambda entry: entry.key) :]
+    return entries, revision
+
+
+def chosen(
+    entries: Sequence[Entry], selection: Selection, query: ListQuery, revision: int
+) -> tuple[Sequence[Entry], ListHead]:
+    """The entries of the answer and its metadata."""
     if not query.limit:
-        return (entries if selection.whole else [e for e in entries if selection.matches(e)]), ListHead(revision)
+        return selection.of(entries), ListHead(revision)
     return _page(entries, selection, query.limit, revision)
 
 

@@ -8,9 +8,11 @@ Selectors".
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tiphys.apiserver.watch_cache import CacheEvent, Entry
+from tiphys.kinds import crd
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, fields, labels
@@ -44,29 +46,50 @@ def unknown_field(resource: Resource, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is selected; `namespace` "" means all of them."""
+    """What is selected; `namespace` "" means all of them. `version` is the one whose fields are meant, where a version
+    has fields of its own: objects that are stored in another are asked for them once they are converted."""
 
     namespace: str = ""
     labels: labels.Selector = labels.EVERYTHING
     fields: fields.FieldSelector = fields.EVERYTHING
+    version: CustomResource | None = None
 
     @property
     def whole(self) -> bool:
         """Nothing but the namespace narrows it."""
         return self.labels.empty and self.fields.empty
 
-    def matches(self, entry: Entry) -> bool:
+    @property
+    def waits(self) -> bool:
+        """Whether a webhook may have to convert objects before they can be matched."""
+        return self.version is not None and self.version.webhook is not None
+
+    def may_match(self, entry: Entry) -> bool:
+        """What the namespace and the labels say."""
         if self.namespace and entry.namespace != self.namespace:
             return False
-        if not self.labels.empty and not self.labels.matches(entry.labels):
+        return self.labels.empty or self.labels.matches(entry.labels)
+
+    def matches(self, entry: Entry) -> bool:
+        if not self.may_match(entry):
             return False
-        return self.fields.empty or self.fields.matches(entry.fields)
+        return self.fields.empty or self.fields.matches(self._values(entry))
+
+    def of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Those of its namespace that it selects."""
+        return entries if self.whole else [entry for entry in entries if self.matches(entry)]
+
+    def _values(self, entry: Entry) -> Mapping[str, str]:
+        if self.version is None or entry.layout.resource is self.version:
+            return entry.fields
+        found = {"metadata.name": entry.name, "metadata.namespace": entry.namespace}
+        return {**found, **self.version.strategy.fields(crd.converted(entry.object, self.version))}
 
     @property
     def index(self) -> tuple[str, str] | None:
-        """A field and the value it must have, if there is such a requirement."""
+        """A field and the value it must have, if there is such a requirement that every entry can be asked for."""
         for requirement in self.fields.requirements:
-            if requirement.operator == "=":
+            if requirement.operator == "=" and (self.version is None or requirement.field in _OF_ALL):
                 return requirement.field, requirement.value
         return None
 
@@ -97,4 +120,11 @@ def parse(resource: Resource, namespace: str, label_text: str, field_text: str) 
     for requirement in wanted.requirements:
         if requirement.field not in field_names(resource):
             raise errors.bad_request(unknown_field(resource, requirement.field))
-    return Selection(namespace, selector, wanted)
+    return Selection(namespace, selector, wanted, _version_of(resource, wanted))
+
+
+def _version_of(resource: Resource, wanted: fields.FieldSelector) -> CustomResource | None:
+    """The version that a selector is about, if objects may be stored in others with other fields."""
+    if not isinstance(resource, CustomResource) or resource.alone:
+        return None
+    return resource if any(requirement.field not in _OF_ALL for requirement in wanted.requirements) else None

@@ -136,6 +136,11 @@ class CacheEvent:
         self.encoded: dict[Any, Any] | None = None
 
     @property
+    def states(self) -> tuple[Entry, ...]:
+        """The new one and the one before."""
+        return (self.entry,) if self.previous is None else (self.entry, self.previous)
+
+    @property
     def kept(self) -> dict[Any, Any]:
         """What was made of this event already."""
         if self.encoded is None:

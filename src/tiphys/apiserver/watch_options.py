@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiphys.apiserver import lists
@@ -62,16 +62,20 @@ def parse(query: Mapping[str, str], jitter: float) -> WatchOptions:
     return WatchOptions(revision=version, initial_events=False, bookmarks=bookmarks, timeout_seconds=seconds)
 
 
-def initial_entries(collection: Collection, selection: Selection) -> Sequence[Entry]:
-    """The present state of what is selected."""
-    return lists.select(collection, collection.revision, selection, lists.ListQuery())[0]
+def present(collection: Collection, selection: Selection) -> Sequence[Entry]:
+    """The present state, from which the selection is still to be made."""
+    return lists.state(collection, collection.revision, selection, lists.ListQuery())[0]
 
 
-def past_events(collection: Collection, selection: Selection, revision: int) -> list[tuple[str, CacheEvent]]:
-    """What happened in the selection after `revision`. ApiError 410 when that is not known any more."""
+def changes(collection: Collection, revision: int) -> Sequence[CacheEvent]:
+    """What happened after `revision`. ApiError 410 when that is not known any more."""
     try:
-        events = collection.events_since(revision)
+        return collection.events_since(revision)
     except WindowExceeded as exceeded:
         raise errors.expired(f"too old resource version: {revision} ({exceeded.oldest})") from None
+
+
+def concerning(events: Iterable[CacheEvent], selection: Selection) -> list[tuple[str, CacheEvent]]:
+    """Those events that happened in the selection, with what they are to it."""
     found = ((selection.event_type(event), event) for event in events)
     return [(event_type, event) for event_type, event in found if event_type]

@@ -16,6 +16,9 @@ from tiphys.apiserver.watch_cache import CacheEvent
 
 M = TypeVar("M", bound=Hashable)
 
+# What an event is to a selection that it can be matched with only once it is converted.
+UNDECIDED = "UNDECIDED"
+
 
 class Group(Generic[M]):
     """`form` says how its members want events (any value that compares). Every member has been handed everything up to
@@ -30,6 +33,16 @@ class Group(Generic[M]):
         self.members: dict[M, None] = {}
         self.pending: list[tuple[str, CacheEvent]] = []
         self.delivered = 0
+
+    @property
+    def undecided(self) -> list[CacheEvent]:
+        """Pending events of which it is not known yet what they are to the selection."""
+        return [event for event_type, event in self.pending if event_type == UNDECIDED]
+
+    def decide(self) -> None:
+        """Match them: they have been converted."""
+        found = [(self.selection.event_type(e) if kind == UNDECIDED else kind, e) for kind, e in self.pending]
+        self.pending = [(kind, event) for kind, event in found if kind]
 
 
 class Watchers(Generic[M]):
@@ -100,6 +113,8 @@ class Watchers(Generic[M]):
         for group in self.concerned(event):
             if group.whole:
                 event_type = "DELETED" if event.deleted else "ADDED" if event.previous is None else "MODIFIED"
+            elif group.selection.waits:
+                event_type = UNDECIDED
             else:
                 event_type = group.selection.event_type(event)
             if event_type:

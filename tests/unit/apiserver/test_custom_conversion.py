@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import ipaddress
 import pathlib
@@ -115,10 +116,9 @@ def versions(field_by_version: dict[str, str], stored: str) -> list[dict[str, An
 FIELDS = {"v1": "color", "v2": "colour"}
 
 
-@pytest.fixture
-async def converted(world: World, webhook: Webhook) -> World:
-    body = definition(versions=versions(FIELDS, "v1"))
-    body["spec"]["conversion"] = {
+def conversion(webhook: Webhook) -> dict[str, Any]:
+    """That a definition's versions are converted by this webhook."""
+    return {
         "strategy": "Webhook",
         "webhook": {
             "conversionReviewVersions": ["v1"],
@@ -128,6 +128,12 @@ async def converted(world: World, webhook: Webhook) -> World:
             },
         },
     }
+
+
+@pytest.fixture
+async def converted(world: World, webhook: Webhook) -> World:
+    body = definition(versions=versions(FIELDS, "v1"))
+    body["spec"]["conversion"] = conversion(webhook)
     assert (await world.http("POST", CRDS, body)).code == 201
     await condition(world, "widgets.example.com", "Established")
     return world
@@ -210,3 +216,60 @@ async def test_the_storage_version_changes(converted: World, webhook: Webhook) -
         {"color": "blue"},
         {"color": "red"},
     ]
+
+
+RED = {"v1": "spec.color%3Dred", "v2": "spec.colour%3Dred"}
+SEEN = [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("DELETED", "b")]
+
+
+async def test_fields_of_each_version_select_what_is_listed_watched_and_deleted(world: World, webhook: Webhook) -> None:
+    body = definition(versions=versions(FIELDS, "v1"))
+    body["spec"]["conversion"] = conversion(webhook)
+    for version in body["spec"]["versions"]:
+        version["selectableFields"] = [{"jsonPath": f".spec.{FIELDS[version['name']]}"}]
+    assert (await world.http("POST", CRDS, body)).code == 201
+    await condition(world, "widgets.example.com", "Established")
+    paths = {"v1": f"{WIDGETS}?fieldSelector={RED['v1']}", "v2": f"{V2}?fieldSelector={RED['v2']}"}
+    begin = (await world.http("GET", V2)).body["metadata"]["resourceVersion"]
+
+    async def names(version: str, query: str = "") -> list[str]:
+        return [item["metadata"]["name"] for item in (await world.http("GET", paths[version] + query)).body["items"]]
+
+    async with contextlib.AsyncExitStack() as stack:
+        watches = []
+        for version in FIELDS:
+            answer = world.http.session.get(f"{world.http.base}{paths[version]}&watch=true")
+            watches.append((version, (await stack.enter_async_context(answer)).content))
+        for name, text in (("a", "red"), ("b", "red"), ("c", "blue")):
+            assert (await world.http("POST", V2, shade("v2", name, text))).code == 201
+        middle = (await world.http("GET", V2)).body["metadata"]["resourceVersion"]
+        for version in FIELDS:
+            assert await names(version) == ["a", "b"]
+        assert (await world.http("GET", f"{V2}?fieldSelector={RED['v1']}")).code == 400
+        assert (await world.http("DELETE", f"{paths['v2']},metadata.name%3Da")).code == 200
+        assert (await world.http("PATCH", f"{V2}/b", {"spec": {"colour": "blue"}}, media=MERGE)).code == 200
+        for version in FIELDS:
+            assert await names(version) == []
+            assert await names(version, f"&resourceVersionMatch=Exact&resourceVersion={middle}") == ["a", "b"]
+            again = world.http.session.get(f"{world.http.base}{paths[version]}&watch=true&resourceVersion={begin}")
+            watches.append((version, (await stack.enter_async_context(again)).content))
+        for version, lines in watches:
+            seen = [msgspec.json.decode(await lines.readline()) for _ in range(4)]
+            assert [(event["type"], event["object"]["metadata"]["name"]) for event in seen] == SEEN
+            assert {event["object"]["apiVersion"] for event in seen} == {f"example.com/{version}"}
+
+
+async def test_versions_that_differ_in_nothing_but_what_selects(world: World) -> None:
+    body = definition(versions=versions({"v1": "color", "v2": "color"}, "v1"))
+    body["spec"]["versions"][1]["selectableFields"] = [{"jsonPath": ".spec.color"}]
+    assert (await world.http("POST", CRDS, body)).code == 201
+    await condition(world, "widgets.example.com", "Established")
+    async with world.http.session.get(f"{world.http.base}{V2}?fieldSelector={RED['v1']}&watch=true") as answer:
+        for name, text in (("a", "red"), ("c", "blue")):
+            assert (await world.http("POST", WIDGETS, shade("v1", name, text))).code == 201
+        assert (await world.http("PATCH", f"{WIDGETS}/a", {"spec": {"color": "blue"}}, media=MERGE)).code == 200
+        seen = [msgspec.json.decode(await answer.content.readline()) for _ in range(2)]
+        assert [(e["type"], e["object"]["spec"]["color"]) for e in seen] == [("ADDED", "red"), ("DELETED", "red")]
+    blue = (await world.http("GET", f"{V2}?fieldSelector=spec.color%3Dblue")).body["items"]
+    assert [item["metadata"]["name"] for item in blue] == ["a", "c"]
+    assert (await world.http("GET", f"{WIDGETS}?fieldSelector={RED['v1']}")).code == 400

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from tiphys.apiserver import conversion_review
 from tiphys.apiserver.io.http import in_task
 from tiphys.apiserver.io.webhooks import WebhookAddress, WebhookFailed, Webhooks
+from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Entry
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
@@ -38,6 +39,15 @@ class Conversions:
         if needed:
             assert isinstance(resource, CustomResource)
             await self.convert(needed, resource)
+
+    async def selectable(self, selection: Selection, entries: Iterable[Entry]) -> bool:
+        """Return when the selection can be made among these entries: whether that took its time. ApiError 500."""
+        if selection.version is None:
+            return False
+        needed = self.needed(selection.version, filter(selection.may_match, entries))
+        if needed:
+            await self.convert(needed, selection.version)
+        return bool(needed)
 
     async def ready_object(self, resource: Resource, obj: object) -> None:
         """The same for one object that is not stored."""

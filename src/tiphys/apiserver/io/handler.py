@@ -268,7 +268,7 @@ class ApiHandler:
         collection = self._reads.collection(call.resource)
         await self._reads.wait_for(options.revision)
         if options.revision is not None and not options.initial_events:
-            watch_options.past_events(collection, chosen, options.revision)
+            watch_options.changes(collection, options.revision)
         stream = WatchStream(
             self._hub, self._reads.caches, collection, chosen, form, options, request, connection, self._clock.now
         )

@@ -191,13 +191,12 @@ class InProcessTransport:
         payloads = StructPayloads(call.resource, options.bookmarks)
         first: list[WatchEvent] = []
         if options.initial_events:
-            entries = watch_options.initial_entries(collection, chosen)
-            await self._hub.ready(call.resource, entries)
+            entries = await self._hub.initial(collection, chosen, call.resource)
             first = [WatchEvent(type="ADDED", object=payloads.object(entry)) for entry in entries]
             if options.bookmark_initial_end:
                 first += payloads.bookmark(self._reads.caches.revision, True) or ()
         elif options.revision is not None:
-            past = watch_options.past_events(collection, chosen, options.revision)
+            past = await self._hub.past(collection, chosen, options.revision)
             await self._hub.ready(call.resource, [shown_entry(kind, event) for kind, event in past])
             first = [payloads.event(event_type, event) for event_type, event in past]
         inbox = _Inbox()

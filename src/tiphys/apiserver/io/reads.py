@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tiphys.apiserver import lists, selection
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.forms import ListHead
+from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.feed import Feed
 from tiphys.apiserver.io.http import in_task
 from tiphys.apiserver.rest.call import Call
@@ -23,8 +24,9 @@ WAIT_SECONDS = 3.0
 
 
 class Reads:
-    def __init__(self, caches: Caches, feed: Feed, store: Store) -> None:
+    def __init__(self, caches: Caches, feed: Feed, store: Store, conversions: Conversions) -> None:
         self.caches = caches
+        self._conversions = conversions
         self._feed = feed
         self._store = store
 
@@ -68,10 +70,12 @@ class Reads:
         if query.revision is not None and query.revision > self.caches.revision:
             await self.wait_for(query.revision)
         try:
-            return lists.select(collection, self.caches.revision, chosen, query)
+            entries, revision = lists.state(collection, self.caches.revision, chosen, query)
         except WindowExceeded:
             past = await self._past(collection, chosen.namespace, query.revision or 0)
-            return lists.select(collection, self.caches.revision, chosen, query, lambda _: past)
+            entries, revision = lists.state(collection, self.caches.revision, chosen, query, lambda _: past)
+        await self._conversions.selectable(chosen, entries)
+        return lists.chosen(entries, chosen, query, revision)
 
     async def _past(self, collection: Collection, namespace: str, revision: int) -> Sequence[Entry] | None:
         """An older state from the store's history; None when it is gone."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.forms import Form, encode_event, shown_entry
 from tiphys.apiserver.io.http import PIECE_BYTES, HttpConnection, HttpRequest, chunk, in_task
@@ -141,8 +140,7 @@ class WatchStream:
                 self._position = options.revision
             return
         form, now = self._form, self._now()
-        entries = watch_options.initial_entries(self._collection, self._selection)
-        await self._hub.ready(form.resource, entries)
+        entries = await self._hub.initial(self._collection, self._selection, form.resource)
         await self._send(form.event("ADDED", entry, now) for entry in entries)
         if options.bookmark_initial_end:
             await self._send((form.bookmark(self._position, True),))
@@ -151,7 +149,7 @@ class WatchStream:
         """Send past events until there is nothing between what was sent and what the group gets from now on."""
         while True:
             await self._drained()
-            events = watch_options.past_events(self._collection, self._selection, self._position)
+            events = await self._hub.past(self._collection, self._selection, self._position)
             if not events:
                 break
             self._position = self._caches.revision

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tiphys.aio.tasks import TaskOwner
+from tiphys.apiserver import watch_options
 from tiphys.apiserver.caches import Caches
 from tiphys.apiserver.forms import shown_entry
 from tiphys.apiserver.io.conversions import Conversions
@@ -98,10 +99,10 @@ class WatchHub:
             return
         resource = group.form.resource
         if needs_webhook(resource) and group.pending:
-            shown = [shown_entry(event_type, event) for event_type, event in group.pending]
-            if self._conversions.needed(resource, shown):
+            waiting = self._unconverted(group, resource)
+            if waiting:
                 self._converting.add(group)
-                self._owner.start(self._convert(group, watchers, shown), f"conversion of {resource}")
+                self._owner.start(self._convert(group, watchers, waiting), f"conversion of {resource}")
                 return
         pending, group.pending = group.pending, []
         if not pending:
@@ -114,11 +115,20 @@ class WatchHub:
             watchers.leave(group, member)
             member.fell_behind(before)
 
-    async def _convert(self, group: Group[Any], watchers: Watchers[Any], shown: list[Entry]) -> None:
+    def _unconverted(self, group: Group[Any], resource: Resource) -> list[Entry]:
+        """What has to be converted before the pending events can be matched, and then what before they can be shown."""
+        states = [entry for event in group.undecided for entry in event.states]
+        if self._conversions.needed(resource, states):
+            return states
+        group.decide()
+        shown = [shown_entry(event_type, event) for event_type, event in group.pending]
+        return shown if self._conversions.needed(resource, shown) else []
+
+    async def _convert(self, group: Group[Any], watchers: Watchers[Any], waiting: list[Entry]) -> None:
         """Have events converted by a webhook, then deliver them. When that fails the watches catch up by themselves,
         and tell their clients why they cannot."""
         try:
-            await self._conversions.ready(group.form.resource, shown)
+            await self._conversions.ready(group.form.resource, waiting)
         except ApiError as error:
             log.warning("a watch cannot go on: %s", error)
             group.pending.clear()
@@ -132,6 +142,21 @@ class WatchHub:
     async def ready(self, resource: Resource, entries: Sequence[Entry]) -> None:
         """Return when entries can be shown as `resource`. ApiError 500."""
         await self._conversions.ready(resource, entries)
+
+    async def initial(self, collection: Collection, selection: Selection, resource: Resource) -> Sequence[Entry]:
+        """The present state of what is selected, ready to be shown as `resource`. ApiError 500."""
+        entries = watch_options.present(collection, selection)
+        await self._conversions.selectable(selection, entries)
+        found = selection.of(entries)
+        await self.ready(resource, found)
+        return found
+
+    async def past(self, collection: Collection, selection: Selection, revision: int) -> list[tuple[str, CacheEvent]]:
+        """What happened in the selection after `revision`, up to the caches' present one. ApiError 410, 500."""
+        events = watch_options.changes(collection, revision)
+        while await self._conversions.selectable(selection, (state for event in events for state in event.states)):
+            events = watch_options.changes(collection, revision)
+        return watch_options.concerning(events, selection)
 
     def join(self, collection: Collection, selection: Selection, form: Payloads, member: Any) -> Group[Any]:
         """From now on `member` gets every event after the caches' present revision."""

@@ -21,7 +21,7 @@ from tiphys.apiserver.admission.runtime_class import RuntimeClasses
 from tiphys.apiserver.admission.service_account import MOUNT_PATH, ServiceAccounts
 from tiphys.apiserver.admission.storage import PersistentVolumeClaimResize
 from tiphys.apiserver.authn.identity import UserInfo
-from tiphys.kinds import registry
+from tiphys.kinds import codec, registry
 from tiphys.kinds.types import (
     authentication_v1,
     certificates_v1,
@@ -297,7 +297,7 @@ def slice_of(name: str, node: str | None) -> resource_v1.ResourceSlice:
         (
             asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER),
             authentication_v1.TokenRequest(),
-            "must use a pod-bound token",
+            "node requested token not bound to a pod",
         ),
         (asked("UPDATE", "coordination.k8s.io", "leases", name="n", user=NODE_USER), None, "kube-node-lease"),
         (asked("CREATE", DEVICES, "resourceslices", user=NODE_USER), slice_of("a", None), "can only create Reso"),
@@ -314,9 +314,10 @@ def test_nodes_keep_to_themselves(request_: AdmissionRequest, obj: Any, message:
 
 def test_nodes_may_do_their_work() -> None:
     objects = Objects(pod("mine", nodeName="n"), slice_of("mine", "n"))
-    bound = authentication_v1.BoundObjectReference(kind="Pod", name="mine")
+    bound = authentication_v1.BoundObjectReference(kind="Pod", name="mine", uid="p-1")
     token = authentication_v1.TokenRequest(spec=authentication_v1.TokenRequestSpec(audiences=[], boundObjectRef=bound))
     node = core_v1.Node(metadata=meta("n", None))
+    objects.objects[0].metadata.uid = "p-1"
     for request, obj in (
         (asked("UPDATE", "", "pods", name="mine", subresource="status", user=NODE_USER), pod("mine")),
         (asked("DELETE", "", "pods", name="mine", user=NODE_USER), None),
@@ -327,4 +328,129 @@ def test_nodes_may_do_their_work() -> None:
         (asked("DELETE", DEVICES, "resourceslices", name="mine", user=NODE_USER), None),
         (asked("UPDATE", "storage.k8s.io", "csinodes", name="n", user=NODE_USER), storage_v1.CSINode()),
     ):
-        NodeRestriction().admit(request, obj, node, objects)
+        old = pod("mine") if request.resource.plural == "pods" else node
+        NodeRestriction().admit(request, obj, old, objects)
+
+
+def mirror(owner: dict[str, Any] | None = None, **spec: Any) -> core_v1.Pod:
+    """The mirror pod of node n, perhaps with another owner or something that it refers to."""
+    whole = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "n-1", "controller": True, **(owner or {})}
+    document = {
+        "metadata": {
+            "name": "static-n",
+            "namespace": "a",
+            "annotations": {"kubernetes.io/config.mirror": "x"},
+            "ownerReferences": [whole],
+        },
+        "spec": {"nodeName": "n", "containers": [{"name": "c"}], **spec},
+    }
+    return codec.convert(document, core_v1.Pod)
+
+
+def node_of(uid: str = "n-1", taints: Any = None, **labels: str) -> core_v1.Node:
+    labels = {key.replace("__", "/"): value for key, value in labels.items()}
+    document = {"metadata": {"name": "n", "uid": uid, "labels": labels}, "spec": {"taints": taints}}
+    return codec.convert(document, core_v1.Node)
+
+
+@pytest.mark.parametrize(
+    ("found", "detail"),
+    [
+        (mirror(), ""),
+        (mirror({"name": "m"}), "can only create pods with an owner reference set to itself"),
+        (mirror({"controller": False}), "can only create pods with a controller owner reference set to itself"),
+        (mirror({"blockOwnerDeletion": True}), "must not set blockOwnerDeletion on an owner reference"),
+        (mirror({"uid": "n-2"}), "UID mismatch: expected n-2 got n-1"),
+        (mirror(serviceAccountName="s"), "can not create pods that reference a service account"),
+        (mirror(imagePullSecrets=[{"name": "s"}]), "can not create pods that reference secrets"),
+        (mirror(volumes=[{"name": "v", "configMap": {"name": "c"}}]), "can not create pods that reference configmaps"),
+        (
+            mirror(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]),
+            "can not create pods that reference persistentvolumeclaims",
+        ),
+        (mirror(resourceClaims=[{"name": "c"}]), "can not create pods that reference resourceclaims"),
+    ],
+)
+def test_mirror_pods_are_the_nodes_and_refer_to_nothing(found: core_v1.Pod, detail: str) -> None:
+    request = asked("CREATE", "", "pods", user=NODE_USER)
+    if not detail:
+        NodeRestriction().admit(request, found, None, Objects(node_of()))
+        return
+    with pytest.raises(ApiError, match=detail) as caught:
+        NodeRestriction().admit(request, found, None, Objects(node_of()))
+    assert caught.value.code == 403
+
+
+def test_a_mirror_pod_has_one_owner() -> None:
+    found = mirror()
+    for owners, words in (([], "an owner reference"), ((found.metadata.ownerReferences or []) * 2, "a single owner")):
+        found.metadata.ownerReferences = owners
+        with pytest.raises(ApiError, match=f"can only create pods with {words}"):
+            NodeRestriction().admit(asked("CREATE", "", "pods", user=NODE_USER), found, None, Objects(node_of()))
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "refused"),
+    [
+        (node_of(a="b", kubernetes__hostname="n"), None, ""),
+        (node_of(**{"kubelet.kubernetes.io__a": "b", "x.node.kubernetes.io__c": "d"}), None, ""),
+        (node_of(**{"node-role.kubernetes.io__master": ""}), None, "node-role.kubernetes.io/master"),
+        (
+            node_of(**{"example.k8s.io__a": "b", "x.node-restriction.kubernetes.io__c": "d"}),
+            None,
+            "example.k8s.io/a, x.node-restriction.kubernetes.io/c",
+        ),
+        (node_of(**{"node-role.kubernetes.io__master": ""}), node_of(**{"node-role.kubernetes.io__master": ""}), ""),
+        (node_of(), node_of(**{"node-role.kubernetes.io__master": ""}), "node-role.kubernetes.io/master"),
+    ],
+)
+def test_nodes_do_not_draw_pods_by_labels(new: core_v1.Node, old: core_v1.Node | None, refused: str) -> None:
+    request = asked("UPDATE" if old is not None else "CREATE", "", "nodes", name="n", namespace="", user=NODE_USER)
+    if not refused:
+        NodeRestriction().admit(request, new, old, Objects())
+        return
+    with pytest.raises(ApiError) as caught:
+        NodeRestriction().admit(request, new, old, Objects())
+    words = "modify labels" if old is not None else "set the following labels"
+    assert caught.value.message.endswith(f"is not allowed to {words}: {refused}")
+
+
+def test_nodes_change_neither_their_taints_nor_labels_of_pods() -> None:
+    tainted = node_of(taints=[{"key": "k", "effect": "NoSchedule"}])
+    with pytest.raises(ApiError, match="is not allowed to modify taints"):
+        NodeRestriction().admit(asked("UPDATE", "", "nodes", name="n", user=NODE_USER), node_of(), tainted, Objects())
+    labelled = pod("mine", nodeName="n")
+    labelled.metadata.labels = {"a": "b"}
+    request = asked("UPDATE", "", "pods", name="mine", subresource="status", user=NODE_USER)
+    with pytest.raises(ApiError, match="cannot update labels through pod status"):
+        NodeRestriction().admit(request, labelled, pod("mine"), Objects(pod("mine", nodeName="n")))
+
+
+@pytest.mark.parametrize(
+    ("uid", "node", "detail"),
+    [
+        ("", "n", "node requested token with a pod binding without a uid"),
+        ("p-2", "n", r"does not match the UID in record \(p-1\)"),
+        ("p-1", "m", "node requested token bound to a pod scheduled on a different node"),
+    ],
+)
+def test_nodes_ask_for_tokens_of_their_pods(uid: str, node: str, detail: str) -> None:
+    found = pod("mine", nodeName=node)
+    found.metadata.uid = "p-1"
+    bound = authentication_v1.BoundObjectReference(kind="Pod", name="mine", uid=uid)
+    token = authentication_v1.TokenRequest(spec=authentication_v1.TokenRequestSpec(boundObjectRef=bound))
+    request = asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER)
+    with pytest.raises(ApiError, match=detail):
+        NodeRestriction().admit(request, token, None, Objects(found))
+
+
+def test_nodes_ask_for_certificates_of_their_own() -> None:
+    request = asked("CREATE", "certificates.k8s.io", "certificatesigningrequests", user=NODE_USER)
+    other = signing_request("kubernetes.io/kubelet-serving", "system:nodes")
+    with pytest.raises(ApiError, match="can only create a node CSR with CN=system:node:n"):
+        NodeRestriction().admit(request, other, None, Objects())
+    other.spec.request = b"x"
+    with pytest.raises(ApiError, match="unable to parse csr"):
+        NodeRestriction().admit(request, other, None, Objects())
+    other.spec.signerName = "example.com/own"
+    NodeRestriction().admit(request, other, None, Objects())

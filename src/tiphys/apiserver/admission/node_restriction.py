@@ -6,12 +6,24 @@ from __future__ import annotations
 from typing import Any
 
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.node_labels import refused_labels
+from tiphys.apiserver.authz.references import named_objects
+from tiphys.kinds.equality import same
 from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import errors
+from tiphys.pki.requests import parse_request, requested_names
 
 USER_PREFIX = "system:node:"
 GROUP = "system:nodes"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
+# What mirror pods must not refer to, and how that is called.
+REFERENCES = (
+    ("serviceaccounts", "a service account"),
+    ("secrets", "secrets"),
+    ("configmaps", "configmaps"),
+    ("persistentvolumeclaims", "persistentvolumeclaims"),
+)
 
 
 class NodeRestriction:
@@ -23,7 +35,7 @@ class NodeRestriction:
             return
         node, resource = user.name[len(USER_PREFIX) :], request.resource
         if resource.group == "" and resource.plural == "pods":
-            self._admit_pod(request, obj, lookups, node)
+            self._admit_pod(request, obj, old, lookups, node)
         elif resource.group == "" and resource.plural == "nodes":
             self._admit_node(request, obj, old, node)
         elif resource.group == "" and resource.plural == "serviceaccounts" and request.subresource == "token":
@@ -32,68 +44,98 @@ class NodeRestriction:
             self._admit_lease(request, obj, node)
         elif (resource.group, resource.plural) == ("resource.k8s.io", "resourceslices"):
             self._admit_slice(request, obj, lookups, node)
+        elif request.operation == "CREATE" and request.on("certificates.k8s.io", "certificatesigningrequests"):
+            self._admit_signing_request(request, obj)
         elif (resource.group, resource.plural) == ("storage.k8s.io", "csinodes"):
             self._admit_csi_node(request, obj, node)
 
     def _refuse(self, request: AdmissionRequest, detail: str) -> errors.ApiError:
         return errors.forbidden(request.resource.plural, request.resource.group, request.name, detail)
 
-    def _admit_pod(self, request: AdmissionRequest, obj: Any, lookups: Lookups, node: str) -> None:
+    def _admit_pod(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups, node: str) -> None:
         if request.operation == "CREATE" and not request.subresource:
-            if MIRROR_ANNOTATION not in (obj.metadata.annotations or {}):
-                raise self._refuse(
-                    request,
-                    f'pod does not have "{MIRROR_ANNOTATION}" annotation, node "{node}" can only create mirror pods',
-                )
-            if obj.spec.nodeName != node:
-                raise self._refuse(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
+            self._admit_mirror(request, obj, lookups, node)
             return
         pod = lookups.get(core_v1.Pod, request.namespace, request.name) if request.name else None
         if request.operation == "DELETE" or request.subresource in ("status", "eviction"):
             if pod is not None and pod.spec.nodeName != node:
-                verb = (
-                    "delete"
-                    if request.operation == "DELETE"
-                    else "update status for"
-                    if request.subresource == "status"
-                    else "evict"
-                )
+                verb = {"status": "update status for", "eviction": "evict"}.get(request.subresource, "delete")
                 raise self._refuse(request, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
+            if request.subresource == "status" and not same(obj.metadata.labels, old.metadata.labels):
+                raise self._refuse(request, f'node "{node}" cannot update labels through pod status')
         elif request.operation in ("CREATE", "UPDATE"):
             raise self._refuse(
                 request,
                 f'unexpected operation "{request.operation}", node "{node}" can only create and delete mirror pods',
             )
 
+    def _admit_mirror(self, request: AdmissionRequest, pod: core_v1.Pod, lookups: Lookups, node: str) -> None:
+        """The object of a pod that the node has by itself: it is the node's, and refers to nothing."""
+        if MIRROR_ANNOTATION not in (pod.metadata.annotations or {}):
+            detail = f'pod does not have "{MIRROR_ANNOTATION}" annotation, node "{node}" can only create mirror pods'
+            raise self._refuse(request, detail)
+        if pod.spec.nodeName != node:
+            raise self._refuse(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
+        self._check_owner(request, pod, lookups, node)
+        found = {resource for resource, _, _ in named_objects(pod)}
+        for resource, words in REFERENCES:
+            if resource in found:
+                raise self._refuse(request, f'node "{node}" can not create pods that reference {words}')
+        if pod.spec.resourceClaims:
+            raise self._refuse(request, f'node "{node}" can not create pods that reference resourceclaims')
+
+    def _check_owner(self, request: AdmissionRequest, pod: core_v1.Pod, lookups: Lookups, node: str) -> None:
+        owners = pod.metadata.ownerReferences or []
+        if len(owners) > 1:
+            detail = f'node "{node}" can only create pods with a single owner reference set to itself'
+            raise self._refuse(request, detail)
+        if not owners or (owners[0].apiVersion, owners[0].kind, owners[0].name) != ("v1", "Node", node):
+            raise self._refuse(request, f'node "{node}" can only create pods with an owner reference set to itself')
+        if not owners[0].controller:
+            detail = f'node "{node}" can only create pods with a controller owner reference set to itself'
+            raise self._refuse(request, detail)
+        if owners[0].blockOwnerDeletion:
+            raise self._refuse(request, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
+        found = lookups.get(core_v1.Node, "", node)
+        if found is None:
+            raise errors.not_found("nodes", "", node)
+        if owners[0].uid != found.metadata.uid:
+            detail = f"node {node} UID mismatch: expected {owners[0].uid} got {found.metadata.uid}"
+            raise self._refuse(request, detail)
+
     def _admit_node(self, request: AdmissionRequest, obj: Any, old: Any, node: str) -> None:
         name = request.name or (obj.metadata.name if obj is not None else "")
-        if request.operation == "DELETE" or name != node:
-            if name != node:
-                raise self._refuse(request, f'node "{node}" is not allowed to modify node "{name}"')
-            return
-        if (
-            request.operation == "UPDATE"
-            and old is not None
-            and not request.subresource
-            and obj.spec.taints != old.spec.taints
-        ):
-            raise self._refuse(request, f'node "{node}" is not allowed to modify taints')
+        if name != node:
+            raise self._refuse(request, f'node "{node}" is not allowed to modify node "{name}"')
+        if request.operation == "CREATE":
+            labels = refused_labels(obj.metadata.labels, None)
+            if labels:
+                detail = f'node "{node}" is not allowed to set the following labels: {", ".join(labels)}'
+                raise self._refuse(request, detail)
+        if request.operation == "UPDATE":
+            if not same(obj.spec.taints, old.spec.taints):
+                raise self._refuse(request, f'node "{node}" is not allowed to modify taints')
+            labels = refused_labels(obj.metadata.labels, old.metadata.labels)
+            if labels:
+                raise self._refuse(request, f"is not allowed to modify labels: {', '.join(labels)}")
 
     def _admit_token(self, request: AdmissionRequest, obj: Any, lookups: Lookups, node: str) -> None:
         bound = obj.spec.boundObjectRef if obj is not None else None
-        if bound is None or bound.kind != "Pod" or not bound.name:
-            raise self._refuse(request, f'node "{node}" must use a pod-bound token')
-        pod = lookups.get(core_v1.Pod, request.namespace, bound.name)
+        if bound is None or bound.kind != "Pod" or bound.apiVersion not in (None, "v1"):
+            raise self._refuse(request, "node requested token not bound to a pod")
+        if not bound.uid:
+            raise self._refuse(request, "node requested token with a pod binding without a uid")
+        pod = lookups.get(core_v1.Pod, request.namespace, bound.name or "")
         if pod is None:
-            raise errors.not_found("pods", "", bound.name)
-        if bound.uid and bound.uid != pod.metadata.uid:
+            raise errors.not_found("pods", "", bound.name or "")
+        if bound.uid != pod.metadata.uid:
             detail = (
-                f"the UID in the bound object reference ({bound.uid}) does not match the UID in record."
-                " The object might have been deleted and then recreated"
+                f"the UID in the bound object reference ({bound.uid}) does not match the UID in record"
+                f" ({pod.metadata.uid}). The object might have been deleted and then recreated"
             )
-            raise errors.conflict("pods", "", bound.name, detail)
+            raise self._refuse(request, detail)
         if pod.spec.nodeName != node:
-            raise self._refuse(request, f'node "{node}" can only request token bound to a pod running on it')
+            raise self._refuse(request, "node requested token bound to a pod scheduled on a different node")
 
     def _admit_lease(self, request: AdmissionRequest, obj: Any, node: str) -> None:
         name = request.name or (obj.metadata.name if obj is not None else "")
@@ -114,3 +156,14 @@ class NodeRestriction:
     def _admit_csi_node(self, request: AdmissionRequest, obj: Any, node: str) -> None:
         if (request.name or (obj.metadata.name if obj is not None else "")) != node:
             raise self._refuse(request, "can only access CSINode with the same name as the requesting node")
+
+    def _admit_signing_request(self, request: AdmissionRequest, obj: Any) -> None:
+        """What makes a node a node in the eyes of others is signed for itself alone."""
+        if obj.spec.signerName not in NODE_SIGNERS:
+            return
+        try:
+            name = requested_names(parse_request(obj.spec.request)).common_name
+        except ValueError as problem:
+            raise self._refuse(request, f"unable to parse csr: {problem}") from problem
+        if name != request.user.name:
+            raise self._refuse(request, f"can only create a node CSR with CN={request.user.name}")

@@ -19,9 +19,12 @@ Reference = tuple[str, str, str]
 
 
 def pod_references(pod: Pod) -> set[Reference]:
-    """What a pod refers to by itself. Mirror pods (of static ones) refer to nothing: their node made them up."""
-    if "kubernetes.io/config.mirror" in (pod.metadata.annotations or {}):
-        return set()
+    """What a pod lets its node read. That of mirror pods (of static ones) does not count: their node made them up."""
+    return set() if "kubernetes.io/config.mirror" in (pod.metadata.annotations or {}) else named_objects(pod)
+
+
+def named_objects(pod: Pod) -> set[Reference]:
+    """What a pod refers to by itself."""
     namespace = pod.metadata.namespace or ""
     found: set[Reference] = set()
     if pod.spec.serviceAccountName:

@@ -46,11 +46,10 @@ EXTENDED: dict[str, Any] = {
 KEY = ec.derive_private_key(7, ec.SECP256R1())
 
 
-def _signing_request() -> str:
-    """PEM in base64, as it is sent."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jane")])
-    signed = x509.CertificateSigningRequestBuilder().subject_name(name).sign(KEY, hashes.SHA256())
-    return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
+def signing_request(encoding: serialization.Encoding, *attributes: x509.NameAttribute[str]) -> str:
+    """In base64, as it is sent."""
+    signed = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(attributes)).sign(KEY, hashes.SHA256())
+    return base64.b64encode(signed.public_bytes(encoding)).decode()
 
 
 def _trust_bundle() -> str:
@@ -59,7 +58,7 @@ def _trust_bundle() -> str:
     )
 
 
-SIGNING_REQUEST = _signing_request()
+SIGNING_REQUEST = signing_request(serialization.Encoding.PEM, x509.NameAttribute(NameOID.COMMON_NAME, "jane"))
 
 
 @dataclass(frozen=True)
@@ -235,10 +234,10 @@ OBJECTS: dict[tuple[str, str, str], Minimal] = {
                 "serviceAccountUID": "u2",
                 "nodeName": "node",
                 "nodeUID": "u3",
-                "stubPKCS10Request": "AAAA",
+                "stubPKCS10Request": signing_request(serialization.Encoding.DER),
             }
         },
-        status=DATED,
+        status={"conditions": [{**DATED["conditions"][0], "type": "Denied"}]},
     ),
     ("networking.k8s.io", "v1", "ingressclasses"): Minimal({"spec": {"controller": "example.com/controller"}}),
     ("networking.k8s.io", "v1", "ingresses"): Minimal(

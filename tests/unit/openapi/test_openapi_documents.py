@@ -135,7 +135,7 @@ def shape(item: Any) -> dict[str, Any]:
 
 
 LISTING = ["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion",
-           "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"]  # fmt: skip
+           "resourceVersionMatch", "sendInitialEvents", "shardSelector", "timeoutSeconds", "watch"]  # fmt: skip
 WRITING, DELETING = ["dryRun", "fieldManager", "fieldValidation"], [
     "dryRun", "gracePeriodSeconds", "ignoreStoreReadErrorWithClusterBreakingPotential", "orphanDependents",
     "propagationPolicy",

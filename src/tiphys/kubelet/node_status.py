@@ -28,6 +28,12 @@ _DISK_LOW = ("KubeletHasDiskPressure", "kubelet has disk pressure")
 _DISK_FINE = ("KubeletHasNoDiskPressure", "kubelet has no disk pressure")
 _PIDS_LOW = ("KubeletHasInsufficientPID", "kubelet has insufficient PID available")
 _PIDS_FINE = ("KubeletHasSufficientPID", "kubelet has sufficient PID available")
+# What pods can count on here and not on every node, as the scheduler and the API server look for it.
+DECLARED_FEATURES = (
+    "GuaranteedQoSPodCPUResize",
+    "InPlacePodLevelResourcesVerticalScaling",
+    "RestartAllContainersOnContainerExits",
+)
 _READY = ("KubeletReady", "kubelet is posting ready status")
 
 
@@ -130,6 +136,7 @@ def node_status(old: core_v1.NodeStatus, seen: NodeObservation, now: float) -> c
             swap=core_v1.NodeSwapStatus(capacity=machine.swap_bytes) if machine.swap_bytes else None,
         ),
         images=node_images(seen.images) or None,
+        declaredFeatures=[*DECLARED_FEATURES],
         runtimeHandlers=[core_v1.NodeRuntimeHandler(name=name) for name in seen.runtime_handlers],
     )
 

@@ -47,6 +47,11 @@ async def test_a_node_registers_itself(node: HollowNode) -> None:
     assert condition(node, "Ready") == ("True", "KubeletReady", "kubelet is posting ready status")
     assert obj.status.nodeInfo is not None
     assert obj.status.nodeInfo.containerRuntimeVersion == "fake://1.0.0"
+    assert obj.status.declaredFeatures == [
+        "GuaranteedQoSPodCPUResize",
+        "InPlacePodLevelResourcesVerticalScaling",
+        "RestartAllContainersOnContainerExits",
+    ]
     await node.run(1)
     assert node.events("RegisteredNode") == [f"Node {NODE} has registered itself"]
 

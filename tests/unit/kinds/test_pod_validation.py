@@ -51,6 +51,11 @@ FILE_REF = f"{C0}.env[0].valueFrom.fileKeyRef"
 
 CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
     (
+        "a host name that no kernel takes",
+        {"spec.hostnameOverride": "a" * 63 + ".b"},
+        [("spec.hostnameOverride", "TooLong", "Too long: may not be more than 64 bytes")],
+    ),
+    (
         "a volume of no image",
         {"spec.volumes.0": {"name": "data", "image": {"pullPolicy": "Sometimes"}}},
         [

@@ -33,10 +33,20 @@ from tiphys.kinds.core.volume_validation import validate_volumes
 from tiphys.kinds.object_meta import label_key_findings, label_name, subdomain_name, validate_labels
 from tiphys.kinds.types.core_v1 import Container, PodSpec
 from tiphys.kinds.value_findings import LARGEST_INT32, in_range
-from tiphys.machinery.field_errors import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+from tiphys.machinery.field_errors import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from tiphys.machinery.quantity import ZERO, from_amount
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
+HOSTNAME_LIMIT = 64  # the kernel's
 PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 
 
@@ -122,8 +132,10 @@ def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> No
         ("runtimeClassName", spec.runtimeClassName, subdomain_name),
     )
     for field, value, check in names:
-        if value or (value is not None and field == "runtimeClassName"):
+        if value or (value is not None and field in ("runtimeClassName", "hostnameOverride")):
             found += [invalid(path.child(field), value, text) for text in check(value)]
+    if spec.hostnameOverride and len(spec.hostnameOverride) > HOSTNAME_LIMIT:
+        found.append(too_long(path.child("hostnameOverride"), HOSTNAME_LIMIT))
     if spec.hostnameOverride and spec.hostNetwork:
         found.append(
             invalid(path.child("hostnameOverride"), spec.hostnameOverride, "may not be set when `hostNetwork` is true")

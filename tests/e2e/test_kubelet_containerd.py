@@ -232,6 +232,53 @@ async def test_a_resize_reaches_the_kernel(rig: NodeRig) -> None:
     assert str(96 << 20) in await output(rig, "web", "sh", "-c", script)
 
 
+async def test_a_resize_of_the_whole_pod_reaches_the_kernel(rig: NodeRig) -> None:
+    def memory(text: str) -> core_v1.ResourceRequirements:
+        amounts = {"memory": quantity.parse(text)}
+        return core_v1.ResourceRequirements(limits=amounts, requests=amounts)
+
+    made = pod("web", "sleep", "1000", terminationGracePeriodSeconds=1, resources=memory("64Mi"))
+    rig.api.add(made)
+    await until(rig, "web", is_ready)
+    rig.api.change(core_v1.Pod, "default", "web", lambda each: setattr(each.spec, "resources", memory("96Mi")))
+    found = await until(rig, "web", lambda each: cast(Any, each).status.resources == memory("96Mi"))
+    assert memory_limit(pod_cgroup(cgroup_name(rig.directory), found).strip("/")) == 96 << 20
+
+
+async def test_variables_come_out_of_files(rig: NodeRig) -> None:
+    made = pod("web", "sh", restartPolicy="Never")
+    made.spec.volumes = [core_v1.Volume(name="made", emptyDir=core_v1.EmptyDirVolumeSource())]
+    script = "echo \"GREETING='hello world'\" > /made/env"
+    mount = core_v1.VolumeMount(name="made", mountPath="/made")
+    init = core_v1.Container(name="init", image=IMAGE, command=["sh", "-c", script], volumeMounts=[mount])
+    made.spec.initContainers = [init]
+    selector = core_v1.FileKeySelector(volumeName="made", path="env", key="GREETING")
+    main = made.spec.containers[0]
+    main.env = [core_v1.EnvVar(name="GREETING", valueFrom=core_v1.EnvVarSource(fileKeyRef=selector))]
+    main.args = ["-c", 'printf %s "$GREETING" > /dev/termination-log']
+    rig.api.add(made)
+    assert ended(await until(rig, "web", phase("Succeeded", "Failed"))).message == "hello world"
+
+
+async def test_all_containers_begin_again(rig: NodeRig) -> None:
+    codes = core_v1.ContainerRestartRuleOnExitCodes(operator="In", values=[42])
+    rule = core_v1.ContainerRestartRule(action="RestartAllContainers", exitCodes=codes)
+    script = "test -e /made/once || { touch /made/once; exit 42; }; sleep 1000"
+    mount = core_v1.VolumeMount(name="made", mountPath="/made")
+    made = pod("web", "sleep", "1000", terminationGracePeriodSeconds=1, restartPolicy="Never")
+    watched = core_v1.Container(name="watched", image=IMAGE, command=["sh", "-c", script], volumeMounts=[mount])
+    watched.restartPolicy, watched.restartPolicyRules = "Never", [rule]
+    made.spec.containers.append(watched)
+    made.spec.volumes = [core_v1.Volume(name="made", emptyDir=core_v1.EmptyDirVolumeSource())]
+    rig.api.add(made)
+
+    def again(each: core_v1.Pod | None) -> bool:
+        statuses = each.status.containerStatuses or () if each is not None else ()
+        return is_ready(each) and all(status.restartCount == 1 for status in statuses)
+
+    assert (await until(rig, "web", again)).status.phase == "Running"
+
+
 async def test_the_node_shows_its_images(rig: NodeRig) -> None:
     node = rig.api.get(core_v1.Node, "", NODE)
     assert node is not None

@@ -211,6 +211,7 @@ def test_fields_that_nothing_acts_on_yet() -> None:
     document = container(
         volumeMounts=[{"name": "a", "mountPath": "/a", "bindMountOptions": ["noexec"]}],
         livenessProbe=probe,
+        lifecycle={"preStop": probe, "postStart": {"sleep": {"seconds": 1}}},
         startupProbe={"grpc": {"port": 1, "mode": "TLS"}},
         readinessProbe={"grpc": {"port": 1, "mode": "Plaintext"}},
     )
@@ -218,9 +219,11 @@ def test_fields_that_nothing_acts_on_yet() -> None:
         "spec.containers[0].volumeMounts[0].bindMountOptions: this server's kubelets do not set bind mount options yet:"
         " the volume is mounted without them",
         "spec.containers[0].livenessProbe.httpGet.protocol: this server's kubelets do not speak HTTP/2 to containers"
-        " yet: they probe by HTTP/1.1",
+        " yet: they ask by HTTP/1.1",
         "spec.containers[0].startupProbe.grpc.mode: this server's kubelets do not probe by gRPC over TLS yet: they"
         " probe without",
+        "spec.containers[0].lifecycle.preStop.httpGet.protocol: this server's kubelets do not speak HTTP/2 to"
+        " containers yet: they ask by HTTP/1.1",
         "spec.evictionResponders: this cluster does not ask eviction responders yet: the field has no effect",
     ]
 

@@ -517,10 +517,27 @@ async def test_eviction_asks_the_budget(world: World) -> None:
         == "The disruption budget b needs 1 healthy pods and has 1 currently"
     )
     await world.http("PATCH", f"{budgets}/b/status", {"status": {"disruptionsAllowed": 1}}, media=merge)
-    done = await world.http("POST", f"{PODS}/p/eviction", eviction)
+    dry = await world.http("POST", f"{PODS}/p/eviction", {**eviction, "deleteOptions": {"dryRun": ["All"]}})
+    assert dry.code == 201
+    assert (await world.http("GET", f"{budgets}/b")).body["status"]["disruptionsAllowed"] == 1
+    here = (await world.http("GET", f"{PODS}/p")).body
+    assert [c["type"] for c in here["status"]["conditions"]] == ["Ready"]
+    other = {"preconditions": {"resourceVersion": "1"}}
+    assert (await world.http("POST", f"{PODS}/p/eviction", {**eviction, "deleteOptions": other})).code == 409
+    await world.http("PATCH", f"{budgets}/b/status", {"status": {"disruptionsAllowed": 1}}, media=merge)
+    this = {"preconditions": {"resourceVersion": here["metadata"]["resourceVersion"]}}
+    done = await world.http("POST", f"{PODS}/p/eviction", {**eviction, "deleteOptions": this})
     assert (done.code, done.body["status"]) == (201, "Success")
     assert (await world.http("GET", f"{budgets}/b")).body["status"]["disruptionsAllowed"] == 0
-    assert "deletionTimestamp" in (await world.http("GET", f"{PODS}/p")).body["metadata"]
+    gone = (await world.http("GET", f"{PODS}/p")).body
+    assert "deletionTimestamp" in gone["metadata"]
+    target = gone["status"]["conditions"][-1]
+    assert (target["type"], target["status"], target["reason"], target["message"]) == (
+        "DisruptionTarget",
+        "True",
+        "EvictionByEvictionAPI",
+        "Eviction API: evicting",
+    )
 
 
 async def test_services_get_and_return_addresses(world: World) -> None:

@@ -184,10 +184,7 @@ class Dispatch:
         def change(inner: WriteContext, old: Any) -> tuple[Any, list[str]]:
             return binding.bound(inner, old, body), []
 
-        def prepare(*_: Any) -> None:
-            """What was stored is settled already."""
-
-        await self._verbs.change(call, context, change, prepare, lambda *_: [])
+        await self._verbs.change(call, context, change, _settled, lambda *_: [])
         return Outcome(code=201, obj=binding.success())
 
     async def _bind_by_body(self, call: Call) -> Outcome:
@@ -216,9 +213,12 @@ class Dispatch:
             raise errors.bad_request("name in URL does not match name in Eviction object")
         self._verbs.admit(context, "CREATE", body, None, call.query)
         options = body.deleteOptions or meta_v1.DeleteOptions()
+        is_dry = context.dry_run or options.dryRun == ["All"]
         pod = self._verbs.entry(context).object
         if not eviction.needs_no_budget(pod):
-            await self._charge(call, context, pod)
+            await self._charge(call, context, pod, is_dry)
+        if not is_dry:
+            options = await self._mark_as_disrupted(call, context, options)
         delete = Call(
             user=call.user, resource=call.resource, verb="delete", namespace=call.namespace, name=call.name,
             query=call.query, body=ObjectBody(options),
@@ -226,7 +226,17 @@ class Dispatch:
         await self._verbs.delete(delete)
         return Outcome(code=201, obj=binding.success())
 
-    async def _charge(self, call: Call, context: WriteContext, pod: core_v1.Pod) -> None:
+    async def _mark_as_disrupted(
+        self, call: Call, context: WriteContext, options: meta_v1.DeleteOptions
+    ) -> meta_v1.DeleteOptions:
+        def change(inner: WriteContext, old: Any) -> tuple[Any, list[str]]:
+            return eviction.disrupted(inner, old, options), []
+
+        marked = await self._verbs.change(call, context, change, _settled, lambda *_: [])
+        assert marked.entry is not None
+        return eviction.after_marking(options, marked.entry.object)
+
+    async def _charge(self, call: Call, context: WriteContext, pod: core_v1.Pod, is_dry: bool) -> None:
         """Take one disruption from the pod's budget, if it has one. ApiError 429, 500."""
         for _ in range(ATTEMPTS):
             budgets = self._verbs.caches.list(policy_v1.PodDisruptionBudget, call.namespace)
@@ -234,7 +244,7 @@ class Dispatch:
             if budget is None:
                 return
             charged = eviction.charged(context, budget, pod)
-            if charged is None or context.dry_run:
+            if charged is None or is_dry:
                 return
             try:
                 await self._verbs.write_as_is(charged)
@@ -242,3 +252,7 @@ class Dispatch:
             except (RevisionConflict, KeyNotFound):
                 continue
         raise errors.too_many_requests(eviction.MESSAGE, 1)
+
+
+def _settled(*_: Any) -> None:
+    """A `prepare` hook: what was stored is settled already."""

@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.kinds.types import core_v1, policy_v1
+from tiphys.apiserver.rest.delete import check_preconditions
+from tiphys.kinds.types import core_v1, meta_v1, policy_v1
 from tiphys.machinery import errors, labels, timestamps
 from tiphys.machinery.field_errors import FieldError
 
 MESSAGE = "Cannot evict pod as it would violate the pod's disruption budget."
 CAUSE = "DisruptionBudget"
 DISRUPTED_PODS_LIMIT = 2000
+TARGET = "DisruptionTarget"
 
 
 def _ready(pod: core_v1.Pod) -> bool:
@@ -68,6 +70,38 @@ def charged(context: WriteContext, budget: policy_v1.PodDisruptionBudget, pod: c
             status, disruptionsAllowed=(status.disruptionsAllowed or 0) - 1, disruptedPods=disrupted
         ),
     )
+
+
+def disrupted(context: WriteContext, pod: core_v1.Pod, options: meta_v1.DeleteOptions) -> Any:
+    """The pod that says why it goes, for those who count its failure otherwise then (a Job's pod failure policy).
+    ApiError 409 when it is not the one that is meant."""
+    check_preconditions(context, pod, options)
+    known = next((c for c in pod.status.conditions or () if c.type == TARGET), None)
+    condition = core_v1.PodCondition(
+        type=TARGET,
+        status="True",
+        reason="EvictionByEvictionAPI",
+        message="Eviction API: evicting",
+        lastTransitionTime=timestamps.time_of(context.now),
+        observedGeneration=pod.metadata.generation,
+    )
+    if known is not None and known.status == condition.status:
+        condition.lastTransitionTime = known.lastTransitionTime
+    conditions = [*(c for c in pod.status.conditions or () if c.type != TARGET), condition]
+    return msgspec.structs.replace(
+        pod,
+        metadata=msgspec.structs.replace(pod.metadata),
+        status=msgspec.structs.replace(pod.status, conditions=conditions),
+    )
+
+
+def after_marking(options: meta_v1.DeleteOptions, pod: core_v1.Pod) -> meta_v1.DeleteOptions:
+    """Options that named the revision before the mark name the marked one."""
+    wanted = options.preconditions
+    if wanted is None or not wanted.resourceVersion:
+        return options
+    replace = msgspec.structs.replace
+    return replace(options, preconditions=replace(wanted, resourceVersion=pod.metadata.resourceVersion))
 
 
 def _refused(cause: str, retry_after_seconds: int = 0) -> errors.ApiError:

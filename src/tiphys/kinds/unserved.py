@@ -14,6 +14,9 @@ NETWORK_POLICIES = "this cluster's network does not enforce NetworkPolicies: the
 AUTOSCALING = "no controller of this cluster scales by metrics yet: the object is stored, but has no effect"
 FAIRNESS = "this server serves requests as they come, of whatever flow: the object is stored, but has no effect"
 STORAGE_DRIVERS = "this cluster's kubelets do not mount volumes of CSI drivers yet: the object has no effect on them"
+STORAGE_CAPACITY = (
+    "this server's scheduler does not look at storage capacity yet: the object is stored, but has no effect"
+)
 ELECTION = "this server elects no leaders: the field is stored, but has no effect"
 POD_GROUPS = "this server's Jobs do not schedule their pods as a group: the field is stored, but has no effect"
 

@@ -17,6 +17,7 @@ UNSERVED = {
     ("resource.k8s.io", "resourceclaimtemplates"): unserved.DEVICES,
     ("flowcontrol.apiserver.k8s.io", "flowschemas"): unserved.FAIRNESS,
     ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): unserved.FAIRNESS,
+    ("storage.k8s.io", "csistoragecapacities"): unserved.STORAGE_CAPACITY,
     ("storage.k8s.io", "csidrivers"): unserved.STORAGE_DRIVERS,
     ("autoscaling", "horizontalpodautoscalers"): unserved.AUTOSCALING,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.kinds import cells
+from tiphys.kinds import cells, unserved
 from tiphys.kinds.core.node_labels import key_warnings, selector_warnings
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.object_meta import immutable, subdomain_name
@@ -28,10 +28,11 @@ def validate_update(new: CSIStorageCapacity, old: CSIStorageCapacity) -> list[Fi
 
 
 def warnings(capacity: CSIStorageCapacity, old: CSIStorageCapacity | None) -> list[str]:
-    topology = capacity.nodeTopology
+    topology, found = capacity.nodeTopology, [unserved.STORAGE_CAPACITY]
     if topology is None:
-        return []
-    path, found = Path("nodeTopology"), selector_warnings(topology.matchLabels or (), Path("nodeTopology.matchLabels"))
+        return found
+    path = Path("nodeTopology")
+    found += selector_warnings(topology.matchLabels or (), path.child("matchLabels"))
     for position, expression in enumerate(topology.matchExpressions or ()):
         found += key_warnings(expression.key, path.child("matchExpressions").index(position).child("key"))
     return found

@@ -99,13 +99,6 @@ def test_selectors() -> None:
     assert findings({f"{REQUESTS}.0.exactly.selectors": [good] * 33}) == [too_many(f"{EXACTLY}.selectors", 33, 32)]
 
 
-def test_capacities_that_are_asked_for() -> None:
-    assert findings({f"{REQUESTS}.0.exactly.capacity": {"requests": {"a/b": "1", "c": "1"}}}) == []
-    assert findings({f"{REQUESTS}.0.exactly.capacity": {"requests": {"a/b/c": "1"}}}) == [
-        invalid(f"{EXACTLY}.capacity.requests", '"a/b/c"', "must not contain more than one slash")
-    ]
-
-
 def test_derived_attributes_are_compared() -> None:
     derived = {f"{REQUESTS}.1.firstAvailable.0.derivedAttributes": [{"name": "d/numa", "expression": "1"}]}
     unused = "must be referenced by at least one matchAttribute or distinctAttribute constraint targeting this request"

@@ -12,13 +12,11 @@ from typing import Any
 
 from tiphys.kinds import codec
 from tiphys.kinds.object_meta import subdomain_name
-from tiphys.kinds.resource_api.bounded_lists import validate_list, validate_map, validate_set
+from tiphys.kinds.resource_api.bounded_lists import validate_list, validate_set
 from tiphys.kinds.resource_api.device_names import (
-    QUALIFIED_NAME_LIMIT_CHARACTERS,
     driver_findings,
     driver_warnings,
     fully_qualified_name_findings,
-    qualified_name_findings,
     short_name_findings,
 )
 from tiphys.kinds.resource_api.taint_validation import default_tolerations, validate_device_tolerations
@@ -147,10 +145,7 @@ def _device_findings(
         key=lambda attribute: attribute.name,
     )
     found += _amount_findings(request, path)
-    found += validate_device_tolerations(request.tolerations, path.child("tolerations"))
-    wanted = request.capacity.requests if request.capacity is not None else None
-    at, shown = path.child("capacity", "requests"), QUALIFIED_NAME_LIMIT_CHARACTERS
-    return found + validate_map(wanted, None, qualified_name_findings, lambda *_: [], at, shown)
+    return found + validate_device_tolerations(request.tolerations, path.child("tolerations"))
 
 
 def _amount_findings(request: ExactDeviceRequest | DeviceSubRequest, path: Path) -> list[FieldError]:

@@ -125,13 +125,18 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
+_PARAMETER = r'\s*[^\s;="]+=(?:[^\s;="]+|"[^"]*")\s*'
+_PARAMETERS = re.compile(rf"\s*|{_PARAMETER}(?:;{_PARAMETER})*;?\s*")
 # `!!bool x` and `!!int ""` make their constructors fail in their own ways.
 _UNREADABLE_YAML = (yaml.YAMLError, ValueError, KeyError, IndexError)
 
 
 def media_type(content_type: str) -> str:
-    """Without parameters; nothing given means JSON."""
-    return content_type.split(";", 1)[0].strip().lower() if content_type.strip() else JSON
+    """Without parameters; nothing given means JSON. "" when the parameters cannot be read."""
+    media, mark, parameters = content_type.partition(";")
+    if mark and _PARAMETERS.fullmatch(parameters) is None:
+        return ""
+    return media.strip().lower() if content_type.strip() else JSON
 
 
 def read_yaml(data: bytes) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import posixpath
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ TOO_OLD_LIST = "The resourceVersion for the provided list is too old."
 
 
 _MATCH = Path("resourceVersionMatch")
+_NO_BASE64 = re.compile("[^A-Za-z0-9_-]")
 
 
 class _Token(msgspec.Struct):
@@ -71,6 +73,9 @@ def encode_token(revision: int, after: str) -> str:
 
 def decode_token(token: str) -> tuple[int, str]:
     """(revision, key to go on after). ApiError 400."""
+    if (position := _corrupt_at(token)) is not None:
+        detail = f"continue key is not valid: illegal base64 data at input byte {position}"
+        raise errors.bad_request(f"invalid continue token: {detail}")
     try:
         data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         found = msgspec.json.decode(data, type=_Token)
@@ -90,17 +95,28 @@ def decode_token(token: str) -> tuple[int, str]:
     return found.rv, found.start
 
 
+def _corrupt_at(token: str) -> int | None:
+    """Where a token stops being base64 (of the alphabet for URLs, without padding)."""
+    found = _NO_BASE64.search(token)
+    if found is not None:
+        return found.start()
+    return len(token) - 1 if len(token) % 4 == 1 else None
+
+
 def parse_revision(text: str) -> int:
     """A resourceVersion parameter. ApiError 400."""
-    if not text.isascii() or not text.isdigit():
-        raise errors.bad_request(
-            f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
-    if len(text) > 20 or int(text) >= 1 << 64:
-        raise errors.bad_request(
-            f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": value out of range'
-        )
-    return int(text)
+    fault = "invalid syntax"
+    if text.isascii() and text.isdigit():
+        if len(text) <= 20 and int(text) < 1 << 64:
+            return int(text)
+        fault = "value out of range"
+    detail = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {fault}'
+    raise errors.bad_request(f"invalid resource version: {detail}")
+
+
+def parse_limit(query: Mapping[str, str]) -> int:
+    """The most entries in an answer; 0 for all. ApiError 400."""
+    return max(integer(query.get("limit", "0")), 0)
 
 
 def _options_invalid(*findings: field_errors.FieldError) -> errors.ApiError:
@@ -155,13 +171,13 @@ def _watch_findings(query: Mapping[str, str]) -> list[field_errors.FieldError]:
 def parse(query: Mapping[str, str]) -> ListQuery:
     """The list that query parameters ask for. ApiError 400 or 422."""
     check_match(query, watch=False)
-    limit = max(integer(query.get("limit") or "0"), 0)
+    limit = parse_limit(query)
     integer(query.get("timeoutSeconds") or "0")  # no list takes that long, but what it says must be a number
     version, token = query.get("resourceVersion", ""), query.get("continue", "")
     if token:
+        revision, after = decode_token(token)
         if version not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        revision, after = decode_token(token)
         known = revision if revision >= 0 else None
         return ListQuery(limit=limit, revision=known, exact=known is not None, after=after, continued=True)
     if version in ("", "0"):

@@ -16,7 +16,7 @@ from tiphys.machinery.bounded_cache import bounded_cache
 _META_VERSIONS = ("v1", "v1beta1")
 _SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _JSON_RANGES = ("application/json", "application/*", "*/*")
-_YAML_NAMES = ("application/yaml", "text/yaml")
+YAML = "application/yaml"
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _SHOWN_TO_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -41,6 +41,7 @@ class Accepted:
 
 
 PLAIN = Accepted()
+FOR_PEOPLE = Accepted(indented=True)
 
 
 def _clauses(header: str) -> list[tuple[str, dict[str, str]]]:
@@ -65,11 +66,12 @@ def negotiate(header: str, stream: bool = False) -> Accepted:
     if not header:
         return PLAIN
     found = [accepted for media, values in _clauses(header) if (accepted := _served(media, values)) is not None]
+    if not found:
+        raise errors.not_acceptable(f"only the following media types are accepted: {OFFERED}")
     if stream:
         found = [accepted for accepted in found if not accepted.yaml]
-    if not found:
-        offered = OFFERED_STREAMS if stream else OFFERED
-        raise errors.not_acceptable(f"only the following media types are accepted: {offered}")
+        if not found:
+            raise errors.not_acceptable(f"only the following media types are accepted: {OFFERED_STREAMS}")
     if found[0].protobuf:
         return next((accepted for accepted in found if not accepted.protobuf and not accepted.yaml), found[0])
     return found[0]
@@ -77,7 +79,7 @@ def negotiate(header: str, stream: bool = False) -> Accepted:
 
 def _served(media: str, values: Mapping[str, str]) -> Accepted | None:
     """What one clause asks for, if it can be had."""
-    is_yaml, is_protobuf = media in _YAML_NAMES, media == PROTOBUF
+    is_yaml, is_protobuf = media == YAML, media == PROTOBUF
     if not is_yaml and not is_protobuf and media not in _JSON_RANGES:
         return None
     shape, indented = values.get("as", ""), values.get("pretty") == "1"
@@ -91,12 +93,15 @@ def _served(media: str, values: Mapping[str, str]) -> Accepted | None:
 
 @bounded_cache(512)
 def negotiate_error(header: str) -> Accepted:
-    """How a refusal is sent: as the client wants it, or as JSON when there is nothing that it takes."""
+    """How a refusal is sent: as the client wants it, or as JSON for people when there is nothing that it takes. A
+    Status has no other shape."""
+    plain = ",".join(clause for clause in header.split(",") if "as=" not in clause.replace(" ", ""))
+    if header and not plain.strip(" ,"):
+        return FOR_PEOPLE
     try:
-        accepted = negotiate(header)
+        return negotiate(plain)
     except errors.ApiError:
-        return PLAIN
-    return Accepted(yaml=accepted.yaml, protobuf=accepted.protobuf, indented=accepted.indented)
+        return FOR_PEOPLE
 
 
 def wants_indentation(query: Mapping[str, str], user_agent: str, accepted: Accepted = PLAIN) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiphys.apiserver.request import RequestInfo
+from tiphys.apiserver.request import RequestInfo, flag
 from tiphys.apiserver.rest.call import Call
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.resource import Resource
@@ -54,6 +54,8 @@ def check(call: Call, method: str = "") -> None:
             raise errors.method_not_allowed()
     if verb in _OBJECT and call.subresource != PROXY:
         _check_name(call.name)
+    if verb == "get" and flag(call.query, "export"):
+        raise errors.bad_request("the export parameter, deprecated since v1.14, is no longer supported")
 
 
 def _served(call: Call) -> Sequence[str]:

@@ -31,6 +31,7 @@ class WatchOptions:
 def parse(query: Mapping[str, str], jitter: float) -> WatchOptions:
     """`jitter` in [0, 1) spreads the time limits of watches that name none. ApiError 400 or 422."""
     lists.check_match(query, watch=True)
+    lists.parse_limit(query)  # a watch has no pages, but what it says must be a number
     text = query.get("resourceVersion", "")
     version = lists.parse_revision(text) if text else 0
     bookmarks = flag(query, "allowWatchBookmarks")

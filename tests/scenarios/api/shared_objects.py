@@ -216,9 +216,6 @@ class Watcher:
     async def _follow(self, until: Callable[[], int | None]) -> None:
         query = f"watch=1&allowWatchBookmarks=true&resourceVersion={self.revision}"
         async with self._api.stream(f"{MAPS}?{query}") as response:
-            if response.status == 410:
-                await self._list()
-                return
             assert response.status == 200, await response.text()
             async for line in response.content:
                 event = json.loads(line)

@@ -138,7 +138,24 @@ async def test_options_are_refused_with_their_kind(widgets: World) -> None:
     [
         ("limit=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
         ("limit=99999999999999999999", 'strconv.ParseInt: parsing "99999999999999999999": value out of range'),
+        ("limit=", 'strconv.ParseInt: parsing "": invalid syntax'),
+        ("watch=true&limit=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
         ("timeoutSeconds=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        (
+            "resourceVersion=x",
+            'invalid resource version: resourceVersion: Invalid value: "x": '
+            'strconv.ParseUint: parsing "x": invalid syntax',
+        ),
+        ("continue=x", "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"),
+        ("continue=abcde", "invalid continue token: continue key is not valid: illegal base64 data at input byte 4"),
+        (
+            "continue=ab.d&resourceVersion=1",
+            "invalid continue token: continue key is not valid: illegal base64 data at input byte 2",
+        ),
+        (
+            "continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTAsInN0YXJ0IjoiYSJ9&resourceVersion=1",
+            "specifying resource version is not allowed when using continue",
+        ),
         (
             "continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTAsInN0YXJ0IjoiLi4vYSJ9",
             "invalid continue token: continue key is not valid: ../a",
@@ -148,6 +165,20 @@ async def test_options_are_refused_with_their_kind(widgets: World) -> None:
 async def test_lists_that_mean_nothing(widgets: World, query: str, message: str) -> None:
     refused = await widgets.http("GET", f"{WIDGETS}?{query}")
     assert (refused.code, refused.body["message"]) == (400, message)
+
+
+async def test_managers_whose_names_cannot_be_shown(widgets: World) -> None:
+    refused = await widgets.http("POST", f"{WIDGETS}?fieldManager=%C3%A9%01", widget())
+    assert refused.code == 422
+    assert [cause["message"].rpartition(": ")[2] for cause in refused.body["details"]["causes"]] == [
+        "invalid character U+0001 (at position 2)"
+    ]
+
+
+async def test_exports_are_no_more(widgets: World) -> None:
+    await widgets.http("POST", WIDGETS, widget())
+    for word, code in (("true", 400), ("", 400), ("false", 200)):
+        assert (await widgets.http("GET", f"{WIDGETS}/w?export={word}")).code == code
 
 
 async def test_the_old_way_to_watch_one_object(widgets: World) -> None:

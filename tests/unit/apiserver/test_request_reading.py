@@ -98,8 +98,30 @@ def test_accept_headers(header: str, accepted: Accepted) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        ("", Accepted()),
+        ("application/json", Accepted()),
+        ("application/yaml", Accepted(yaml=True)),
+        ("application/vnd.kubernetes.protobuf", Accepted(protobuf=True)),
+        ("text/html", Accepted(indented=True)),
+        ("application/json;as=Table;v=v1;g=meta.k8s.io", Accepted(indented=True)),
+        ("application/json; as=Table;v=v1;g=meta.k8s.io, application/json", Accepted()),
+        ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,*/*", Accepted()),
+    ],
+)
+def test_how_refusals_are_sent(header: str, accepted: Accepted) -> None:
+    assert negotiation.negotiate_error(header) == accepted
+
+
+@pytest.mark.parametrize(
     ("header", "stream", "offered"),
     [
+        (
+            "text/html",
+            True,
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        ),
         (
             "text/html",
             False,
@@ -127,10 +149,15 @@ def test_escapes_that_encode_nothing(path: str, found: str) -> None:
     assert malformed_escape(path) == found
 
 
-def test_media_types() -> None:
-    assert [media_type(text) for text in ("", " ", "Text/Plain; charset=x", ";;;")] == [
-        "application/json", "application/json", "text/plain", "",
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "media"),
+    [
+        ("", "application/json"), (" ", "application/json"), ("Text/Plain; charset=x", "text/plain"), (";;;", ""),
+        ('a/b;c=d; e="f;g";', "a/b"), ("a/b;", "a/b"), ("a/b;c", ""), ("a/b;c=", ""), ("a/b;c=d;e", ""),
+    ],
+)  # fmt: skip
+def test_media_types(text: str, media: str) -> None:
+    assert media_type(text) == media
 
 
 @pytest.mark.parametrize(

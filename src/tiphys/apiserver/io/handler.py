@@ -267,8 +267,6 @@ class ApiHandler:
         chosen = self._reads.selection(call)
         collection = self._reads.collection(call.resource)
         await self._reads.wait_for(options.revision)
-        if options.revision is not None and not options.initial_events:
-            watch_options.changes(collection, options.revision)
         stream = WatchStream(
             self._hub, self._reads.caches, collection, chosen, form, options, request, connection, self._clock.now
         )

@@ -198,6 +198,8 @@ class TableForm(_Lines):
             row += b',"object":' + MetadataForm(self.resource, self.meta_version).data(entry)
         elif self.include == "Object":
             row += b',"object":' + ObjectForm(self.resource).data(entry)
+        else:
+            row += b',"object":null'
         return row + b"}"
 
     def _alone(self, entry: Entry, now: float) -> bytes:
@@ -223,15 +225,33 @@ class TableForm(_Lines):
         )
 
 
-def form_of(resource: Resource, accepted: Accepted, include_object: str = "") -> Form:
-    """The form of an answer. ApiError 406 for a shape that does not exist, 400 for a bad includeObject."""
+def include_object(text: str) -> str:
+    """What the rows of a Table carry besides: Metadata, Object or None. ApiError 400."""
+    if text not in ("", "None", "Metadata", "Object"):
+        detail = f"includeObject: Invalid value: \"{text}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise errors.bad_request(f"Unable to convert to Table as requested: {detail}")
+    return text or "Metadata"
+
+
+def check_shape(resource: Resource, accepted: Accepted, is_list: bool) -> None:
+    """A list has the metadata of a list, an object that of an object. ApiError 406."""
+    wanted, found = ("PartialObjectMetadataList", "a list") if is_list else ("PartialObjectMetadata", "not a list")
+    if not accepted.shape.startswith("PartialObjectMetadata") or accepted.shape == wanted:
+        return
+    suffix = "List" if is_list else ""
+    name = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}{suffix}"
+    if isinstance(resource, CustomResource):
+        name = f"unstructured.Unstructured{suffix}"
+    raise errors.not_acceptable(f"you requested {accepted.shape}, but the requested object is {found} (*{name})")
+
+
+def form_of(resource: Resource, accepted: Accepted, included: str = "") -> Form:
+    """The form of an answer. `included`: the includeObject parameter. ApiError 400."""
     resource = _canonical(resource)
     if not accepted.shape:
         return _object_form(resource)
     if accepted.shape == "Table":
-        if include_object not in ("", "None", "Metadata", "Object"):
-            raise errors.bad_request(f"unrecognized includeObject value: {include_object!r}")
-        return TableForm(resource, include_object or "Metadata", accepted.meta_version)
+        return TableForm(resource, include_object(included), accepted.meta_version)
     return MetadataForm(resource, accepted.meta_version)
 
 

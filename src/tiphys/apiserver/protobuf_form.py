@@ -68,9 +68,9 @@ class ProtobufForm:
         return protobuf_encoding.watch_frame("ERROR", protobuf_encoding.encode(status))
 
 
-def form_of(resource: Resource, accepted: Accepted, include_object: str = "") -> Form:
+def form_of(resource: Resource, accepted: Accepted, included: str = "") -> Form:
     """The form of an answer. ApiError 406 for what cannot be had so, 400 for a bad includeObject."""
-    found = forms.form_of(resource, accepted, include_object)
+    found = forms.form_of(resource, accepted, included)
     if not accepted.protobuf:
         return found
     if not isinstance(found, ObjectForm | MetadataForm):

@@ -25,8 +25,8 @@ def name_column() -> Column[Any]:
     )
 
 
-def age_column() -> Column[Any]:
-    return Column(name="Age", cell=created, description="How long ago the object was created.")
+def age_column(kind: str = "string") -> Column[Any]:
+    return Column(name="Age", type=kind, cell=created, description="How long ago the object was created.")
 
 
 def created(thing: Any, now: float) -> str:

@@ -301,7 +301,10 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         validate=compiled.findings,
         validate_changed=validate_changed,
         validate_status_update=validate_changed,
-        columns=[cells.name_column(), *map(custom_columns.column, columns)] if columns else None,
+        columns=[
+            cells.name_column(),
+            *(map(custom_columns.column, columns) if columns else [cells.age_column("date")]),
+        ],
         fields=_fields([field.jsonPath for field in version.selectableFields or ()]),
         has_generation=False,
         has_status=False,

@@ -193,6 +193,66 @@ async def test_tables_and_selectable_fields(widgets: World) -> None:
     assert (await widgets.http("GET", f"{WIDGETS}?fieldSelector=spec.size%3D1")).code == 400
 
 
+def cells_and_objects(table: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    columns = [(column["name"], column["type"]) for column in table["columnDefinitions"]]
+    return (
+        columns,
+        [row["cells"] for row in table["rows"]],
+        [(row["object"] or {}).get("kind") for row in table["rows"]],
+    )
+
+
+async def test_shapes_of_what_rows_carry(widgets: World) -> None:
+    await widgets.http("POST", WIDGETS, widget("a"))
+    for included, kind in (("", "PartialObjectMetadata"), ("None", None), ("Object", "Widget")):
+        table = (await widgets.http("GET", f"{WIDGETS}?includeObject={included}", accept=TABLE)).body
+        assert cells_and_objects(table)[1:] == ([["a", "red", 1, "0s"]], [kind])
+    refused = await widgets.http("GET", f"{WIDGETS}?includeObject=x", accept=TABLE)
+    assert refused.body["message"] == (
+        "Unable to convert to Table as requested: includeObject: "
+        "Invalid value: \"x\": must be 'Metadata', 'Object', 'None', or empty"
+    )
+
+
+async def test_a_definition_without_columns_shows_name_and_age(widgets: World) -> None:
+    await define(widgets, definition("gadgets", "Gadget", [version(additionalPrinterColumns=[])]))
+    path = "/apis/example.com/v1/namespaces/default/gadgets"
+    await widgets.http("POST", path, {**widget("a"), "kind": "Gadget"})
+    table = (await widgets.http("GET", path, accept=TABLE)).body
+    assert cells_and_objects(table)[:2] == ([("Name", "string"), ("Age", "date")], [["a", "0s"]])
+
+
+async def test_shapes_of_a_scale(widgets: World) -> None:
+    await widgets.http("POST", WIDGETS, {**widget("a"), "spec": {"color": "red", "replicas": 5}})
+    path = f"{WIDGETS}/a/scale"
+    columns = [("Name", "string"), ("Desired", "integer"), ("Available", "integer"), ("Age", "date")]
+    for included, kind in (("", "PartialObjectMetadata"), ("None", None), ("Object", "Scale")):
+        table = (await widgets.http("GET", f"{path}?includeObject={included}", accept=TABLE)).body
+        assert cells_and_objects(table) == (columns, [["a", 5, 0, "0s"]], [kind])
+    partial = (await widgets.http("GET", path, accept=TABLE.replace("Table", "PartialObjectMetadata"))).body
+    assert (partial["kind"], partial["metadata"]["name"], "spec" in partial) == ("PartialObjectMetadata", "a", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "shape", "message"),
+    [
+        (WIDGETS, "PartialObjectMetadata",
+         "you requested PartialObjectMetadata, but the requested object is a list (*unstructured.UnstructuredList)"),
+        (f"{WIDGETS}/a", "PartialObjectMetadataList",
+         "you requested PartialObjectMetadataList, but the requested object is not a list "
+         "(*unstructured.Unstructured)"),
+        ("/api/v1/nodes", "PartialObjectMetadata",
+         "you requested PartialObjectMetadata, but the requested object is a list (*core.NodeList)"),
+    ],
+)  # fmt: skip
+async def test_lists_and_objects_have_metadata_of_their_own(
+    widgets: World, path: str, shape: str, message: str
+) -> None:
+    await widgets.http("POST", WIDGETS, widget("a"))
+    refused = await widgets.http("GET", path, accept=TABLE.replace("Table", shape))
+    assert (refused.code, refused.body["message"]) == (406, message)
+
+
 async def test_strategic_patches_are_refused(widgets: World) -> None:
     await widgets.http("POST", WIDGETS, widget())
     media = "application/strategic-merge-patch+json"

@@ -56,7 +56,7 @@ async def test_metadata_alone(world: World) -> None:
     _, media, one = await sent(world, "GET", f"{MAPS}/m", PROTOBUF + AS_METADATA)
     assert (media, one["kind"], one["apiVersion"]) == (PROTOBUF, "PartialObjectMetadata", "meta.k8s.io/v1")
     assert one["metadata"]["name"] == "m"
-    _, _, many = await sent(world, "GET", MAPS, PROTOBUF + AS_METADATA)
+    _, _, many = await sent(world, "GET", MAPS, PROTOBUF + AS_METADATA.replace(";g=", "List;g="))
     assert many["kind"] == "PartialObjectMetadataList"
     assert many["items"] == [{"metadata": one["metadata"]}]
 

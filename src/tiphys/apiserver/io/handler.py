@@ -23,7 +23,7 @@ from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, Pee
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.documents import ServerDocuments
-from tiphys.apiserver.forms import encode_other
+from tiphys.apiserver.forms import check_shape, encode_other
 from tiphys.apiserver.framing import Refusal
 from tiphys.apiserver.io.dispatch import Dispatch
 from tiphys.apiserver.io.document_answers import DocumentAnswers
@@ -238,6 +238,8 @@ class ApiHandler:
         accepted = negotiation.negotiate(headers.get("accept", ""), info.verb == "watch")
         if info.verb == "watch":
             return await self._watch(call, accepted, request, connection)
+        if resource.storage:
+            check_shape(resource, accepted, is_list=info.verb in ("list", "deletecollection"))
         if info.verb == "list":
             return await self._list(call, accepted, request, connection)
         if info.verb == "get" and "resourceVersion" in query:
@@ -281,12 +283,11 @@ class ApiHandler:
         request: HttpRequest,
         connection: HttpConnection,
     ) -> int:
+        resource, included = outcome.shown_as or call.resource, call.query.get("includeObject", "")
         if outcome.entry is not None:
-            form = form_of(outcome.shown_as or call.resource, accepted, call.query.get("includeObject", ""))
-            body = form.one(outcome.entry, self._clock.now())
+            body = form_of(resource, accepted, included).one(outcome.entry, self._clock.now())
         elif outcome.listed is not None:
-            form = form_of(call.resource, accepted, call.query.get("includeObject", ""))
-            body = form.many(*outcome.listed, self._clock.now())
+            body = form_of(resource, accepted, included).many(*outcome.listed, self._clock.now())
         else:
             if accepted.shape and not call.resource.storage:  # a review has no metadata that a table could show
                 raise errors.not_acceptable(f"only the following media types are accepted: {negotiation.OFFERED}")

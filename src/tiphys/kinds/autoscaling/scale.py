@@ -11,6 +11,6 @@ STRATEGY: Strategy[Scale] = Strategy(
         cells.name_column(),
         cells.number("Desired", lambda scale: scale.spec.replicas),
         cells.number("Available", lambda scale: scale.status.replicas),
-        cells.age_column(),
+        cells.age_column("date"),
     ),
 )

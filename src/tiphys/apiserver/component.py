@@ -155,7 +155,7 @@ class ApiServer:
         self._dispatch: Dispatch | None = None
         self._handler: ApiHandler | None = None
         self._server: HttpServer | None = None
-        self._ready = False
+        self._ready = self._stopping = False
         self._proxies = self._build_proxies()
 
     # -- start and stop
@@ -220,7 +220,7 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Watches end, requests under way finish, nothing is left."""
-        self._ready = False
+        self._ready, self._stopping = False, True
         if self._handler is not None and not self._handler.stopping.done():
             self._handler.stopping.set_result(None)
         if self._server is not None:
@@ -376,14 +376,18 @@ class ApiServer:
             issuer, keys = self._authn.issuer_document, self._authn.key_set
             fixed["/.well-known/openid-configuration"] = Document("application/json", issuer, "", ISSUER_KEPT_SECONDS)
             fixed[KEY_SET_PATH] = Document("application/jwk-set+json", keys, "", ISSUER_KEPT_SECONDS)
-        checks = {"ping": lambda: "", "watch-cache": lambda: "" if self._ready else "not started"}
-        live = {"ping": lambda: ""}
+        live = {"ping": lambda: "", "etcd": lambda: "" if self._feed.following else "the store sends no events"}
+        ready = {
+            **live,
+            "informer-sync": lambda: "" if self._ready or self._stopping else "not started",
+            "shutdown": lambda: "process is shutting down" if self._stopping else "",
+        }
         self._discovery = ResourceDiscovery(resources, self._config.server_address)
         self._openapi = OpenApiDocuments(resources, load_schemas, schemas_identity(), git_version(build), fixed)
         return ServerDocuments(
             self._discovery,
             self._openapi,
-            HealthChecks({"healthz": checks, "livez": live, "readyz": checks}),
+            HealthChecks({"healthz": live, "livez": live, "readyz": ready}),
             fixed,
             self.metrics.text,
         )

@@ -38,6 +38,8 @@ class ServerDocuments:
             found = self._openapi.document(path, accept)
         elif path == "/metrics":
             found = Document(METRICS_TEXT, self._metrics(), "")
+        elif path == "/metrics/slis":
+            found = Document(METRICS_TEXT, self._health.indicators(), "")
         elif path in ("/", "/index.html"):
             found = indented_document({"paths": self._paths()})
         else:
@@ -63,5 +65,15 @@ class ServerDocuments:
     def _paths(self) -> list[str]:
         groups = sorted({group for group, _ in self._discovery.group_versions() if group})
         versions = [f"/apis/{group}/{version}" for group, version in self._discovery.group_versions() if group]
-        paths = {"/api", "/api/v1", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", *self._fixed, *versions}
+        paths = {
+            "/api",
+            "/api/v1",
+            "/apis",
+            "/metrics",
+            "/metrics/slis",
+            "/openapi/v2",
+            "/openapi/v3",
+            *self._fixed,
+            *versions,
+        }
         return sorted({*paths, *(f"/apis/{group}" for group in groups), *self._health.paths()})

@@ -66,3 +66,22 @@ async def test_text_is_not_to_be_taken_for_something_else(world: World) -> None:
     _, headers, body = await ask(world, "GET", "/livez?verbose")
     assert (headers["X-Content-Type-Options"], headers["Content-Type"]) == ("nosniff", "text/plain; charset=utf-8")
     assert body.startswith(b"[+]ping ok\n")
+
+
+async def test_what_is_checked(world: World) -> None:
+    _, _, body = await ask(world, "GET", "/readyz?verbose")
+    assert body == b"[+]ping ok\n[+]etcd ok\n[+]informer-sync ok\n[+]shutdown ok\nreadyz check passed\n"
+    for path in ("/healthz", "/livez"):
+        _, _, body = await ask(world, "GET", f"{path}?verbose")
+        assert body == b"[+]ping ok\n[+]etcd ok\n%s check passed\n" % path[1:].encode()
+    code, headers, body = await ask(world, "GET", "/metrics/slis")
+    assert (code, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b'kubernetes_healthcheck{name="shutdown",type="readyz"} 1\n' in body
+
+
+async def test_a_store_that_has_ended_is_seen(world: World) -> None:
+    await world.store.close()
+    for path in ("/healthz", "/livez", "/readyz"):
+        code, _, body = await ask(world, "GET", path)
+        assert (code, b"[-]etcd failed: reason withheld\n" in body) == (500, True)
+    assert (await ask(world, "GET", "/livez/ping"))[0] == 200

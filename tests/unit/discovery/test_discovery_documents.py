@@ -276,6 +276,20 @@ def test_health() -> None:
     assert health().answer("/metrics") is None
 
 
+def test_how_checks_went_is_counted() -> None:
+    found = health("disk full")
+    found.answer("/readyz", exclude=("ping",))
+    found.answer("/readyz/store")
+    found.answer("/livez")
+    lines = [line for line in found.indicators().decode().splitlines() if not line.startswith("#")]
+    assert lines == [
+        'kubernetes_healthcheck{name="ping",type="livez"} 1',
+        'kubernetes_healthcheck{name="store",type="readyz"} 0',
+        'kubernetes_healthchecks_total{name="ping",status="success",type="livez"} 1',
+        'kubernetes_healthchecks_total{name="store",status="error",type="readyz"} 2',
+    ]
+
+
 def test_version_is_what_clients_parse() -> None:
     found = json.loads(version_document(BuildInfo(version="0.1.0")).body)
     assert (found["major"], found["minor"], found["gitVersion"]) == ("1", "37", "v1.37.0+tiphys.0.1.0")

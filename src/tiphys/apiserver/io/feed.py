@@ -43,6 +43,11 @@ class Feed:
         self._caches.load(items, revision)
         self._task = self._owner.start(self._follow(revision), "feed of the watch cache")
 
+    @property
+    def following(self) -> bool:
+        """Whether the store's events still come: they end when it can be written no more."""
+        return self._task is not None and not self._task.done()
+
     async def _follow(self, revision: int) -> None:
         async with aclosing(cast(Any, self._store.watch(ROOT, revision))) as batches:
             async for batch in batches:

@@ -271,8 +271,12 @@ async def test_openapi_as_go_clients_ask_for_it(api: Api) -> None:
     code, headers, body = await api("GET", "/openapi/v2?timeout=32s", Accept=accept)
     assert (code, headers["Content-Type"]) == (200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
     assert body[:5] == b"\x0a\x032.0"
-    code, headers, _ = await api("GET", "/openapi/v3/apis/apps/v1", Accept="application/json, */*")
-    assert (code, headers["Content-Type"]) == (200, "application/json")
+    path, encoded = "/openapi/v3/apis/apps/v1", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+    for accept, media in (("application/json, */*", "application/json"), (encoded, encoded)):
+        code, headers, plain = await api("GET", path, Accept=accept)
+        assert (code, headers["Content-Type"]) == (200, media)
+        _, _, packed = await api("GET", path, Accept=accept, Accept_Encoding="gzip")
+        assert gzip.decompress(packed) == plain
 
 
 def test_warnings_stay_within_bounds() -> None:

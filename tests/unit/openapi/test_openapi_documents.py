@@ -7,11 +7,13 @@ import importlib
 import json
 import pathlib
 import re
+import struct
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tiphys.apiserver.openapi import protobuf_v3
 from tiphys.apiserver.openapi.definitions import Description, SchemaSource, definition
 from tiphys.apiserver.openapi.documents import CustomResource, OpenApiDocuments
 from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
@@ -256,6 +258,10 @@ def fields_of(data: bytes) -> dict[int, list[Any]]:
 
     while position < len(data):
         tag = varint()
+        if tag & 7 == 1:
+            found.setdefault(tag >> 3, []).append(data[position : position + 8])
+            position += 8
+            continue
         number = varint()
         if tag & 7 == 2:
             found.setdefault(tag >> 3, []).append(data[position : position + number])
@@ -412,11 +418,92 @@ def test_what_a_custom_resource_takes_and_gives() -> None:
     assert (create["consumes"], create["produces"]) == (types, types)
 
 
-def test_only_json_is_spoken() -> None:
+V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+
+
+@pytest.mark.parametrize("accept", [V3_PROTOBUF, V3_PROTOBUF.replace("v3.", "v3@"), f"{V3_PROTOBUF}, application/json"])
+def test_version_three_in_protobuf_says_the_same(accept: str) -> None:
+    path = "/openapi/v3/apis/policy/v1"
+    found, plain = documents().document(path, accept), content(path)
+    assert found is not None and found.content_type == V3_PROTOBUF
+    told = documents().document(path, "application/json")
+    assert told is not None and found.etag == told.etag
+    top = fields_of(found.body)
+    assert top[1] == [b"3.0.0"]
+    assert fields_of(top[2][0]) == {1: [b"Kubernetes"], 6: [b"v1.37.0"]}
+    paths = entries(top[4][0], 1)
+    assert set(paths) == set(plain["paths"])
+    name = "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{name}"
+    replace, expected = fields_of(paths[name][5][0]), plain["paths"][name]["put"]
+    assert replace[5][0].decode() == expected["operationId"]
+    body = fields_of(fields_of(replace[7][0])[1][0])
+    assert (list(entries(body[2][0], 1)), body[3]) == (["*/*"], [1])
+    answers = entries(replace[8][0], 2)
+    assert set(answers) == set(expected["responses"])
+    created = fields_of(answers["201"][1][0])
+    assert list(entries(created[3][0], 1)) == list(expected["responses"]["201"]["content"])
+    parameters = [fields_of(fields_of(one)[1][0]) for one in replace[6]]
+    assert [one[1][0].decode() for one in parameters] == [one["name"] for one in expected["parameters"]]
+    components = fields_of(top[5][0])
+    schemas = entries(components[1][0], 1)
+    assert set(schemas) == set(plain["components"]["schemas"])
+    assert list(entries(components[7][0], 1)) == ["BearerToken"]
+
+
+@pytest.mark.parametrize("path", group_paths() + own_paths())
+def test_every_document_can_be_had_in_protobuf(path: str) -> None:
+    found = documents().document(path, V3_PROTOBUF)
+    assert found is not None
+    assert set(entries(fields_of(found.body)[4][0], 1)) == set(content(path)["paths"])
+
+
+@pytest.mark.parametrize(
+    ("schema", "fields"),
+    [
+        ({"type": "string", "nullable": True, "format": "byte"}, {25: [b"string"], 1: [1], 35: [b"byte"]}),
+        ({"maxLength": 300, "minLength": 0}, {15: [300]}),
+        ({"required": ["a", "b"]}, {23: [b"a", b"b"]}),
+        ({"enum": ["x", 1]}, {24: [b'\x12\x03"x"', b"\x12\x011"]}),
+        ({"default": {}}, {33: [b""]}),
+        ({"default": ""}, {33: [b"\x1a\x00"]}),
+        ({"default": "a"}, {33: [b"\x1a\x01a"]}),
+        ({"default": False}, {33: [b"\x10\x00"]}),
+        ({"default": 1}, {33: [b"\x09" + struct.pack("<d", 1.0)]}),
+        ({"additionalProperties": False}, {32: [b"\x10\x00"]}),
+        ({"additionalProperties": {"type": "string"}}, {32: [b"\n\x0b\n\x09\xca\x01\x06string"]}),
+        ({"items": {"$ref": "#/x"}}, {30: [b"\n\x07\x12\x05\n\x03#/x"]}),
+        ({"anyOf": [{"minItems": 1}], "not": {"minItems": 2}}, {28: [b"\n\x03\x98\x01\x01"], 29: [b"\x98\x01\x02"]}),
+        ({"x-kubernetes-map-type": "atomic"}, {36: [b'\n\x15x-kubernetes-map-type\x12\n\x12\x08"atomic"']}),
+        ({"externalDocs": {"url": "u"}, "example": 1}, {6: [b"\n\x00\x12\x01u"], 7: [b"\x12\x011"]}),
+    ],
+)
+def test_words_of_a_schema_in_protobuf(schema: Any, fields: dict[int, list[Any]]) -> None:
+    whole = {
+        "openapi": "3.0.0",
+        "info": {"title": "", "version": ""},
+        "paths": {},
+        "components": {"schemas": {"s": schema}},
+    }
+    components = fields_of(fields_of(protobuf_v3.document(whole))[5][0])
+    assert fields_of(entries(components[1][0], 1)["s"][1][0]) == fields
+
+
+def test_limits_are_doubles_in_protobuf() -> None:
+    schemas = {"s": {"maximum": 2.5, "minimum": 0}}
+    whole = {"openapi": "3.0.0", "info": {"title": "", "version": ""}, "paths": {}, "components": {"schemas": schemas}}
+    assert protobuf_v3.document(whole).endswith(b"\x59" + struct.pack("<d", 2.5))
+
+
+def test_what_is_not_spoken() -> None:
     empty = OpenApiDocuments((), lambda: SchemaSource({}, {}), "x", "v")
-    with pytest.raises(ApiError) as caught:
-        empty.document("/openapi/v3/apis/apps/v1", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf")
-    assert caught.value.code == 406
+    for path, accept in (
+        ("/openapi/v3/apis/apps/v1", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"),
+        ("/openapi/v2", V3_PROTOBUF),
+        ("/openapi/v2", "text/html"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            empty.document(path, accept)
+        assert caught.value.code == 406
     index = empty.document("/openapi/v3", "application/vnd.kubernetes.protobuf")
     assert index is not None
     assert index.content_type == "application/json"

@@ -28,7 +28,7 @@ class DocumentAnswers:
         self._documents = documents
         self._now = now
         self._since: dict[str, int] = {}
-        self._compressed: dict[str, bytes] = {}
+        self._compressed: dict[tuple[str, str], bytes] = {}
 
     def answer(self, request: HttpRequest, connection: HttpConnection, path: str) -> int:
         """The HTTP status of what was sent. ApiError 404, 405, 406."""
@@ -78,9 +78,10 @@ class DocumentAnswers:
         return found
 
     def _gzip(self, document: Document) -> bytes:
-        found = self._compressed.get(document.etag)
+        key = (document.etag, document.content_type)
+        found = self._compressed.get(key)
         if found is None:
             if len(self._compressed) >= REMEMBERED_LIMIT:
                 self._compressed.clear()
-            found = self._compressed[document.etag] = gzip.compress(document.body, 1, mtime=0)
+            found = self._compressed[key] = gzip.compress(document.body, 1, mtime=0)
         return found

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tiphys.apiserver.discovery.document import JSON, Document, accepted_types, is_json
-from tiphys.apiserver.openapi import custom, definitions, operations, protobuf, swagger
+from tiphys.apiserver.openapi import custom, definitions, operations, protobuf, protobuf_v3, swagger
 from tiphys.apiserver.openapi.custom import CustomResource
 from tiphys.apiserver.openapi.definitions import NO_DESCRIPTION, Schema, SchemaSource
 from tiphys.apiserver.openapi.operations import Kind
@@ -52,8 +52,8 @@ class OpenApiDocuments:
         self._documents.clear()
 
     def document(self, path: str, accept: str) -> Document | None:
-        """The document at a path below /openapi; None when there is none. ApiError 406 for a client that does not
-        take JSON."""
+        """The document at a path below /openapi; None when there is none. ApiError 406 for a client that takes neither
+        JSON nor the protobuf form."""
         if not path.startswith("/openapi/"):
             return None
         path = path.rstrip("/")
@@ -76,11 +76,14 @@ class OpenApiDocuments:
             return Document(JSON, body, f'"{hashlib.sha512(body).hexdigest().upper()}"')
         name = path.removeprefix("/openapi/v3/")
         if name in self._server:
-            return Document(JSON, self._server_document(name), f'"{self._server_hash(name)}"')
-        group_version = _group_version(name)
-        if group_version not in self._groups():
-            return None
-        return Document(JSON, self._group_document(*group_version), f'"{self._hash([group_version])}"')
+            content, etag = self._server_document(name), self._server_hash(name)
+        else:
+            group_version = _group_version(name)
+            if group_version not in self._groups():
+                return None
+            content, etag = self._group_document(*group_version), self._hash([group_version])
+        body = msgspec.json.encode(content) if media_type == JSON else protobuf_v3.document(content)
+        return Document(media_type, body, f'"{etag}"')
 
     def _groups(self) -> list[tuple[str, str]]:
         resources = [*self._built_in, *(item.resource for item in self._custom)]
@@ -99,7 +102,7 @@ class OpenApiDocuments:
         parts = [_FORM, self._identity, self._git_version, self._server[name]]
         return hashlib.sha512(msgspec.json.encode(parts)).hexdigest().upper()
 
-    def _server_document(self, name: str) -> bytes:
+    def _server_document(self, name: str) -> dict[str, Any]:
         paths = self._server[name]
         return self._whole_document(paths, self._definitions(self._load(), _roots([paths]), 3))
 
@@ -119,7 +122,7 @@ class OpenApiDocuments:
         ]
         return hashlib.sha512(msgspec.json.encode(parts)).hexdigest().upper()
 
-    def _group_document(self, group: str, version: str) -> bytes:
+    def _group_document(self, group: str, version: str) -> dict[str, Any]:
         source = self._load()
         definition_of = self._definition_names(source)
         paths = self._paths(group, version, definition_of)
@@ -129,13 +132,15 @@ class OpenApiDocuments:
         is_custom = any((item.resource.group, item.resource.version) == (group, version) for item in self._custom)
         return self._whole_document(paths, schemas, is_custom)
 
-    def _whole_document(self, paths: dict[str, Any], schemas: dict[str, Schema], is_custom: bool = False) -> bytes:
+    def _whole_document(
+        self, paths: dict[str, Any], schemas: dict[str, Schema], is_custom: bool = False
+    ) -> dict[str, Any]:
         components: dict[str, Any] = {"schemas": dict(sorted(schemas.items()))}
         info = _CUSTOM_INFO
         if not is_custom:
             components["securitySchemes"] = {"BearerToken": _BEARER}
             info = {"title": "Kubernetes", "version": self._git_version}
-        return msgspec.json.encode({"openapi": "3.0.0", "info": info, "paths": paths, "components": components})
+        return {"openapi": "3.0.0", "info": info, "paths": paths, "components": components}
 
     def _swagger(self) -> dict[str, Any]:
         source = self._load()
@@ -201,12 +206,13 @@ def _media_type(path: str, accept: str) -> str:
     """The form that the client wants most. ApiError 406. The index of /openapi/v3 is JSON whoever asks."""
     if path == "/openapi/v3":
         return JSON
+    encoded = protobuf.MEDIA_TYPES if path == "/openapi/v2" else protobuf_v3.MEDIA_TYPES
     for accepted in accepted_types(accept):
         if is_json(accepted):
             return JSON
-        if path == "/openapi/v2" and accepted.media_type in protobuf.MEDIA_TYPES:
-            return protobuf.MEDIA_TYPES[1]
-    raise errors.not_acceptable(f"only the following media types are accepted: {JSON}")
+        if accepted.media_type in encoded:
+            return encoded[1]
+    raise errors.not_acceptable(f"only the following media types are accepted: {JSON}, {encoded[1]}")
 
 
 def _group_version(path: str) -> tuple[str, str]:

@@ -236,7 +236,20 @@ def test_version_two_is_one_document() -> None:
         "schema": {"$ref": f"#/definitions/{POD}"},
         "required": True,
     }
-    assert create["consumes"] == ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+    types = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+    streams = [f"{types[0]};stream=watch", f"{types[2]};stream=watch"]
+    paths = document["paths"]
+    assert (create["consumes"], create["produces"]) == (["*/*"], types)
+    listed = paths["/api/v1/namespaces/{namespace}/pods"]["get"]
+    assert (listed["consumes"], listed["produces"]) == (["*/*"], [*types, *streams])
+    assert paths["/api/v1/"]["get"]["consumes"] == types
+    assert paths["/api/v1/namespaces/{namespace}/pods/{name}/log"]["get"]["consumes"] == ["*/*"]
+    assert paths["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"]["consumes"] == [
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+        "application/apply-patch+yaml",
+    ]
     assert document["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]["type"] == "string"
 
 
@@ -414,8 +427,8 @@ def test_what_a_custom_resource_takes_and_gives() -> None:
     assert scale["put"]["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/io.k8s.api.autoscaling.v1.Scale"
     }
-    create = swagger["paths"][base]["post"]
-    assert (create["consumes"], create["produces"]) == (types, types)
+    for operation in (swagger["paths"][base]["post"], swagger["paths"][base]["get"]):
+        assert (operation["consumes"], operation["produces"]) == (types, types)
 
 
 V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"

@@ -22,7 +22,7 @@ from tiphys.apiserver.openapi.server_paths import paths_by_document
 from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors
 
-_FORM = "4"  # part of every hash: count it up when the same input gives another document
+_FORM = "5"  # part of every hash: count it up when the same input gives another document
 
 
 class OpenApiDocuments:

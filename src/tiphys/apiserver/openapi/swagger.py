@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-_CONSUMES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_JSON, _YAML, _PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+_STREAM = ";stream=watch"
+# As clients generated from version 2 know them.
+_ORDER = (
+    _JSON, _YAML, _PROTOBUF, f"{_JSON}{_STREAM}", f"{_PROTOBUF}{_STREAM}", "application/json-patch+json",
+    "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
+)  # fmt: skip
 
 
 def path_item(item: dict[str, Any]) -> dict[str, Any]:
@@ -25,17 +31,30 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     found = [_parameter(parameter) for parameter in operation.get("parameters", ())]
     body = operation.get("requestBody")
     if body is not None:
-        media_types = list(body["content"])
-        converted["consumes"] = list(_CONSUMES) if media_types == ["*/*"] else media_types
-        schema = _schema(body["content"][media_types[0]]["schema"])
+        (schema, *_) = (_schema(content["schema"]) for content in body["content"].values())
         found.insert(0, {"name": "body", "in": "body", "schema": schema})
         if body.get("required"):
             found[0]["required"] = True
     if found:
         converted["parameters"] = found
-    converted["produces"] = sorted(set(_media_types(operation["responses"]))) or ["application/json"]
+    converted["produces"] = _ordered(_media_types(operation["responses"])) or [_JSON]
+    converted["consumes"] = _consumes(operation, converted["produces"])
     converted["responses"] = {code: _response(response) for code, response in operation["responses"].items()}
     return converted
+
+
+def _ordered(media_types: Iterable[str]) -> list[str]:
+    found = set(media_types)
+    return [*(known for known in _ORDER if known in found), *sorted(found.difference(_ORDER))]
+
+
+def _consumes(operation: dict[str, Any], produced: list[str]) -> list[str]:
+    """The media types of the body; where there is none, what is said of the other methods."""
+    body = operation.get("requestBody")
+    if body is not None:
+        return _ordered(body["content"])
+    is_custom = produced == [_JSON, _YAML]
+    return produced if is_custom or "x-kubernetes-action" not in operation else ["*/*"]
 
 
 def _media_types(responses: dict[str, Any]) -> Iterator[str]:

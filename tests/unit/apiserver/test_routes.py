@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from api_world import World
 
@@ -117,6 +118,16 @@ async def test_paths_are_decoded_before_they_are_read(world: World) -> None:
         assert (await world.http("GET", path)).body["metadata"]["name"] == "c1"
     answer = await world.http("GET", f"{maps}/a%25b")
     assert answer.body == failure(400, "BadRequest", "Name parameter invalid: \"a%b\": may not contain '%'")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/nodes/none", "/api/v1/nodes/none/status", f"{FOOS}/none", f"{FOOS}/none/status"]
+)
+async def test_a_body_is_read_before_what_it_replaces_is_looked_for(world: World, path: str) -> None:
+    await world.http("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION)
+    kind = {"kind": "Foo", "apiVersion": "example.com/v1"} if path.startswith(FOOS) else {"kind": "Node"}
+    bodies = {b"": 400, b"{": 400, msgspec.json.encode({**kind, "metadata": {"name": "none"}}): 404}
+    assert {body: (await world.http("PUT", path, body)).code for body in bodies} == bodies
 
 
 @pytest.mark.parametrize("name", [".", ".."])

@@ -148,6 +148,8 @@ class Dispatch:
             def change(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
                 return call.body.decode(resource.type, resource.api_version, resource.kind)
 
+            self._verbs.read_first(call, change)
+
         return await self._verbs.change(call, context, change, prepare, findings)
 
     async def _scale(self, call: Call) -> Outcome:

@@ -191,9 +191,15 @@ class Verbs:
                     update.check_name(context, replaced(context, None)[0].metadata)
                 raise
 
+        self.read_first(call, replaced)
         if resource.strategy.allow_create_on_update and not call.subresource:
             return await self._change_or_create(context, changed, lambda: self.create(call))
         return await changed()
+
+    def read_first(self, call: Call, replaced: Change) -> None:
+        """What is wrong with a body is said before that there is nothing to replace. ApiError 400, 415."""
+        if self.caches.collection(call.resource).get(call.namespace, call.name) is None:
+            replaced(self.context(call, True), None)
 
     async def patch(self, call: Call) -> Outcome:
         patch.check_type(call.body.patch_type, call.resource)

@@ -148,7 +148,7 @@ def unauthorized(message: str = "Unauthorized") -> ApiError:
 def forbidden(resource: str, group: str, name: str, detail: str) -> ApiError:
     subject = f'{qualified(resource, group)} "{name}"' if name else qualified(resource, group)
     message = f"{subject} is forbidden: {detail}" if subject else f"forbidden: {detail}"
-    return ApiError(403, "Forbidden", message, group=group, kind=resource, name=name)
+    return ApiError(403, "Forbidden", message, group=group, kind=resource, name=name, with_details=True)
 
 
 def method_not_allowed() -> ApiError:

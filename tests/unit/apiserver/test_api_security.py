@@ -88,6 +88,7 @@ async def test_nobody_gets_little_and_a_bad_token_nothing(secure: Secure) -> Non
         )
         other = await http("GET", "/metrics")
         assert other.body["message"] == 'forbidden: User "system:anonymous" cannot get path "/metrics"'
+        assert (other.body["details"], other.headers["X-Content-Type-Options"]) == ({}, "nosniff")
     async with secure.session(token="nonsense") as session:
         refused = await secure.http(session)("GET", "/readyz")
         assert (refused.code, refused.body["reason"]) == (401, "Unauthorized")

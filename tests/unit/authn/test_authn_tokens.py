@@ -303,6 +303,9 @@ def test_static_tokens() -> None:
         "alice", "42", ("dev", "ops", "system:authenticated")
     )
     assert authenticator.authenticate("Bearer other", None, NOW).name == "bob"
+    assert authenticator.authenticate(" Bearer other and more ", None, NOW).name == "bob"
+    for nothing in ("Bearer", "Bearer ", "Bearer  other", "Basic other", "other"):
+        assert authenticator.authenticate(nothing, None, NOW).name == "system:anonymous"
     refused(authenticator, "s3cre")
     for bad in ("token,user", ",user,1", "a,b,1\na,c,2"):
         with pytest.raises(ValueError, match=r"token file, line \d"):

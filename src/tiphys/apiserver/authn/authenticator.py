@@ -45,11 +45,9 @@ class Authenticator:
             if now >= certificate.not_after_seconds:
                 raise errors.unauthorized()
             return certificate.user
-        if authorization:
-            scheme, _, token = authorization.partition(" ")
-            token = token.strip()
-            if scheme.lower() == "bearer" and token:
-                return self._accepted(token, now)
+        scheme, *words = authorization.strip().split(" ")
+        if scheme.lower() == "bearer" and words and words[0]:
+            return self._accepted(words[0], now)
         if self._anonymous is None:
             raise errors.unauthorized()
         return self._anonymous

@@ -19,6 +19,8 @@ from tiphys.apiserver.io.http import HttpConnection, HttpRequest
 from tiphys.apiserver.request import parse_query
 
 OPENAPI = "/openapi/"
+# Browsers are not to take a text for a page.
+NOT_SNIFFED = b"X-Content-Type-Options: nosniff\r\n"
 GZIP_FROM_BYTES = 1400
 REMEMBERED_LIMIT = 256
 
@@ -40,7 +42,7 @@ class DocumentAnswers:
         content_type = document.content_type.encode()
         if not document.etag:
             body, control = self._shown(document, request), document.control.encode()
-            extra = b"X-Content-Type-Options: nosniff\r\n" if document.content_type == PLAIN_TEXT else b""
+            extra = NOT_SNIFFED if document.content_type == PLAIN_TEXT else b""
             connection.respond(request, code, body, content_type, extra, control)
             return code
         published = path.startswith(OPENAPI)

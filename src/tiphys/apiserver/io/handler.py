@@ -26,7 +26,7 @@ from tiphys.apiserver.documents import ServerDocuments
 from tiphys.apiserver.forms import check_shape, encode_other
 from tiphys.apiserver.framing import Refusal
 from tiphys.apiserver.io.dispatch import Dispatch
-from tiphys.apiserver.io.document_answers import DocumentAnswers
+from tiphys.apiserver.io.document_answers import NOT_SNIFFED, DocumentAnswers
 from tiphys.apiserver.io.http import BODY_BYTES_LIMIT, HttpConnection, HttpRequest
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.streams import WatchStream
@@ -328,6 +328,8 @@ class ApiHandler:
             extra = b"Retry-After: %d\r\n" % error.retry_after_seconds
         if error.warnings:
             extra += warning_headers(error.warnings)
+        if error.code == 403:  # it repeats the path that was asked for
+            extra += NOT_SNIFFED
         accepted = negotiation.negotiate_error(request.headers.get("accept", ""))
         body = encode_other(error.status()) + b"\n"
         if accepted.protobuf:

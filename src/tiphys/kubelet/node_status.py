@@ -32,6 +32,7 @@ _PIDS_FINE = ("KubeletHasSufficientPID", "kubelet has sufficient PID available")
 DECLARED_FEATURES = (
     "GuaranteedQoSPodCPUResize",
     "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
     "RestartAllContainersOnContainerExits",
 )
 _READY = ("KubeletReady", "kubelet is posting ready status")

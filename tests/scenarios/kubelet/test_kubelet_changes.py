@@ -44,6 +44,17 @@ async def test_a_container_gets_more_without_a_restart(node: HollowNode) -> None
     assert node.runtime.config_of(record.id)["linux"]["resources"]["cpu_shares"] == 2048
 
 
+async def test_what_runs_before_the_containers_gets_more_too(node: HollowNode) -> None:
+    first = container("first", resources=requests(cpu="1"))
+    await node.create(make_pod(initContainers=[first]))
+    node.change(lambda pod: setattr(pod.spec.initContainers[0], "resources", requests(cpu="2")))
+    await node.run()
+    (status,) = node.pod().status.initContainerStatuses or ()
+    assert status.resources == requests(cpu="2") and status.restartCount == 0
+    (record,) = node.runtime.containers()
+    assert node.runtime.config_of(record.id)["linux"]["resources"]["cpu_shares"] == 2048
+
+
 async def test_the_pod_as_a_whole_gets_more(node: HollowNode) -> None:
     pod = make_pod(containers=[container()])
     pod.spec.resources = requests(cpu="1")

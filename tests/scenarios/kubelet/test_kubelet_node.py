@@ -50,6 +50,7 @@ async def test_a_node_registers_itself(node: HollowNode) -> None:
     assert obj.status.declaredFeatures == [
         "GuaranteedQoSPodCPUResize",
         "InPlacePodLevelResourcesVerticalScaling",
+        "InPlacePodVerticalScalingInitContainers",
         "RestartAllContainersOnContainerExits",
     ]
     await node.run(1)

@@ -653,6 +653,12 @@ SIZED = changed(
     },
 )
 S = "spec.initContainers.0.resources.requests"
+WHOLE = changed(
+    SIZED, {"spec.resources": {"requests": {"cpu": "2", "hugepages-2Mi": "2Mi"}, "limits": {"hugepages-2Mi": "2Mi"}}}
+)
+RESTARTS = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+INIT_AMOUNTS = "only cpu and memory resources for init or sidecar containers are mutable"
+INIT_RESTART = "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
 
 
 @pytest.mark.parametrize(
@@ -681,14 +687,47 @@ S = "spec.initContainers.0.resources.requests"
         (
             SIZED,
             {f"{S}.ephemeral-storage": "1"},
-            [("spec", "Forbidden: only cpu and memory resources for sidecar containers are mutable")],
+            [("spec.initContainers[0]", f"Forbidden: {INIT_AMOUNTS}")],
+        ),
+        (SIZED, {f"{C}.resizePolicy": RESTARTS}, [("spec", "Forbidden: only cpu and memory resources are mutable")]),
+        (SIZED, {"spec.initContainers.1.resources.requests.cpu": "2"}, []),
+        (
+            SIZED,
+            {"spec.initContainers.1.resizePolicy": RESTARTS},
+            [
+                ("spec.initContainers[1]", f"Forbidden: {INIT_AMOUNTS}"),
+                ("spec.initContainers[1]", f"Forbidden: {INIT_RESTART}"),
+            ],
+        ),
+        (
+            changed(SIZED, {"spec.initContainers.1.resizePolicy": RESTARTS}),
+            {"spec.initContainers.1.resources.requests.cpu": "2"},
+            [("spec.initContainers[1]", f"Forbidden: {INIT_RESTART}")],
         ),
         (
             SIZED,
-            {"spec.initContainers.1.resources.requests.cpu": "2"},
-            [("spec", "Forbidden: resources for non-sidecar init containers are immutable")],
+            {f"{C}.name": "b", "spec.initContainers": [INIT, SIDECAR]},
+            [
+                (f"spec.{place}.name", f"Forbidden: {place.split('[')[0]} may not be renamed or reordered on resize")
+                for place in ("containers[0]", "initContainers[0]", "initContainers[1]")
+            ],
         ),
-        (SIZED, {f"{C}.name": "b"}, [("spec", "Forbidden: only cpu and memory resources are mutable")]),
+        (
+            SIZED,
+            {"spec.initContainers": [SIDECAR]},
+            [("spec.initContainers", "Forbidden: initContainers may not be added or removed on resize")],
+        ),
+        (WHOLE, {"spec.resources.requests.cpu": "3"}, []),
+        (
+            WHOLE,
+            {"spec.resources": {"requests": {"memory": "1Gi"}}},
+            [
+                ("spec.resources.requests", "Forbidden: pod-level resource requests cannot be removed"),
+                ("spec.resources.limits", "Forbidden: pod-level resource limits cannot be removed"),
+                ("spec", "Forbidden: only cpu and memory resources are mutable at pod-level"),
+            ],
+        ),
+        (WHOLE, {"spec.resources": None}, [("spec.resources", "Forbidden: pod-level resources cannot be removed")]),
         (changed(POD, MIRROR), {}, [("", "Forbidden: static pods cannot be resized")]),
         (changed(POD, {"spec.os": {"name": "windows"}}), {}, [("", "Forbidden: windows pods cannot be resized")]),
     ],

@@ -325,6 +325,7 @@ def _node_matters(old: core_v1.Node, new: core_v1.Node) -> bool:
         or old.status.allocatable != new.status.allocatable
         or old.status.capacity != new.status.capacity
         or old.status.images != new.status.images
+        or old.status.declaredFeatures != new.status.declaredFeatures
         or old.metadata.uid != new.metadata.uid
     )
 

@@ -119,6 +119,8 @@ class PodShape:
     """Kind and name of the controller, which decides the default spreading."""
     wants_devices: bool = False
     in_group: bool = False
+    required_features: tuple[str, ...] = ()
+    """What the kubelet must declare, sorted."""
 
     @property
     def namespace(self) -> str:
@@ -181,6 +183,7 @@ class PodShapes:
         """The shape of a pod. `required_node` asks whether it fits that node alone."""
         spec, meta = pod.spec, pod.metadata
         owner = _owner(pod)
+        features = _required_features(spec)
         statuses = pod.status.containerStatuses if spec.nodeName else None
         key = codec.encode(
             (
@@ -200,13 +203,14 @@ class PodShapes:
                 _claims(pod),
                 bool(spec.resourceClaims),
                 spec.schedulingGroup is not None,
+                features,
             )
         )
         found = self.shapes.get(key)
         if found is None:
             if len(self.shapes) >= self.limit:
                 self.shapes.clear()
-            found = self.shapes[key] = self._make(pod, required_node, owner)
+            found = self.shapes[key] = self._make(pod, required_node, owner, features)
         return found
 
     def group(self, namespace: str, labels: Mapping[str, str] | None) -> LabelGroup:
@@ -219,7 +223,9 @@ class PodShapes:
             found = self.groups[key] = LabelGroup(namespace, ordered)
         return found
 
-    def _make(self, pod: core_v1.Pod, required_node: str, owner: tuple[str, str]) -> PodShape:
+    def _make(
+        self, pod: core_v1.Pod, required_node: str, owner: tuple[str, str], features: tuple[str, ...]
+    ) -> PodShape:
         spec, labels = pod.spec, pod.metadata.labels or {}
         namespace = pod.metadata.namespace or ""
         affinity = spec.affinity or core_v1.Affinity()
@@ -254,7 +260,17 @@ class PodShapes:
             owner=owner,
             wants_devices=bool(spec.resourceClaims),
             in_group=spec.schedulingGroup is not None,
+            required_features=features,
         )
+
+
+def _required_features(spec: core_v1.PodSpec) -> tuple[str, ...]:
+    """What older kubelets would pass over in silence."""
+    for container in (*(spec.initContainers or ()), *spec.containers):
+        for rule in container.restartPolicyRules or ():
+            if rule.action == "RestartAllContainers":
+                return ("RestartAllContainersOnContainerExits",)
+    return ()
 
 
 def _owner(pod: core_v1.Pod) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from tiphys.apiserver.admission.default_ingress_class import DefaultIngressClass
 from tiphys.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.node_declared_features import NodeDeclaredFeatureValidator
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.runtime_class import RuntimeClasses
@@ -454,3 +455,49 @@ def test_nodes_ask_for_certificates_of_their_own() -> None:
         NodeRestriction().admit(request, other, None, Objects())
     other.spec.signerName = "example.com/own"
     NodeRestriction().admit(request, other, None, Objects())
+
+
+def sized(whole: str, init: str, sidecar: str, node_name: str = "n") -> core_v1.Pod:
+    def asks(cpu: str) -> core_v1.ResourceRequirements:
+        return core_v1.ResourceRequirements(requests={"cpu": quantity.parse(cpu)})
+
+    first = core_v1.Container(name="init", resources=asks(init))
+    beside = core_v1.Container(name="beside", resources=asks(sidecar), restartPolicy="Always")
+    spec = core_v1.PodSpec(
+        containers=[core_v1.Container(name="main")],
+        initContainers=[first, beside],
+        resources=asks(whole),
+        nodeName=node_name,
+    )
+    return core_v1.Pod(metadata=meta_v1.ObjectMeta(name="p", namespace="a"), spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("declared", "after", "missing"),
+    [
+        ([], ("2", "2", "2"), ""),
+        ([], ("2", "2", "3"), ""),
+        ([], ("3", "2", "2"), "InPlacePodLevelResourcesVerticalScaling"),
+        (["InPlacePodVerticalScalingInitContainers"], ("2", "3", "2"), ""),
+        (["InPlacePodVerticalScalingInitContainers"], ("3", "3", "2"), "InPlacePodLevelResourcesVerticalScaling"),
+        ([], ("3", "3", "2"), "InPlacePodLevelResourcesVerticalScaling, InPlacePodVerticalScalingInitContainers"),
+        ([], ("3", "3", "2", ""), ""),
+    ],
+)
+def test_pods_change_as_their_kubelet_can_follow(declared: list[str], after: tuple[str, ...], missing: str) -> None:
+    node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="n"), status=core_v1.NodeStatus(declaredFeatures=declared))
+    said = []
+    for subresource in ("", "resize", "status"):
+        request = asked("UPDATE", "", "pods", name="p", subresource=subresource)
+        try:
+            NodeDeclaredFeatureValidator().admit(request, sized(*after), sized("2", "2", "2"), Objects(node))
+        except ApiError as error:
+            said.append(error.message)
+    refusal = f'pods "p" is forbidden: pod update requires features {missing} which are not available on node "n"'
+    assert said == ([refusal, refusal] if missing else [])
+
+
+def test_a_pod_whose_node_is_gone_is_not_resized() -> None:
+    request = asked("UPDATE", "", "pods", name="p", subresource="resize")
+    with pytest.raises(ApiError, match='forbidden: node "n" not found'):
+        NodeDeclaredFeatureValidator().admit(request, sized("3", "2", "2"), sized("2", "2", "2"), Objects())

@@ -200,6 +200,17 @@ def test_pods_of_a_node_that_went_and_came_back_count_again() -> None:
     assert binds(found, 0.2) == [("new", "b")]
 
 
+def test_a_pod_waits_until_a_kubelet_declares_what_it_counts_on() -> None:
+    waiting = pod("one")
+    waiting.spec.containers[0].restartPolicyRules = [core_v1.ContainerRestartRule(action="RestartAllContainers")]
+    found = core(node("a"), waiting)
+    assert binds(found, 0.0) == []
+    upgraded = node("a")
+    upgraded.status.declaredFeatures = ["RestartAllContainersOnContainerExits"]
+    found.node_changed(node("a"), upgraded, 0.1)
+    assert binds(found, 60.0) == [("one", "a")]
+
+
 def test_a_batch_that_does_not_fit_wholly_says_why_for_the_rest() -> None:
     found = core(node("a"), *(pod(f"p{number}") for number in range(3)))
     for number in range(3):

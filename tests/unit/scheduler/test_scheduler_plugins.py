@@ -10,7 +10,9 @@ from tiphys.machinery.quantity import parse
 from tiphys.scheduler.cluster import Cluster, WorkloadSelector
 from tiphys.scheduler.config import Profile
 from tiphys.scheduler.cycle import ShapeCycle
+from tiphys.scheduler.framework import ClusterEvent, EventKind
 from tiphys.scheduler.messages import failed_scheduling
+from tiphys.scheduler.plugins.node_declared_features import NodeDeclaredFeatures
 from tiphys.scheduler.plugins.table import DEFAULT_PLUGINS
 from tiphys.scheduler.pods import PodShapes, normalized_image
 from tiphys.scheduler.requests import requests_of
@@ -80,6 +82,24 @@ def test_node_name_rejects_all_others() -> None:
         ("a", ("node(s) didn't match the requested node name",)),
         ("b", None),
     ]
+
+
+def test_pods_go_where_the_kubelet_declares_what_they_count_on() -> None:
+    able = node("able")
+    able.status.declaredFeatures = ["RestartAllContainersOnContainerExits", "Others"]
+    found = cluster(node("a"), node("b"))
+    rules = [core_v1.ContainerRestartRule(action="RestartAllContainers")]
+    item = pod(containers=[core_v1.Container(name="main", restartPolicy="Never", restartPolicyRules=rules)])
+    assert failed_scheduling(cycle(found, item).diagnosis()) == (
+        "0/2 nodes are available: 2 node declared features check failed - unsatisfied requirements: "
+        "RestartAllContainersOnContainerExits."
+    )
+    shape, plugin = SHAPES.shape(item), NodeDeclaredFeatures()
+    joined = [ClusterEvent(kind=EventKind.NODE_ADD, new=each) for each in (able, node("c"))]
+    assert [plugin.may_help(event, shape, found) for event in joined] == [True, False]
+    found.set_node(able)
+    assert [each.node for each in cycle(found, item).explain() if not each.rejection] == ["able"]
+    assert all(not each.rejection for each in cycle(found, pod()).explain())
 
 
 def test_image_names_get_the_latest_tag() -> None:

@@ -12,6 +12,7 @@ from tiphys.apiserver.admission.devices import DeviceAdminAccess, DeviceTaintTim
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Plugin
 from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from tiphys.apiserver.admission.node_declared_features import NodeDeclaredFeatureValidator
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.runtime_class import RuntimeClasses
@@ -37,6 +38,7 @@ PLUGINS: tuple[Plugin, ...] = (
     DefaultIngressClass(),
     DeviceAdminAccess(),
     DeviceTaintTimes(),
+    NodeDeclaredFeatureValidator(),
 )
 
 

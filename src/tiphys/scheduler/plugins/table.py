@@ -13,6 +13,7 @@ from tiphys.scheduler.plugins.gang_scheduling import GangScheduling
 from tiphys.scheduler.plugins.image_locality import ImageLocality
 from tiphys.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from tiphys.scheduler.plugins.node_affinity import NodeAffinity
+from tiphys.scheduler.plugins.node_declared_features import NodeDeclaredFeatures
 from tiphys.scheduler.plugins.node_name import NodeName
 from tiphys.scheduler.plugins.node_ports import NodePorts
 from tiphys.scheduler.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
@@ -36,6 +37,7 @@ class Entry:
 DEFAULT_PLUGINS: tuple[Entry, ...] = (
     Entry(GangScheduling()),
     Entry(DynamicResources()),
+    Entry(NodeDeclaredFeatures()),
     Entry(NodeUnschedulable()),
     Entry(NodeName()),
     Entry(TaintToleration(), 3),

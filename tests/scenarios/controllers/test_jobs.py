@@ -138,6 +138,26 @@ async def test_suspending_removes_the_pods_and_resuming_begins_anew(cluster: Any
     assert conditions(cluster) == {"Suspended": ("False", "JobResumed")}
 
 
+async def test_an_indexed_job_that_shrinks_forgets_the_indexes_beyond(cluster: Any) -> None:
+    ends = {"work-2"}
+    cluster.finish = lambda pod: "Succeeded" if pod.spec.hostname in ends else ""
+    cluster.api.add(job(completions=3, parallelism=3, completionMode="Indexed"))
+    await cluster.steps(4)
+    assert found(cluster).status.completedIndexes == "2"
+
+    def shrink(obj: batch_v1.Job) -> None:
+        obj.spec.completions = obj.spec.parallelism = 2
+
+    cluster.api.change(batch_v1.Job, "default", "work", shrink)
+    await cluster.steps(3)
+    assert (found(cluster).status.completedIndexes, found(cluster).status.succeeded) == (None, None)
+    assert sorted(p.spec.hostname for p in pods(cluster) if p.status.phase == "Running") == ["work-0", "work-1"]
+    ends.update(("work-0", "work-1"))
+    await cluster.steps(6)
+    assert found(cluster).status.completedIndexes == "0,1"
+    assert conditions(cluster)["Complete"] == ("True", "CompletionsReached")
+
+
 async def test_a_job_without_work_completes_while_it_is_suspended(cluster: Any) -> None:
     cluster.api.add(job(completions=0, suspend=True))
     await cluster.steps(4)

@@ -67,7 +67,7 @@ def tally(job: batch_v1.Job, pods: Sequence[core_v1.Pod], status: batch_v1.JobSt
     uncounted = status.uncountedTerminatedPods or batch_v1.UncountedTerminatedPods()
     noted_succeeded, noted_failed = list(uncounted.succeeded or ()), list(uncounted.failed or ())
     holding = {pod.metadata.uid or "": pod for pod in pods if has_finalizer(pod)}
-    done = indexes.parse(status.completedIndexes)
+    done = indexes.parse(status.completedIndexes, job.spec.completions or 0)
     is_indexed = job.spec.completionMode == "Indexed"
     # Noted before, finalizer gone: counted.
     status.succeeded = (status.succeeded or 0) + sum(uid not in holding for uid in noted_succeeded)
@@ -141,10 +141,12 @@ def _failed_indexes(
     limit = job.spec.backoffLimitPerIndex
     if limit is None:
         return set()
-    failed = indexes.parse(status.failedIndexes) | {index for index, count in by_index.items() if count > limit}
+    completions = job.spec.completions or 0
+    failed = indexes.parse(status.failedIndexes, completions)
+    failed |= {index for index, count in by_index.items() if count > limit and index < completions}
     for pod in pods:
         rule = failure_rule(job.spec.podFailurePolicy, pod) if pod.status.phase == "Failed" else None
         index = indexes.index_of(pod)
-        if rule is not None and rule[0].action == "FailIndex" and index is not None:
+        if rule is not None and rule[0].action == "FailIndex" and index is not None and index < completions:
             failed.add(index)
     return failed

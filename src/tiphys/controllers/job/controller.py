@@ -135,7 +135,7 @@ def _end(state: _State) -> _End | None:
         if tally.failed_indexes and len(tally.failed_indexes | tally.done_indexes) >= (job.spec.completions or 0):
             return _End("Failed", "FailedIndexes", "Job has failed indexes")
     if job.spec.completionMode == "Indexed":
-        rule = policies.success_rule(job.spec.successPolicy, tally.done_indexes)
+        rule = policies.success_rule(job.spec, tally.done_indexes)
         if rule is not None:
             return _End("Complete", "SuccessPolicy", f"Matched rules at index {rule}")
     return _succeeded(state)

@@ -16,13 +16,13 @@ def index_of(pod: core_v1.Pod) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def parse(text: str | None) -> set[int]:
-    """The numbers of `1-3,7`."""
+def parse(text: str | None, completions: int) -> set[int]:
+    """The numbers of `1-3,7` that are below the number of completions: of a Job that shrank, the others are no more."""
     found: set[int] = set()
     for part in filter(None, (text or "").split(",")):
         first, _, last = part.partition("-")
         if first.isdecimal() and (not last or last.isdecimal()):
-            found.update(range(int(first), int(last or first) + 1))
+            found.update(range(int(first), min(int(last or first) + 1, completions)))
     return found
 
 

@@ -40,11 +40,11 @@ def _condition_words(rule: batch_v1.PodFailurePolicyRule, pod: core_v1.Pod) -> s
     return ""
 
 
-def success_rule(policy: batch_v1.SuccessPolicy | None, succeeded: Iterable[int]) -> int | None:
+def success_rule(spec: batch_v1.JobSpec, succeeded: Iterable[int]) -> int | None:
     """The position of the first rule that the succeeded indexes fulfil."""
-    done = set(succeeded)
+    done, policy = set(succeeded), spec.successPolicy
     for position, rule in enumerate(policy.rules if policy is not None else ()):
-        wanted = indexes.parse(rule.succeededIndexes) if rule.succeededIndexes else None
+        wanted = indexes.parse(rule.succeededIndexes, spec.completions or 0) if rule.succeededIndexes else None
         counted = done & wanted if wanted is not None else done
         needed = rule.succeededCount if rule.succeededCount is not None else len(wanted or ())
         if len(counted) >= needed:

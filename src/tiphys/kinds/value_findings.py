@@ -23,6 +23,9 @@ IP_MESSAGE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 CIDR_MESSAGE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 HOST_BITS = "must not have bits set beyond the prefix length"
+ZEROS, ZEROS_IN_CIDR = "must not have leading 0s", "must not have leading 0s in IP or prefix length"
+MAPPED, MAPPED_CIDR = "must not be an IPv4-mapped IPv6 address", "must not have an IPv4-mapped IPv6 address"
+AMBIGUOUS = (HOST_BITS, ZEROS, ZEROS_IN_CIDR, MAPPED, MAPPED_CIDR)  # what was allowed until 1.36
 
 port_name = functools.lru_cache(maxsize=4096)(names.port_name)
 config_key = functools.lru_cache(maxsize=8192)(names.config_map_key)
@@ -59,8 +62,8 @@ def is_mapped(text: str) -> bool:
 def ip_address(text: str) -> list[str]:
     """An address that everybody reads alike."""
     if address_family(text):
-        return ["must not be an IPv4-mapped IPv6 address"] if is_mapped(text) else []
-    return ["must not have leading 0s"] if address_family(_without_leading_zeros(text)) == 4 else [IP_MESSAGE]
+        return [MAPPED] if is_mapped(text) else []
+    return [ZEROS] if address_family(_without_leading_zeros(text)) == 4 else [IP_MESSAGE]
 
 
 @bounded_cache(4096)
@@ -71,9 +74,9 @@ def cidr(text: str) -> list[str]:
     if not (family and slash and length.isdecimal() and int(length) <= (32 if family == 4 else 128)):
         return [CIDR_MESSAGE]
     if not address_family(address) or str(int(length)) != length:
-        return ["must not have leading 0s in IP or prefix length"]
+        return [ZEROS_IN_CIDR]
     if is_mapped(address):
-        return ["must not have an IPv4-mapped IPv6 address"]
+        return [MAPPED_CIDR]
     network = ipaddress.ip_network(text, strict=False)
     return [] if network.network_address == ipaddress.ip_address(address) else [HOST_BITS]
 

@@ -150,3 +150,19 @@ def test_addresses_are_read_alike_by_everybody(text: str, expected: list[str]) -
 )
 def test_networks_are_read_alike_by_everybody(text: str, expected: list[str]) -> None:
     assert value_findings.cidr(text) == expected
+
+
+def test_what_was_read_less_strictly_before_may_stay() -> None:
+    balancing = {"spec.type": "LoadBalancer", "spec.loadBalancerSourceRanges": ["10.0.0.5/8"]}
+    old = stored(changed(SERVICE, balancing))
+    longer = {**balancing, "spec.loadBalancerSourceRanges": ["10.1.0.0/16", "10.0.0.5/8", "10.0.0.6/8"]}
+    assert services.STRATEGY.validate_changed is not None
+    found = told(services.STRATEGY.validate_changed(stored(changed(SERVICE, longer)), old))
+    assert found == [
+        (
+            "spec.LoadBalancerSourceRanges[2]",
+            "Invalid",
+            f'Invalid value: "10.0.0.6/8": {value_findings.HOST_BITS}',
+        )
+    ]
+    assert told(services.STRATEGY.validate_changed(old, old)) == []

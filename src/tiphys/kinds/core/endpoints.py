@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.address_leniency import tolerant_of_addresses
 from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.special_addresses import endpoint_address_findings
@@ -104,6 +105,7 @@ STRATEGY: Strategy[Endpoints] = Strategy(
     warnings=warnings,
     default=default,
     validate=validate,
+    validate_changed=tolerant_of_addresses(validate),
     columns=(cells.name_column(), cells.text("Endpoints", addresses_text), cells.age_column()),
     has_generation=False,
     has_status=False,

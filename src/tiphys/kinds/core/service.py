@@ -6,6 +6,7 @@ On an update, what was given out stays unless the writer says otherwise, and wha
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.address_leniency import tolerant_of_addresses
 from tiphys.kinds.core.service_validation import (
     needs_health_check,
     validate_service,
@@ -180,6 +181,7 @@ STRATEGY: Strategy[Service] = Strategy(
     prepare_for_update=prepare_for_update,
     prepare_for_status_update=keep_spec,
     validate=validate_service,
+    validate_changed=tolerant_of_addresses(validate_service),
     validate_update=validate_service_update,
     validate_status_update=validate_service_status_update,
     name_findings=label_name,

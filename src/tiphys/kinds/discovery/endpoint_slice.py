@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiphys.kinds import cells
+from tiphys.kinds.address_leniency import tolerant_of_addresses
 from tiphys.kinds.address_warnings import ip_warnings
 from tiphys.kinds.object_meta import immutable, label_name, label_value_findings, subdomain_name, validate_labels
 from tiphys.kinds.special_addresses import endpoint_address_findings
@@ -222,6 +223,7 @@ STRATEGY: Strategy[EndpointSlice] = Strategy(
     prepare_for_create=prepare_for_create,
     prepare_for_update=prepare_for_update,
     validate=validate,
+    validate_changed=tolerant_of_addresses(validate),
     validate_update=validate_update,
     columns=COLUMNS,
     has_status=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from tiphys.kinds import cells, unserved
+from tiphys.kinds.address_leniency import tolerant_of_addresses
 from tiphys.kinds.address_warnings import cidr_warnings
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.strategy import Strategy
@@ -135,6 +136,7 @@ STRATEGY: Strategy[NetworkPolicy] = Strategy(
     warnings=warnings,
     default=default,
     validate=validate,
+    validate_changed=tolerant_of_addresses(validate),
     columns=(
         cells.name_column(),
         cells.text("Pod-Selector", lambda policy: cells.selector_text(policy.spec.podSelector)),

@@ -86,6 +86,12 @@ def _refuse_two(spec: ServiceSpec) -> None:
         raise Refused(*found)
 
 
+def _still_prefers(spec: ServiceSpec, old: ServiceSpec) -> bool:
+    """A Service that prefers two families has what there was when it said so; another change asks for no more."""
+    fields = ("ipFamilyPolicy", "clusterIP", "clusterIPs", "ipFamilies")
+    return spec.ipFamilyPolicy == "PreferDualStack" and all(getattr(spec, f) == getattr(old, f) for f in fields)
+
+
 class ServiceAllocator:
     """`networks` are the Service networks, the primary one first; `port_range` is inclusive. `choose` is randomness."""
 
@@ -175,6 +181,8 @@ class ServiceAllocator:
             _refuse_two(spec)
         if spec.clusterIP == NONE or (spec.clusterIPs or [""])[0] == NONE:
             self._headless(spec)
+            return
+        if old is not None and _still_prefers(spec, old):
             return
         families = self._families(spec)
         held = set(addresses_of(old)) if old is not None else set()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tiphys.apiserver.allocation import Refused, ServiceAllocator
+from tiphys.kinds import codec
 from tiphys.kinds.types.core_v1 import Service, ServicePort, ServiceSpec
 from tiphys.kinds.types.meta_v1 import Condition, ObjectMeta
 from tiphys.kinds.types.networking_v1 import (
@@ -201,3 +202,16 @@ def test_addresses_of_others_are_not_given_out() -> None:
         found.assign(service(clusterIP="10.0.0.1"), None)
     found.observe_address(of_gateway, None)
     assert written(found, service(clusterIP="10.0.0.1")).spec.clusterIP == "10.0.0.1"
+
+
+def test_a_second_family_is_given_to_those_who_ask_anew() -> None:
+    found = allocator()
+    old = written(found, service(ipFamilyPolicy="PreferDualStack"))
+    found.observe_network(None, network("six", "fd00::/120"))
+    labelled = codec.copy(old)
+    labelled.spec.selector = {"app": "web"}
+    assert written(found, labelled, old).spec.clusterIPs == old.spec.clusterIPs
+    asking = codec.copy(old)
+    asking.spec.ipFamilyPolicy = "RequireDualStack"
+    assert written(found, asking, labelled).spec.clusterIPs == ["10.0.0.1", "fd00::11"]
+    assert written(found, service(ipFamilyPolicy="PreferDualStack")).spec.ipFamilies == ["IPv4", "IPv6"]

@@ -70,14 +70,12 @@ def columns_of(resource: Resource) -> Sequence[Column[Any]]:
 @functools.lru_cache(maxsize=4096)
 def column_definitions(resource: Resource) -> bytes:
     """The `columnDefinitions` of a Table as JSON."""
-    return _encode(definitions(columns_of(resource)))
-
-
-def definitions(columns: Sequence[Column[Any]]) -> Sequence[dict[str, Any]]:
-    return [
-        {"name": c.name, "type": c.type, "format": c.format, "description": c.description, "priority": c.priority}
-        for c in columns
-    ]
+    return _encode(
+        [
+            {"name": c.name, "type": c.type, "format": c.format, "description": c.description, "priority": c.priority}
+            for c in columns_of(resource)
+        ]
+    )
 
 
 def cells(resource: Resource, obj: Any, now: float) -> bytes:

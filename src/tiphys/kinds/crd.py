@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from tiphys.kinds import cells, codec, custom_apply_schema, custom_columns, embedded_objects
+from tiphys.kinds import cells, codec, custom_apply_schema, custom_columns, custom_scale, embedded_objects
 from tiphys.kinds.embedded_objects import Malformed
 from tiphys.kinds.object_meta import STANDARD_FINALIZERS
 from tiphys.kinds.resource import Resource, Subresource
-from tiphys.kinds.strategy import Scaling, Strategy
+from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.type_schema import structural_schema
 from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceDefinition,
@@ -30,7 +30,7 @@ from tiphys.kinds.types.apiextensions_v1 import (
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import json_path
-from tiphys.machinery.field_errors import FieldError, shown
+from tiphys.machinery.field_errors import FieldError, Path, shown
 from tiphys.machinery.schema.embedded import Visit, compile_visit, with_metadata
 from tiphys.machinery.schema.places import Place
 from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
@@ -98,6 +98,7 @@ class CompiledSchema:
     default_applied: Default  # of what apply made: what is not specified and nulls count before they are dropped
     check: Check
     check_metadata: Check | None
+    check_status: Check | None
     embedded: Visit | None
 
     def findings(self, obj: Unstructured) -> list[FieldError]:
@@ -110,6 +111,18 @@ class CompiledSchema:
         if self.embedded is not None:
             self.embedded(obj.content, None, lambda value, at: found.extend(embedded_objects.findings(value, at)))
         return found
+
+    def status_findings(self, obj: Unstructured) -> list[FieldError]:
+        """What is wrong with the status, written on its own: the words name its fields from there."""
+        found: list[FieldError] = []
+        if self.check_status is not None and "status" in obj.content:
+            self.check_status(obj.content["status"], None, found)
+        return [
+            error
+            if error.field == NO_PATH
+            else replace(error, field=str(Path("status").child(error.field)).rstrip("."))
+            for error in found
+        ]
 
     def clean(self, content: dict[str, Any]) -> None:
         """Drop what the schema does not have, fill in its defaults."""
@@ -140,6 +153,7 @@ def compile_schema(schema: Schema) -> CompiledSchema:
         compile_default(content, drops_nulls=False),
         compile_check(content),
         check_metadata,
+        compile_check(properties["status"]) if "status" in properties else None,
         compile_visit(content),
     )
 
@@ -286,10 +300,7 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         _keep(content, new.content, "status")
         new.metadata, new.content = meta, content
 
-    def validate_changed(new: Unstructured, old: Unstructured) -> list[FieldError]:
-        found = compiled.findings(new)
-        return _not_there_before(found, compiled.findings(old)) if found else found
-
+    validation = _Validation(compiled, scale)
     return Strategy(
         warnings=_warnings,
         default=default,
@@ -298,9 +309,9 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         prepare_for_create=prepare_for_create,
         prepare_for_update=prepare_for_update,
         prepare_for_status_update=prepare_for_status_update,
-        validate=compiled.findings,
-        validate_changed=validate_changed,
-        validate_status_update=validate_changed,
+        validate=validation.of_new,
+        validate_changed=validation.of_changed,
+        validate_status_update=validation.of_changed_status,
         columns=[
             cells.name_column(),
             *(map(custom_columns.column, columns) if columns else [cells.age_column("date")]),
@@ -310,8 +321,29 @@ def strategy_of(version: CustomResourceDefinitionVersion, compiled: CompiledSche
         has_status=False,
         allow_unconditional_update=False,
         qualified_finalizers=False,
-        scaling=_scaling(scale) if scale is not None else None,
+        scaling=custom_scale.scaling_of(scale) if scale is not None else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Validation:
+    """An update need not repair what was wrong before, but for the numbers that /scale shows."""
+
+    schema: CompiledSchema
+    scale: CustomResourceSubresourceScale | None
+
+    def of_new(self, obj: Unstructured) -> list[FieldError]:
+        return self.schema.findings(obj) + custom_scale.findings(self.scale, obj.content)
+
+    def of_changed(self, new: Unstructured, old: Unstructured) -> list[FieldError]:
+        found = self.schema.findings(new)
+        kept = _not_there_before(found, self.schema.findings(old)) if found else []
+        return kept + custom_scale.findings(self.scale, new.content)
+
+    def of_changed_status(self, new: Unstructured, old: Unstructured) -> list[FieldError]:
+        found = self.schema.status_findings(new)
+        kept = _not_there_before(found, self.schema.status_findings(old)) if found else []
+        return kept + custom_scale.status_findings(self.scale, new.content)
 
 
 def _warnings(new: Unstructured, old: Unstructured | None) -> list[str]:
@@ -357,50 +389,6 @@ def _fields(paths: Sequence[str]) -> Callable[[Unstructured], Mapping[str, str]]
         return {name: custom_columns.text_of(next(iter(find(obj.content)), None)) for name, find in named}
 
     return fields
-
-
-# -- scale
-
-
-def _scaling(scale: CustomResourceSubresourceScale) -> Scaling[Unstructured]:
-    spec_names = json_path.names_of(scale.specReplicasPath)
-    status_names = json_path.names_of(scale.statusReplicasPath)
-    selector_names = json_path.names_of(scale.labelSelectorPath or "")
-
-    def count(names: Sequence[str]) -> Callable[[Unstructured], int | None]:
-        def read(obj: Unstructured) -> int | None:
-            value = _at(obj.content, names)
-            whole = isinstance(value, int | float) and not isinstance(value, bool)
-            return int(value) if whole else None
-
-        return read
-
-    def selector(obj: Unstructured) -> str:
-        value = _at(obj.content, selector_names) if selector_names else None
-        return value if isinstance(value, str) else ""
-
-    def with_replicas(obj: Unstructured, replicas: int) -> Unstructured:
-        return obj.__replace__(content=_with(obj.content, spec_names, replicas))
-
-    return Scaling(
-        replicas=count(spec_names), status_replicas=count(status_names), selector=selector, with_replicas=with_replicas
-    )
-
-
-def _at(content: Any, names: Sequence[str]) -> Any:
-    for name in names:
-        if not isinstance(content, dict):
-            return None
-        content = content.get(name)
-    return content
-
-
-def _with(content: Any, names: Sequence[str], value: Any) -> Any:
-    """A copy with one value set; what is not on the way is shared."""
-    if not names:
-        return value
-    below = content.get(names[0]) if isinstance(content, dict) else None
-    return {**(content if isinstance(content, dict) else {}), names[0]: _with(below, names[1:], value)}
 
 
 # -- from one version to another

@@ -51,12 +51,13 @@ class Column(Generic[T]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling(Generic[T]):
     """How /scale reads and writes objects of a kind: replica counts (None where there is none), the selector as text,
-    and a new object with another count."""
+    and a new object with another count. `validates`: the kind's own validation looks at the count."""
 
     replicas: Callable[[T], int | None]
     status_replicas: Callable[[T], int | None]
     selector: Callable[[T], str]
     with_replicas: Callable[[T, int], T]
+    validates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

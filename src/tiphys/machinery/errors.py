@@ -186,7 +186,8 @@ def too_many_requests(message: str, retry_after_seconds: int) -> ApiError:
 
 
 def internal(message: str) -> ApiError:
-    return ApiError(500, "InternalError", f"Internal error occurred: {message}")
+    cause = FieldError(reason="", field="", message=message)
+    return ApiError(500, "InternalError", f"Internal error occurred: {message}", causes=[cause])
 
 
 def unavailable(message: str) -> ApiError:

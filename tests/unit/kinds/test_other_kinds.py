@@ -1089,6 +1089,7 @@ def test_columns_of_others(document: dict[str, Any], status: dict[str, Any] | No
 def test_new_definitions_record_their_storage_version() -> None:
     assert codec.plain(created(DEFINITION).status) == {
         "acceptedNames": {"kind": "", "plural": ""},
+        "conditions": [],
         "storedVersions": ["v1"],
     }
 

@@ -15,6 +15,7 @@ from tiphys.apiserver.authn.identity import UserInfo, authenticated
 from tiphys.apiserver.custom import CustomResources
 from tiphys.apiserver.forms import ListHead
 from tiphys.apiserver.io.verbs import Verbs
+from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, ObjectBody
 from tiphys.kinds import registry
 from tiphys.kinds.apiextensions import conditions
@@ -27,6 +28,7 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict
 
 log = logging.getLogger(__name__)
 USER = authenticated(UserInfo("system:apiserver", "", ("system:masters",)))
+FIELD_MANAGER = "kube-apiserver"
 # When to look again for instances that have finalizers of others, or after a failure.
 LOOK_AGAIN_SECONDS = 1.0
 
@@ -89,9 +91,15 @@ class Definitions:
     async def _write(
         self, definition: CustomResourceDefinition, status: CustomResourceDefinitionStatus
     ) -> CustomResourceDefinition:
-        entry = await self._verbs.write_as_is(msgspec.structs.replace(
+        new = msgspec.structs.replace(
             definition, status=status, metadata=msgspec.structs.replace(definition.metadata)
-        ))  # fmt: skip
+        )  # fmt: skip
+        call = Call(
+            user=USER, resource=registry.resource_of(CustomResourceDefinition), verb="update",
+            name=definition.metadata.name or "", subresource="status", field_manager=FIELD_MANAGER,
+        )  # fmt: skip
+        ownership.record(self._verbs.context(call, dry_run=False), new, definition)
+        entry = await self._verbs.write_as_is(new)
         written: CustomResourceDefinition = entry.object
         return written
 

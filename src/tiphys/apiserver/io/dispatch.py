@@ -145,29 +145,33 @@ class Dispatch:
             )
         else:
 
-            def change(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
+            def read() -> tuple[Any, list[str]]:
                 return call.body.decode(resource.type, resource.api_version, resource.kind)
 
-            self._verbs.read_first(call, change)
-
+            return await self._verbs.replace(call, context, read, lambda *_: read(), prepare, findings)
         return await self._verbs.change(call, context, change, prepare, findings)
 
     async def _scale(self, call: Call) -> Outcome:
         is_apply = call.verb == "patch" and call.body.patch_type == APPLY
         context = self._verbs.context(call, call.query.get("dryRun") == "All", applies=is_apply)
 
-        def replaced(_: WriteContext, __: autoscaling_v1.Scale) -> tuple[Any, list[str]]:
+        def read() -> tuple[Any, list[str]]:
             return call.body.decode(autoscaling_v1.Scale, scale.API_VERSION, scale.KIND)
 
-        def patched(inner: WriteContext, current: autoscaling_v1.Scale) -> tuple[Any, list[str]]:
-            return patch.patched(inner, call.body.patch_type, plain, current, call.query.get("fieldValidation", ""))
+        def patched(inner: WriteContext, current: Callable[[], autoscaling_v1.Scale]) -> tuple[Any, list[str]]:
+            return patch.patched(inner, call.body.patch_type, plain, current(), call.query.get("fieldValidation", ""))
 
         plain = call.body.plain() if call.verb == "patch" else None
-        if is_apply:
-            change = applying(apply.scale_application(plain, call.query, call.resource, autoscaling_v1.Scale))
+
+        def applied(inner: WriteContext, old: Any) -> tuple[Any, list[str]]:
+            asked = apply.scale_application(plain, call.query, call.resource, autoscaling_v1.Scale)
+            return apply.applied(inner, old, asked), []
+
+        rules = update.prepare, update.findings
+        if call.verb == "update":
+            outcome = await self._verbs.replace(call, context, read, scale.change(lambda *_: read()), *rules)
         else:
-            change = scale.change(patched if call.verb == "patch" else replaced)
-        outcome = await self._verbs.change(call, context, change, update.prepare, update.findings)
+            outcome = await self._verbs.change(call, context, applied if is_apply else scale.change(patched), *rules)
         assert outcome.entry is not None
         shown = await self._shown(call, outcome.entry)
         return scale.outcome(shown, call.resource, outcome.warnings)

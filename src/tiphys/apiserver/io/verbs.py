@@ -180,26 +180,15 @@ class Verbs:
         _, dry_run = query_options(call.query, "UpdateOptions")
         context, resource = self.context(call, dry_run), call.resource
 
-        def replaced(_: WriteContext, __: Any) -> tuple[Any, list[str]]:
+        def read() -> tuple[Any, list[str]]:
             return call.body.decode(resource.type, resource.api_version, resource.kind)
 
         async def changed() -> Outcome:
-            try:
-                return await self.change(call, context, replaced)
-            except errors.ApiError as error:
-                if context.is_not_found(error):  # what is wrong with the body comes first
-                    update.check_name(context, replaced(context, None)[0].metadata)
-                raise
+            return await self.replace(call, context, read, lambda *_: read())
 
-        self.read_first(call, replaced)
         if resource.strategy.allow_create_on_update and not call.subresource:
             return await self._change_or_create(context, changed, lambda: self.create(call))
         return await changed()
-
-    def read_first(self, call: Call, replaced: Change) -> None:
-        """What is wrong with a body is said before that there is nothing to replace. ApiError 400, 415."""
-        if self.caches.collection(call.resource).get(call.namespace, call.name) is None:
-            replaced(self.context(call, True), None)
 
     async def patch(self, call: Call) -> Outcome:
         patch.check_type(call.body.patch_type, call.resource)
@@ -248,6 +237,23 @@ class Verbs:
             except errors.ApiError as error:
                 if error.reason != "AlreadyExists":
                     raise
+
+    async def replace(
+        self,
+        call: Call,
+        context: WriteContext,
+        read: Callable[[], tuple[Any, list[str]]],
+        change: Change,
+        prepare: Prepare | None = None,
+        findings: Findings | None = None,
+    ) -> Outcome:
+        """The `change` that the body means; what is wrong with the body comes before that the object is not there."""
+        try:
+            return await self.change(call, context, change, prepare, findings)
+        except errors.ApiError as error:
+            if context.is_not_found(error):
+                update.check_name(context, read()[0].metadata)
+            raise
 
     async def change(
         self,

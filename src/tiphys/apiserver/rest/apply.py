@@ -74,7 +74,7 @@ def application(config: Any, query: Mapping[str, str], resource: Resource, subre
     """What a request asks for. ApiError 400 or 422."""
     force = check_options(query, True)
     if isinstance(resource, CustomResource):
-        _check_custom_type(config, resource)
+        _check_type(config, resource.api_version, resource.kind)
     _check_config(config, resource.api_version)
     counting = _counting(config, subresource)
     if subresource == "status" and isinstance(resource, CustomResource):  # whose /status writes nothing else
@@ -87,6 +87,8 @@ def application(config: Any, query: Mapping[str, str], resource: Resource, subre
 def scale_application(config: Any, query: Mapping[str, str], resource: Resource, scale: type[Any]) -> Application:
     """A Scale to apply, as a configuration of the object that it scales. ApiError 400 or 422."""
     force = check_options(query, True)
+    if isinstance(resource, CustomResource):
+        _check_type(config, "autoscaling/v1", "Scale")
     _check_config(config, "autoscaling/v1")
     _refuse(fitting.findings(config, apply_schema.of_type(scale)), config)
     spec = config.get("spec") or {}
@@ -109,12 +111,12 @@ def _check_config(config: Any, api_version: str) -> None:
         raise errors.bad_request("metadata.managedFields must be nil")
 
 
-def _check_custom_type(config: Any, resource: CustomResource) -> None:
+def _check_type(config: Any, wanted_version: str, wanted_kind: str) -> None:
     """The configuration is of the kind of the URL. ApiError 400."""
     if not isinstance(config, dict):
         return
     api_version, kind = (text if isinstance(text := config.get(name), str) else "" for name in ("apiVersion", "kind"))
-    if (api_version, kind) != (resource.api_version, resource.kind):
+    if (api_version, kind) != (wanted_version, wanted_kind):
         if api_version.count("/") > 1:
             api_version = kind = ""
         version = api_version if "/" in api_version else f"/{api_version}"

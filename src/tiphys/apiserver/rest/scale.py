@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tiphys.apiserver.rest import update
 from tiphys.apiserver.rest.call import Outcome
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.watch_cache import Entry, Layout
@@ -84,28 +85,25 @@ def outcome(obj: Any, resource: Resource, warnings: tuple[str, ...] = ()) -> Out
 def scaled(context: WriteContext, obj: Any, scale: autoscaling_v1.Scale) -> Any:
     """The object with the replica count of a Scale and the revision that it names, if any. ApiError 400, 409, 422."""
     meta = scale.metadata
-    if meta.name and meta.name != context.name:
-        raise errors.bad_request(
-            f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
-        )
-    replicas = scale.spec.replicas or 0
-    if replicas < 0:
+    update.check_name(context, meta)
+    scaling, replicas = scaling_of(context.resource), scale.spec.replicas or 0
+    if replicas < 0 and not scaling.validates:
         finding = field_errors.invalid(Path("spec.replicas"), replicas, "must be greater than or equal to 0")
         raise errors.invalid(KIND, "autoscaling", context.name, [finding])
     if meta.uid and meta.uid != obj.metadata.uid:
         detail = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {obj.metadata.uid}"
         raise context.conflict(detail)
-    counted = scaling_of(context.resource).with_replicas(obj, replicas)
+    counted = scaling.with_replicas(obj, replicas)
     return counted.__replace__(metadata=msgspec.structs.replace(obj.metadata, resourceVersion=meta.resourceVersion))
 
 
 def change(
-    make: Callable[[WriteContext, autoscaling_v1.Scale], tuple[Any, list[str]]],
+    make: Callable[[WriteContext, Callable[[], autoscaling_v1.Scale]], tuple[Any, list[str]]],
 ) -> Callable[[WriteContext, Any], tuple[Any, list[str]]]:
-    """The change of an object that a change of its Scale means."""
+    """The change of an object that a change of its Scale means; `make` may ask for the present one."""
 
     def changed(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
-        scale, warnings = make(context, of(old, scaling_of(context.resource)))
+        scale, warnings = make(context, lambda: of(old, scaling_of(context.resource)))
         return scaled(context, old, scale), warnings
 
     return changed

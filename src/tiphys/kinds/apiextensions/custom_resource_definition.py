@@ -42,7 +42,7 @@ def default(definition: CustomResourceDefinition) -> None:
 
 def begin(definition: CustomResourceDefinition) -> None:
     """A new definition has no names yet; what will be stored is in its storage version."""
-    definition.status = CustomResourceDefinitionStatus(acceptedNames=CustomResourceDefinitionNames())
+    definition.status = CustomResourceDefinitionStatus(acceptedNames=CustomResourceDefinitionNames(), conditions=[])
     _remember_stored(definition)
 
 

@@ -87,7 +87,7 @@ def apply(
     when there is none yet). Conflicts."""
     if not entries and live is not empty:
         owned = managers.ownable(walk.compare(empty, live, schema).changed)
-        before = Manager(name=BEFORE_FIRST_APPLY, operation=UPDATE, api_version=me.api_version, time=me.time)
+        before = replace(me, name=BEFORE_FIRST_APPLY, operation=UPDATE)
         entries = [managers.with_fields(before, owned, me.time)] if owned else []
     try:
         done = _applied(live, config, entries, me, schema, force, difference_of)

@@ -35,6 +35,7 @@ from tiphys.apiserver.discovery.io import load_build
 from tiphys.apiserver.discovery.resources import ResourceDiscovery
 from tiphys.apiserver.discovery.version import git_version, version_document
 from tiphys.apiserver.documents import ServerDocuments
+from tiphys.apiserver.flow import Flows
 from tiphys.apiserver.hooks import HookTable, WriteHook
 from tiphys.apiserver.io.conversions import Conversions
 from tiphys.apiserver.io.definitions import Definitions
@@ -356,6 +357,7 @@ class ApiServer:
             metrics=self.metrics,
             clock=self._clock,
             limits=config.limits,
+            flows=Flows(self.caches),
             random=self._random.random,
         )
         self._add_gauges(handler)

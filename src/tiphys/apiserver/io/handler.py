@@ -23,6 +23,7 @@ from tiphys.apiserver.authn.interface import Authenticator, HttpRequestHead, Pee
 from tiphys.apiserver.authz.interface import Authorizer
 from tiphys.apiserver.authz.refusal import forbidden
 from tiphys.apiserver.documents import ServerDocuments
+from tiphys.apiserver.flow import Flows
 from tiphys.apiserver.forms import check_shape, encode_other
 from tiphys.apiserver.framing import Refusal
 from tiphys.apiserver.io.dispatch import Dispatch
@@ -75,6 +76,7 @@ class ApiHandler:
         metrics: Metrics,
         clock: Clock,
         limits: Limits,
+        flows: Flows,
         random: Any,
     ) -> None:
         self._authenticator = authenticator
@@ -88,6 +90,7 @@ class ApiHandler:
         self._metrics = metrics
         self._clock = clock
         self._limits = limits
+        self._flows = flows
         self._random = random
         self._mutating = 0
         self._reading = 0
@@ -110,6 +113,7 @@ class ApiHandler:
                 connection.deadline = began + self._limits.request_seconds
             user = await self._user(request, connection)
             question = attributes_of(user, info, query.get("fieldSelector", ""))
+            request.head_lines = self._flows.lines(question)
             decision = self._authorizer.authorize(question)
             if not decision.allowed:
                 raise forbidden(question, decision.reason)
@@ -226,7 +230,7 @@ class ApiHandler:
         routes.check(call, request.method)
         ignored = ignored_options.warnings(call.verb, query)
         if resource.warning or ignored:
-            request.warnings = warning_headers((resource.warning, *ignored))
+            request.head_lines += warning_headers((resource.warning, *ignored))
         if resource.warning:
             self._metrics.requested_deprecated(resource, info.subresource)
         proxied = self._proxies.serves(call)

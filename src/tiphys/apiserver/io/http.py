@@ -44,11 +44,11 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in
 class HttpRequest:
     """One request. `headers` has lower-case names, repeated ones joined with ", "; `all_headers` has every one as
     sent. `refusal`: it was not read to its end, and why; nothing else says anything then. `takes_chunks`: the client
-    understands answers of unknown length. `warnings` are header lines that every answer to it begins with."""
+    understands answers of unknown length. `head_lines` are header lines that every answer to it begins with."""
 
     __slots__ = (
-        "_headers", "all_headers", "body", "keep_alive", "method", "path", "query", "refusal", "started",
-        "takes_chunks", "upgrade", "warnings",
+        "_headers", "all_headers", "body", "head_lines", "keep_alive", "method", "path", "query", "refusal", "started",
+        "takes_chunks", "upgrade",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class HttpRequest:
         self.takes_chunks = True
         self.upgrade = False
         self.started = 0.0
-        self.warnings = b""
+        self.head_lines = b""
         self._headers: dict[str, str] | None = None
 
     @property
@@ -369,7 +369,7 @@ class HttpConnection(asyncio.Protocol):
         self.responded = True
         if self.closed:
             return
-        extra = self._state.heads.lines(request.headers) + request.warnings + extra
+        extra = self._state.heads.lines(request.headers) + request.head_lines + extra
         if self.upgraded or self._state.stopping or not request.keep_alive:
             request.keep_alive = False
             extra += b"Connection: close\r\n"
@@ -393,7 +393,7 @@ class HttpConnection(asyncio.Protocol):
         if self._state.stopping:
             request.keep_alive = False
         head = b"%sContent-Type: %s\r\nCache-Control: no-cache, private\r\n%sTransfer-Encoding: chunked\r\n\r\n"
-        extra = self._state.heads.lines(request.headers) + request.warnings + extra
+        extra = self._state.heads.lines(request.headers) + request.head_lines + extra
         self.transport.write(head % (_STATUS_LINES[code], content_type, extra))
 
     def write_raw(self, data: bytes) -> None:

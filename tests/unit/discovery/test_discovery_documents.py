@@ -293,3 +293,4 @@ def test_how_checks_went_is_counted() -> None:
 def test_version_is_what_clients_parse() -> None:
     found = json.loads(version_document(BuildInfo(version="0.1.0")).body)
     assert (found["major"], found["minor"], found["gitVersion"]) == ("1", "37", "v1.37.0+tiphys.0.1.0")
+    assert int(found["minCompatibilityMinor"]) == int(found["emulationMinor"]) - 1 == int(found["minor"]) - 1

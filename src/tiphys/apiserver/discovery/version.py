@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from tiphys.apiserver.discovery.document import Document, indented_document
 
 MAJOR, MINOR, PATCH = "1", "37", "0"
+COMPATIBLE_MINOR = "36"
 # What git writes where there is no commit, and the time from which nothing was built.
 NO_COMMIT = "0" * 40
 NO_DATE = "1970-01-01T00:00:00Z"
@@ -61,7 +62,7 @@ def version_document(build: BuildInfo) -> Document:
             "emulationMajor": MAJOR,
             "emulationMinor": MINOR,
             "minCompatibilityMajor": MAJOR,
-            "minCompatibilityMinor": MINOR,
+            "minCompatibilityMinor": COMPATIBLE_MINOR,
             "gitVersion": git_version(build),
             "gitCommit": build.commit,
             "gitTreeState": build.tree_state,

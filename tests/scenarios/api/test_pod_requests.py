@@ -108,12 +108,12 @@ async def test_a_resize_changes_amounts_and_nothing_else(site: Site) -> None:
     amounts = [one["resources"]["requests"]["cpu"] for one in answer.body["spec"]["containers"]]
     assert (amounts, answer.body["metadata"]["generation"]) == (["2", "1"], 2)
 
-    whole = (await site("GET", f"{PODS}/sized")).body
-    whole["spec"]["containers"].reverse()
-    reordered = await site("PUT", f"{PODS}/sized/resize", whole)
-    assert ("spec.containers[0].name", "Forbidden: containers may not be renamed or reordered on resize") in causes(
-        reordered
-    )
+    names = [{"name": "side"}, {"name": "main"}]
+    swapped = {"spec": {"$setElementOrder/containers": names, "containers": names}}
+    reordered = await site("PATCH", f"{PODS}/sized/resize", swapped, media=STRATEGIC)
+    detail = "Forbidden: containers may not be renamed or reordered on resize"
+    assert causes(reordered) == [(f"spec.containers[{position}].name", detail) for position in (0, 1)]
+    assert f"spec.containers[0].name: {detail}, spec.containers[1].name: {detail}" in reordered.body["message"]
     removed = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": None}}}]}}
     bare = await site("PATCH", f"{PODS}/sized/resize", removed, media=STRATEGIC)
     assert "resource requests cannot be removed" in str(causes(bare))

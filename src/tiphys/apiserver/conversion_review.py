@@ -11,16 +11,18 @@ import msgspec
 
 from tiphys.kinds import codec
 from tiphys.kinds.crd import CustomResource
-from tiphys.kinds.unstructured import Unstructured
-from tiphys.machinery import errors
+from tiphys.kinds.unstructured import HEAD, Unstructured
+from tiphys.machinery import errors, go_text
 
 REVIEW_VERSIONS = ("v1", "v1beta1")
-# What a conversion may change of the metadata.
+# What a conversion may change of the metadata, and what nobody but it would think of changing.
 _FREE = ("labels", "annotations")
+_SAME = (("name", "name"), ("namespace", "namespace"), ("uid", "UID"))
+NO_SUCCESS = "response.result.status was '{}', not 'Success'"
 
 
 class Unusable(Exception):
-    """The webhook's answer cannot be used; the text says why."""
+    """The webhook's answer cannot be used; the text goes on with what is wrong of the webhook."""
 
 
 def review_version(accepted: Sequence[str]) -> str:
@@ -42,46 +44,62 @@ def request(version: str, uid: str, wanted: str, objects: Sequence[Unstructured]
 def answer(
     data: bytes, version: str, uid: str, wanted: CustomResource, objects: Sequence[Unstructured]
 ) -> list[Unstructured]:
-    """The converted objects, pruned and with the defaults of their new version. Unusable."""
+    """The converted objects, pruned by the schema of their new version. Unusable."""
     try:
         review = msgspec.json.decode(data)
         response = review["response"]
         found, result = response.get("convertedObjects") or [], response.get("result") or {}
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-        raise Unusable(f"the answer is no ConversionReview: {error}") from error
+    except KeyError:
+        raise Unusable("failed: no response provided") from None
+    except (msgspec.DecodeError, TypeError, AttributeError) as error:
+        raise Unusable(f"failed: the answer is no ConversionReview: {error}") from error
     if (review.get("apiVersion"), review.get("kind")) != (f"apiextensions.k8s.io/{version}", "ConversionReview"):
-        raise Unusable(f"expected webhook response of apiextensions.k8s.io/{version}, Kind=ConversionReview")
+        raise Unusable(f"failed: expected webhook response of apiextensions.k8s.io/{version}, Kind=ConversionReview")
     if response.get("uid") != uid:
-        raise Unusable(f'expected response.uid="{uid}", got "{response.get("uid")}"')
-    if result.get("status") != "Success":
-        raise Unusable(result.get("message") or "unknown reason")
+        raise Unusable(f'failed: expected response.uid="{uid}", got "{response.get("uid") or ""}"')
+    status = result.get("status") or ""
+    if status != "Success":
+        raise Unusable(f"failed: {result.get('message') or NO_SUCCESS.format(status)}")
     if len(found) != len(objects):
-        raise Unusable(f"webhook returned {len(found)} objects, expected {len(objects)}")
-    return [_converted(plain, position, wanted, objects[position]) for position, plain in enumerate(found)]
+        raise Unusable(f"returned {len(found)} objects, expected {len(objects)}")
+    for position, plain in enumerate(found):
+        _check_type(plain, position, wanted)
+    return [_converted(plain, wanted, old) for plain, old in zip(found, objects, strict=True)]
 
 
-def _converted(plain: Any, position: int, wanted: CustomResource, old: Unstructured) -> Unstructured:
-    where = f"webhook returned invalid converted object at index {position}"
-    try:
-        new: Unstructured = codec.convert(plain, wanted.struct)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise Unusable(f"{where}: {error}") from error
-    if (new.apiVersion, new.kind) != (wanted.api_version, wanted.kind):
-        raise Unusable(f"{where}: invalid groupVersion (expected {wanted.api_version}, received {new.apiVersion})")
-    for field in ("name", "namespace", "uid"):
-        before, after = getattr(old.metadata, field), getattr(new.metadata, field)
-        if (before or "") != (after or ""):
-            raise Unusable(f"{where}: invalid metadata.{field}, must be unchanged: {errors_text(before, after)}")
-    metadata = {field: getattr(new.metadata, field) for field in _FREE}
-    new.metadata = msgspec.structs.replace(old.metadata, **metadata)
-    wanted.strategy.default(new)
+def _check_type(plain: Any, position: int, wanted: CustomResource) -> None:
+    where = f"returned invalid object at index {position}"
+    if not isinstance(plain, dict):
+        raise Unusable(f"{where}: it is no object")
+    for name, said, must in (
+        ("groupVersion", plain.get("apiVersion"), wanted.api_version),
+        ("kind", plain.get("kind"), wanted.kind),
+    ):
+        if said != must:
+            raise Unusable(f"{where}: invalid {name} (expected {must}, received {said or ''})")
+
+
+def _converted(plain: dict[str, Any], wanted: CustomResource, old: Unstructured) -> Unstructured:
+    """The old metadata with the new labels and annotations; the content as the version's schema has it."""
+    given = plain.get("metadata")
+    metadata = given if isinstance(given, dict) else {}
+    for field, called in _SAME:
+        before, after = getattr(old.metadata, field) or "", metadata.get(field) or ""
+        if before != after:
+            raise Unusable(f"returned invalid object: must have the same {called}: {before} != {after}")
+    free = {field: metadata.get(field) for field in _FREE}
+    for field, value in free.items():
+        if not isinstance(value or {}, dict) or not all(isinstance(text, str) for text in (value or {}).values()):
+            kind = go_text.type_name(value)
+            raise Unusable(f"returned invalid metadata: invalid metadata.{field} of type {kind} in converted object")
+    new = wanted.struct(
+        metadata=msgspec.structs.replace(old.metadata, **{field: value or None for field, value in free.items()}),
+        content={name: value for name, value in plain.items() if name not in HEAD},
+    )
+    wanted.settle(new)
     return new
 
 
-def errors_text(before: Any, after: Any) -> str:
-    return f'expected "{before or ""}", got "{after or ""}"'
-
-
-def failed(resource: CustomResource, reason: str) -> errors.ApiError:
-    """500 for a request that needs a conversion which cannot be had."""
-    return errors.internal(f"conversion webhook for {resource.api_version}, Kind={resource.kind} failed: {reason}")
+def failed(source: Unstructured, what: str) -> errors.ApiError:
+    """500 for a request that needs the conversion of an object which cannot be had; no reason is given."""
+    return errors.ApiError(500, "", f"conversion webhook for {source.apiVersion}, Kind={source.kind} {what}")

@@ -61,6 +61,7 @@ class CustomResource(Resource):
     definition: CustomResourceDefinition
     # Every version of the resource, by its name.
     versions: Mapping[str, CustomResource]
+    compiled: CompiledSchema
 
     @property
     def alone(self) -> bool:
@@ -71,6 +72,14 @@ class CustomResource(Resource):
         """What converts between the versions, if that is a webhook."""
         conversion = self.definition.spec.conversion
         return conversion.webhook if conversion is not None and conversion.strategy == "Webhook" else None
+
+    def settle(self, obj: Unstructured) -> None:
+        """Make an object that was converted to this version what its schema makes of it, in place: what is read in the
+        version that it is stored in has the defaults of that version and no others."""
+        if self.home is None:
+            self.compiled.clean(obj.content)
+        else:
+            self.compiled.prune(obj.content, None, [])
 
     @property
     def type(self) -> type[Any]:
@@ -208,6 +217,7 @@ def _resource(
         warning=deprecation(definition, version),
         definition=definition,
         versions=versions,
+        compiled=compiled,
     )
 
 
@@ -415,7 +425,7 @@ def converted(obj: Unstructured, wanted: CustomResource) -> Unstructured:
     if wanted.webhook is not None:
         raise LookupError(f"{obj!r} has not been converted to {wanted.api_version} yet")
     new = wanted.struct(metadata=obj.metadata, content=msgspec.json.decode(msgspec.json.encode(obj.content)))
-    wanted.strategy.default(new)
+    wanted.settle(new)
     return new
 
 

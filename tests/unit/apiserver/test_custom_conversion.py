@@ -76,12 +76,28 @@ async def webhook(tmp_path: pathlib.Path) -> AsyncIterator[Webhook]:
                 obj["spec"][new] = obj["spec"].pop(old)
             if found.broken == "name":
                 obj["metadata"]["name"] = "another"
+            if found.broken == "labels":
+                obj["metadata"]["labels"] = 1
+            if found.broken == "version":
+                obj["apiVersion"] = "v1"
+            if found.broken == "kind":
+                obj["kind"] = "Gadget"
             objects.append(obj)
         response: dict[str, Any] = {"uid": review["request"]["uid"], "result": {"status": "Success"}}
         response["convertedObjects"] = objects
         if found.broken == "refused":
             response["result"] = {"status": "Failed", "message": "not today"}
-        return web.json_response({"apiVersion": review["apiVersion"], "kind": "ConversionReview", "response": response})
+        if found.broken == "silent":
+            del response["result"]
+        if found.broken == "fewer":
+            objects.pop()
+        if found.broken in ("empty", "500", "404"):
+            code = 200 if found.broken == "empty" else int(found.broken)
+            return web.Response(status=code, content_type="application/json")
+        answer = {"apiVersion": review["apiVersion"], "kind": "ConversionReview", "response": response}
+        if found.broken == "none":
+            del answer["response"]
+        return web.json_response(answer)
 
     app = web.Application()
     app.router.add_post("/convert", convert)
@@ -187,8 +203,20 @@ async def test_watches_show_converted_objects_in_order(converted: World, webhook
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        ("refused", "not today"),
-        ("name", 'invalid metadata.name, must be unchanged: expected "w", got "another"'),
+        ("refused", "failed: not today"),
+        ("silent", "failed: response.result.status was '', not 'Success'"),
+        ("none", "failed: no response provided"),
+        ("fewer", "returned 0 objects, expected 1"),
+        ("name", "returned invalid object: must have the same name: w != another"),
+        ("labels", "returned invalid metadata: invalid metadata.labels of type int64 in converted object"),
+        (
+            "version",
+            "returned invalid object at index 0: invalid groupVersion (expected example.com/v2, received v1)",
+        ),
+        ("kind", "returned invalid object at index 0: invalid kind (expected Widget, received Gadget)"),
+        ("empty", "failed: 0-length response with status code: 200 and content type: application/json"),
+        ("500", 'failed: an error on the server ("unknown") has prevented the request from succeeding'),
+        ("404", "failed: the server could not find the requested resource"),
     ],
 )
 async def test_a_failing_webhook_fails_the_request_alone(
@@ -197,9 +225,9 @@ async def test_a_failing_webhook_fails_the_request_alone(
     await converted.http("POST", WIDGETS, shade("v1", "w", "red"))
     webhook.broken = broken
     failed = await converted.http("GET", f"{V2}/w")
-    assert (failed.code, failed.body["reason"]) == (500, "InternalError")
-    assert "conversion webhook for example.com/v2, Kind=Widget failed: " in failed.body["message"]
-    assert words in failed.body["message"]
+    message = f"conversion webhook for example.com/v1, Kind=Widget {words}"
+    assert (failed.code, failed.body.get("reason"), failed.body["message"]) == (500, None, message)
+    assert (await converted.http("DELETE", f"{V2}/w")).body["message"] == message
     assert (await converted.http("GET", f"{WIDGETS}/w")).code == 200
 
 

@@ -70,7 +70,8 @@ class Conversions:
                 data = await self._webhooks.post(address, body, TIMEOUT_SECONDS)
                 converted = conversion_review.answer(data, version, uid, wanted, some)
             except (WebhookFailed, conversion_review.Unusable) as error:
-                raise conversion_review.failed(wanted, str(error)) from error
+                what = f"failed: {error}" if isinstance(error, WebhookFailed) else str(error)
+                raise conversion_review.failed(some[0], what) from error
             for old, new in zip(some, converted, strict=True):
                 old.versions[wanted] = new
 

@@ -353,6 +353,7 @@ class Verbs:
         collection = self.caches.collection(context.resource)
         while True:
             entry = self.entry(context)
+            await self.conversions.ready(context.resource, (entry,))
             obj = entry.object
             delete.check_preconditions(context, obj, options)
             decision = delete.decide(context, obj, options, on_mark)

@@ -56,6 +56,7 @@ class Webhooks:
             url, server_name = self._place(address)
             async with self._session.post(
                 url,
+                params={"timeout": f"{timeout_seconds:g}s"},
                 data=body,
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 ssl=self._context(address.authority),
@@ -65,13 +66,15 @@ class Webhooks:
             ) as response:
                 data = await response.content.read(ANSWER_BYTES_LIMIT)
                 if response.status != 200:
-                    words = data[:1024].decode("utf-8", "replace").strip()
-                    raise WebhookFailed(f"the server responded with the status code {response.status}: {words}")
+                    raise WebhookFailed(_refusal(response.status, data[:1024]))
+                if not data:
+                    words = f"status code: 200 and content type: {response.headers.get('Content-Type', '')}"
+                    raise WebhookFailed(f"0-length response with {words}")
                 return data
         except TimeoutError as error:
-            raise WebhookFailed(f'Post "{_shown(address)}": context deadline exceeded') from error
+            raise WebhookFailed(f'Post "{_shown(address, timeout_seconds)}": context deadline exceeded') from error
         except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
-            raise WebhookFailed(f'Post "{_shown(address)}": {error}') from error
+            raise WebhookFailed(f'Post "{_shown(address, timeout_seconds)}": {error}') from error
         except ApiError as error:
             raise WebhookFailed(error.message) from error
 
@@ -108,5 +111,15 @@ class Webhooks:
             self._session = None
 
 
-def _shown(address: WebhookAddress) -> str:
-    return address.url or f"https://{address.name}.{address.namespace}.svc:{address.port}/{address.path.lstrip('/')}"
+def _refusal(code: int, data: bytes) -> str:
+    """What is said of an answer that is none, whatever is in it."""
+    if code == 404:
+        return "the server could not find the requested resource"
+    if code >= 500:
+        return 'an error on the server ("unknown") has prevented the request from succeeding'
+    return f"the server responded with the status code {code}: {data.decode('utf-8', 'replace').strip()}"
+
+
+def _shown(address: WebhookAddress, timeout_seconds: float) -> str:
+    url = address.url or f"https://{address.name}.{address.namespace}.svc:{address.port}/{address.path.lstrip('/')}"
+    return f"{url}{'&' if '?' in url else '?'}timeout={timeout_seconds:g}s"

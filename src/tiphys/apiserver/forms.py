@@ -33,9 +33,10 @@ class ListHead:
     continue_token: str = ""
     remaining: int | None = None
 
-    def encoded(self) -> bytes:
+    def encoded(self, always_continue: bool = False) -> bytes:
+        """`always_continue`: the token is shown when there is none, too, as in lists of custom resources."""
         head = b'{"resourceVersion":"%d"' % self.revision
-        if self.continue_token:
+        if self.continue_token or always_continue:
             head += b',"continue":"%s"' % self.continue_token.encode()
         if self.remaining is not None:
             head += b',"remainingItemCount":%d' % self.remaining
@@ -129,7 +130,8 @@ class ObjectForm(_Lines):
             items = b",".join([entry.data for entry in entries])
         else:
             items = b",".join([self.data(entry) for entry in entries])
-        return b"".join((start, head.encoded(), b',"items":[', items, b"]}\n"))
+        metadata = head.encoded(isinstance(resource, CustomResource))
+        return b"".join((start, metadata, b',"items":[', items, b"]}\n"))
 
     def event(self, event_type: str, entry: Entry, now: float) -> bytes:
         return _line(event_type, self.data(entry))

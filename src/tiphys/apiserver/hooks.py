@@ -60,7 +60,9 @@ def terminating_namespace(namespace: Any) -> None:
 
 
 def terminating_definition(definition: Any) -> None:
-    """A definition that is being deleted says so in its conditions."""
+    """A definition that is being deleted says so in its conditions; it has no grace, and is no new generation."""
+    definition.metadata.generation -= 1
+    definition.metadata.deletionGracePeriodSeconds = None
     definition.status = conditions.marked_for_deletion(definition.status, definition.metadata.deletionTimestamp)
 
 

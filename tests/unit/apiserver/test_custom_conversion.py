@@ -181,6 +181,7 @@ async def test_lists_are_converted_at_once_and_remembered(converted: World, webh
         await converted.http("POST", WIDGETS, shade("v1", name, name))
     for _ in range(2):
         listed = (await converted.http("GET", V2)).body
+        assert listed["metadata"]["continue"] == ""
         assert [item["spec"] for item in listed["items"]] == [{"colour": "a"}, {"colour": "b"}, {"colour": "c"}]
     assert [len(review["request"]["objects"]) for review in webhook.reviews] == [3]
 
@@ -234,7 +235,10 @@ async def test_a_failing_webhook_fails_the_request_alone(
 async def test_the_storage_version_changes(converted: World, webhook: Webhook) -> None:
     await converted.http("POST", WIDGETS, shade("v1", "old", "red"))
     change = {"spec": {"versions": versions(FIELDS, "v2")}}
-    assert (await converted.http("PATCH", f"{CRDS}/widgets.example.com", change, media=MERGE)).code == 200
+    changed = await converted.http("PATCH", f"{CRDS}/widgets.example.com?fieldManager=me", change, media=MERGE)
+    assert (changed.code, changed.body["status"]["storedVersions"]) == (200, ["v1", "v2"])
+    (mine,) = [entry for entry in changed.body["metadata"]["managedFields"] if entry["manager"] == "me"]
+    assert mine["fieldsV1"] == {"f:spec": {"f:versions": {}}}, "what the server notes in the status is not theirs"
     await converted.http("POST", V2, shade("v2", "new", "blue"))
     assert [i["spec"] for i in (await converted.http("GET", V2)).body["items"]] == [
         {"colour": "blue"},

@@ -384,7 +384,13 @@ async def test_deleting_a_definition_deletes_its_instances_first(widgets: World)
         await asyncio.sleep(0)
     assert [item["metadata"]["name"] for item in (await widgets.http("GET", WIDGETS)).body["items"]] == ["held"]
     refused = await widgets.http("POST", WIDGETS, widget("late"))
-    assert (refused.code, refused.body["reason"]) == (405, "MethodNotAllowed")
+    assert (refused.code, refused.body["message"]) == (
+        403,
+        'widgets.example.com "late" is forbidden: create not allowed while custom resource definition is terminating',
+    )
+    definition_now = (await widgets.http("GET", f"{CRDS}/widgets.example.com")).body
+    assert definition_now["metadata"]["generation"] == 1
+    assert "deletionGracePeriodSeconds" not in definition_now["metadata"]
     await widgets.http("PATCH", f"{WIDGETS}/held", {"metadata": {"finalizers": None}}, media=MERGE)
     for _ in range(500):
         if (await widgets.http("GET", f"{CRDS}/widgets.example.com")).code == 404:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from tiphys.apiserver import routes
 from tiphys.apiserver.authn.identity import UserInfo
-from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.forms import converted
 from tiphys.apiserver.io.reads import Reads
 from tiphys.apiserver.io.verbs import Verbs, applying
@@ -28,7 +27,6 @@ from tiphys.store.interface import KeyNotFound, RevisionConflict
 # (object, user, namespace, now) -> the answered object
 VirtualCreate = Callable[[Any, UserInfo, str, float], Any]
 ATTEMPTS = 5
-CREATE_WHILE_TERMINATING = "create not allowed while custom resource definition is terminating"
 
 
 class TokenIssuer(Protocol):
@@ -116,8 +114,6 @@ class Dispatch:
             found: Outcome = await handler(call, context)
             return found
         if resource.storage:
-            if is_terminating(resource, self._verbs.caches):
-                raise errors.ApiError(405, "MethodNotAllowed", CREATE_WHILE_TERMINATING)
             return await self._verbs.create(call)
         if (resource.group, resource.plural) == ("", "bindings"):
             return await self._bind_by_body(call)

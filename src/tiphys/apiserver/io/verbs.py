@@ -15,6 +15,7 @@ from typing import Any
 from tiphys.aio.clock import Clock
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.caches import Caches
+from tiphys.apiserver.custom import is_terminating
 from tiphys.apiserver.encoding import query_options
 from tiphys.apiserver.forms import ListHead, converted
 from tiphys.apiserver.hooks import ON_MARK, Ended, WriteHook
@@ -36,6 +37,8 @@ Admit = Callable[[AdmissionRequest, Any, Any], None]
 Change = Callable[[WriteContext, Any], tuple[Any, list[str]]]
 Prepare = Callable[[WriteContext, Any, Any], None]
 Findings = Callable[[WriteContext, Any, Any], list[Any]]
+
+WHILE_TERMINATING = "create not allowed while custom resource definition is terminating"
 
 
 class Verbs:
@@ -141,6 +144,8 @@ class Verbs:
 
     async def _create(self, call: Call, context: WriteContext, obj: Any, warnings: list[str]) -> Outcome:
         resource = call.resource
+        if is_terminating(resource, self.caches):
+            raise errors.forbidden(resource.plural, resource.group, obj.metadata.name or "", WHILE_TERMINATING)
         generated = not obj.metadata.name and bool(obj.metadata.generateName)
         original = codec.encode(obj) if generated else b""
         for attempt in range(create.GENERATE_ATTEMPTS):

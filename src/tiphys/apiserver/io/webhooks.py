@@ -73,6 +73,8 @@ class Webhooks:
                 return data
         except TimeoutError as error:
             raise WebhookFailed(f'Post "{_shown(address, timeout_seconds)}": context deadline exceeded') from error
+        except aiohttp.ServerDisconnectedError as error:
+            raise WebhookFailed(f'Post "{_shown(address, timeout_seconds)}": EOF') from error
         except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
             raise WebhookFailed(f'Post "{_shown(address, timeout_seconds)}": {error}') from error
         except ApiError as error:

@@ -148,7 +148,7 @@ def _record_change(context: WriteContext, new: Any, old: Any) -> None:
     """Who owned what of the old object, and what the writer changed."""
     current = old.metadata.managedFields
     asked = _base(context, new, current)
-    difference = field_differences.difference(old, new)
+    difference = _own_part(context, field_differences.difference(old, new))
     if asked is None and (not current or not (difference.changed or difference.removed)):
         new.metadata.managedFields = current
         return
@@ -162,6 +162,15 @@ def _record_change(context: WriteContext, new: Any, old: Any) -> None:
     before = managers_of(current) if asked is None else asked
     after = managers.after_update(before, _writer(context), difference_in)
     new.metadata.managedFields = current if asked is None and after == before else entries_of(after)
+
+
+def _own_part(context: WriteContext, difference: Difference) -> Difference:
+    """Without what the server noted in the status of an object that was written itself."""
+    resource = context.resource
+    if context.subresource or "status" not in resource.subresources or not resource.strategy.has_status:
+        return difference
+    parts = ({name: below for name, below in part.items() if name != "f:status"} for part in difference)
+    return Difference(*parts)
 
 
 def _writer(context: WriteContext) -> Manager:

@@ -34,6 +34,8 @@ def default(definition: CustomResourceDefinition) -> None:
         spec.names.listKind = f"{spec.names.kind}List"
     if spec.conversion is None:
         spec.conversion = CustomResourceConversion(strategy="None")
+    if not definition.status.storedVersions:
+        _remember_stored(definition)
     hook = spec.conversion.webhook
     service = hook.clientConfig.service if hook is not None and hook.clientConfig is not None else None
     if service is not None and service.port is None:

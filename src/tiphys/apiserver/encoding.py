@@ -21,7 +21,7 @@ from tiphys.kinds import codec, misfits, protobuf, zero_values
 from tiphys.kinds.leniency import lenient
 from tiphys.kinds.misfits import Misfit
 from tiphys.kinds.unstructured import Unstructured
-from tiphys.machinery import errors
+from tiphys.machinery import errors, json_faults
 from tiphys.machinery.field_errors import Path, not_supported
 
 JSON = "application/json"
@@ -151,7 +151,21 @@ def yaml_and_repeated(data: bytes) -> tuple[Any, list[str]]:
         loader = _Loader(data)
         return loader.get_single_data(), loader.repeated
     except (*_UNREADABLE_YAML, RecursionError) as error:
-        raise errors.bad_request(f"error converting YAML to JSON: {' '.join(str(error).split())}") from error
+        raise errors.bad_request(f"error converting YAML to JSON: {_yaml_words(error)}") from error
+
+
+def _yaml_words(error: Exception) -> str:
+    """What a reader of YAML says, and in which line if not in the first."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"yaml: {error.reason}"
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    line = error.problem_mark.line if error.problem_mark is not None else 0
+    if line:  # a scanner has not come to the end of its line yet
+        line += isinstance(error, yaml.scanner.ScannerError)
+    elif error.context_mark is not None:
+        line = error.context_mark.line
+    return f"yaml: line {line}: {error.problem}" if line else f"yaml: {error.problem}"
 
 
 def yaml_as_json(data: bytes) -> tuple[bytes, list[str]]:
@@ -173,7 +187,12 @@ def json_or_yaml(data: bytes) -> Any:
     try:
         return _decode_plain(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return json_values(read_yaml(data))
+        try:
+            return json_values(read_yaml(data))
+        except errors.ApiError as error:
+            if not error.message.startswith("error decoding YAML: "):
+                error.message = f"error decoding YAML: {error.message}"
+            raise
 
 
 def json_values(value: Any) -> Any:
@@ -203,10 +222,15 @@ def plain_body(data: bytes, content_type: str, kind: str) -> Any:
 
 
 def _unreadable(kind: str, error: object, data: bytes) -> errors.ApiError:
-    text = "unexpected end of JSON input" if str(error) == "Input data was truncated" else error
+    text = json_faults.find(data) or _words(error)
     if kind == "patch":
         return errors.bad_request(f"error decoding patch: {text}")
     return _unrecognized(kind, f"couldn't get version/kind; json parse error: {text}", data)
+
+
+def _words(error: object) -> str:
+    """Without where it was."""
+    return str(error).partition(" - at `")[0]
 
 
 def _unrecognized(kind: str, detail: str, data: bytes) -> errors.ApiError:
@@ -263,6 +287,8 @@ def _leniently(data: bytes, wanted: type[Any], api_version: str, kind: str) -> A
         if error.is_head:
             raise _unrecognized(kind, str(error), data) from error
         raise unhandled(kind, api_version, str(error)) from error
+    except msgspec.ValidationError as error:
+        raise unhandled(kind, api_version, _words(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(kind, error, data) from error
 

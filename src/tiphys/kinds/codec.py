@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,8 +48,11 @@ def _unstructured(wanted: type[Unstructured], value: Any) -> Unstructured:
 
 
 def number(text: str) -> int | float:
-    """A number of JSON that has no type: whole ones are kept as such, however they are written (`1.0`, `1e3`)."""
+    """A number of JSON that has no type: whole ones are kept as such, however they are written (`1.0`, `1e3`).
+    ValueError for one that is too large."""
     value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"json: cannot unmarshal number {text} into Go value of type float64")
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 

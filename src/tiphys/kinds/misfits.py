@@ -19,7 +19,7 @@ from tiphys.kinds import type_schema
 from tiphys.kinds.type_schema import Declared
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.kinds.unstructured import Unstructured
-from tiphys.machinery import quantity, timestamps
+from tiphys.machinery import go_text, quantity, timestamps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,6 @@ class Misfit:
 
 
 _GO_KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map", list: "slice"}
-_JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
 # What types that read themselves read first, and the values that this goes well with.
 _INNER_TYPES = {("string", "date-time"): ("string", (str,)), ("int-or-string", ""): ("int32", (str, int))}
 _SCALARS = {
@@ -72,7 +71,7 @@ _INTEGER_BITS = {"int32": 32, "int64": 64}
 
 def _json_name(value: Any, kind: str) -> str:
     """A number that is only of the wrong sort or size is shown."""
-    name = _JSON_NAMES[type(value)]
+    name = go_text.json_name(value)
     return f"number {msgspec.json.encode(value).decode()}" if name == "number" and kind in _INTEGER_BITS else name
 
 

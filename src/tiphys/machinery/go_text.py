@@ -23,6 +23,14 @@ def type_name(value: Any) -> str:
     return {str: "string", bool: "bool", float: "float64"}.get(type(value), "<nil>")
 
 
+JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+
+
+def json_name(value: Any) -> str:
+    """What Go's reader of JSON calls a value."""
+    return JSON_NAMES.get(type(value), "null")
+
+
 def plain(value: Any) -> str:
     """A value without marks around texts (`%v`)."""
     if isinstance(value, dict):

@@ -80,7 +80,19 @@ async def test_a_dry_run_applies_nothing(world: World) -> None:
             422,
             'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes',
         ),
-        ("fieldManager=a", b"[]", 400, "an apply patch is an object"),
+        (
+            "fieldManager=a",
+            b"[]",
+            400,
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+            "json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ),
+        (
+            "fieldManager=a",
+            b"a: b: c",
+            400,
+            "error decoding YAML: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
+        ),
         (
             "fieldManager=a",
             {"apiVersion": "v2", "kind": "ConfigMap"},

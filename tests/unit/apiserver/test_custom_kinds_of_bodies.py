@@ -95,3 +95,12 @@ async def test_a_patched_object_is_shown_with_its_managers(one_widget: World) ->
     (cause,) = answer.body["details"]["causes"]
     assert "Object 'Kind' is missing in '{" in cause["message"]
     assert cause["message"].count("managedFields") == 2, "once in the value, once in the words"
+
+
+@pytest.mark.parametrize("media", [MERGE, "application/json"])
+async def test_numbers_that_are_too_large_are_refused(one_widget: World, media: str) -> None:
+    body = b'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"},"status":{"a":1e400}}'
+    answer = await one_widget.http("PATCH" if media == MERGE else "PUT", f"{WIDGETS}/w", body, media=media)
+    begin = "error decoding patch: " if media == MERGE else 'Widget in version "v1" cannot be handled as a Widget: '
+    words = "json: cannot unmarshal number 1e400 into Go value of type float64"
+    assert (answer.code, answer.body["message"]) == (400, begin + words)

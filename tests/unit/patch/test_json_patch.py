@@ -101,7 +101,7 @@ def test_a_test_for_null_passes_where_nothing_is():
 @pytest.mark.parametrize(
     ("patch", "message"),
     [
-        ({}, "a JSON patch is a list of operations"),
+        ({}, "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"),
         ([1], "operation 0 of the JSON patch is not an object"),
         ([{"op": "grow", "path": "/a"}], "Unexpected kind: grow"),
         ([{"path": "/a"}], "Unexpected kind: unknown"),

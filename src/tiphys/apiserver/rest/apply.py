@@ -17,7 +17,7 @@ from tiphys.kinds import apply_schema, codec, field_differences
 from tiphys.kinds.crd import CustomResource
 from tiphys.kinds.object_meta import manager_findings
 from tiphys.kinds.resource import Resource
-from tiphys.machinery import errors, field_errors, timestamps
+from tiphys.machinery import errors, field_errors, go_text, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
 from tiphys.machinery.patch.apply import applying, field_set, fitting
 from tiphys.machinery.patch.apply.managers import APPLY, Manager
@@ -73,6 +73,7 @@ def repeated_outcome(repeated: list[str], field_validation: str) -> list[str]:
 def application(config: Any, query: Mapping[str, str], resource: Resource, subresource: str) -> Application:
     """What a request asks for. ApiError 400 or 422."""
     force = check_options(query, True)
+    config = {} if config is None else config
     if isinstance(resource, CustomResource):
         _check_type(config, resource.api_version, resource.kind)
     _check_config(config, resource.api_version)
@@ -100,7 +101,11 @@ def scale_application(config: Any, query: Mapping[str, str], resource: Resource,
 
 def _check_config(config: Any, api_version: str) -> None:
     if not isinstance(config, dict):
-        raise errors.bad_request("an apply patch is an object")
+        found = go_text.json_name(config)
+        raise errors.bad_request(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+        )
     given = config.get("apiVersion")
     if given != api_version:
         raise errors.bad_request(

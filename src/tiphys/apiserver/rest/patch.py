@@ -76,7 +76,12 @@ def prepare(patch_type: str, patch: Any, field_validation: str = "", repeated: S
     """The change that a patch means, of a type that was checked; `repeated` is what to say of keys that it has twice.
     ApiError 400."""
     if patch_type != PATCH_TYPES[0] and not isinstance(patch, dict):
-        raise errors.bad_request("a merge patch is an object")
+        if patch is None:
+            raise errors.bad_request("Invalid JSON Patch")
+        found = go_text.json_name(patch)
+        raise errors.bad_request(
+            f"error decoding patch: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+        )
 
     def change(context: WriteContext, old: Any) -> tuple[Any, list[str]]:
         return patched(context, patch_type, patch, old, field_validation, repeated)

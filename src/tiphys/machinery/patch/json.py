@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tiphys.machinery import go_text
 from tiphys.machinery.patch.errors import NESTED_TOO_DEEP, MalformedPatch, PatchNotApplicable, PatchTooLarge
 from tiphys.machinery.patch.values import copied, equal, size_bytes
 
@@ -35,8 +36,13 @@ class Operation:
 
 def parse(patch: Any) -> list[Operation]:
     """The operations of a patch, checked for their form alone. MalformedPatch, PatchTooLarge."""
+    if patch is None:
+        return []
     if not isinstance(patch, list):
-        raise MalformedPatch("a JSON patch is a list of operations")
+        found = go_text.json_name(patch)
+        raise MalformedPatch(
+            f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
+        )
     if len(patch) > OPERATIONS_LIMIT:
         raise PatchTooLarge(f"The allowed maximum operations in a JSON patch is {OPERATIONS_LIMIT}, got {len(patch)}")
     return [_operation(index, entry) for index, entry in enumerate(patch)]

@@ -191,3 +191,78 @@ async def test_the_status_of_a_budget_is_written(whole: Whole) -> None:
     patched = await whole.client.patch(kind, "team", "budget", patch, PatchType.MERGE, "status")
     assert patched.metadata.annotations == {"patched": "yes"}
     assert "other" in (patched.status.disruptedPods or {})
+
+
+def claim_and_volume() -> tuple[core_v1.PersistentVolumeClaim, core_v1.PersistentVolume]:
+    """Of a class that nobody provisions for."""
+    resources = core_v1.VolumeResourceRequirements(requests={"storage": "1Gi"})
+    claim = core_v1.PersistentVolumeClaim(
+        metadata=meta(labels=LABELS),
+        spec=core_v1.PersistentVolumeClaimSpec(
+            accessModes=["ReadWriteOnce"], resources=resources, storageClassName="none"
+        ),
+    )
+    source = core_v1.CSIPersistentVolumeSource(driver="example.com", volumeHandle="one")
+    volume = core_v1.PersistentVolume(
+        metadata=meta_v1.ObjectMeta(name="volume", labels=LABELS),
+        spec=core_v1.PersistentVolumeSpec(
+            accessModes=["ReadWriteOnce"], capacity={"storage": "1Gi"}, csi=source, storageClassName="other"
+        ),
+    )
+    return claim, volume
+
+
+async def test_claims_and_volumes_take_what_others_write_and_go_when_they_are_deleted(whole: Whole) -> None:
+    claim, volume = claim_and_volume()
+    claims, volumes = core_v1.PersistentVolumeClaim, core_v1.PersistentVolume
+    for _ in range(2):
+        await whole.client.create(claim)
+        await whole.client.create(volume)
+        await whole.later(1.0)
+        change = {"status": {"conditions": [{"type": "Patched", "status": "True", "reason": "Test", "message": "x"}]}}
+        patched = codec.copy(await whole.client.patch(claims, "team", "thing", change, PatchType.MERGE, "status"))
+        assert (types(patched), patched.status.phase) == ({"Patched"}, "Pending")
+        patched.status.conditions = [core_v1.PersistentVolumeClaimCondition(type="Updated", status="True")]
+        assert types(await whole.client.update_status(patched)) == {"Updated"}
+        said = {"status": {"message": "patched", "reason": "Test"}}
+        told = codec.copy(await whole.client.patch(volumes, "", "volume", said, PatchType.MERGE, "status"))
+        assert (told.status.message, told.status.reason, told.status.phase) == ("patched", "Test", "Available")
+        told.status.message = "updated"
+        assert (await whole.client.update_status(told)).status.message == "updated"
+        await whole.client.patch(claims, "team", "thing", {"metadata": {"labels": {"more": "yes"}}})
+        await whole.client.patch(volumes, "", "volume", {"metadata": {"labels": {"more": "yes"}}})
+        assert len((await whole.client.list(claims, label_selector="more=yes")).items) == 1
+        assert len((await whole.client.list(volumes, label_selector="more=yes")).items) == 1
+        await whole.delete("persistentvolumeclaims", "thing")
+        await whole.delete("persistentvolumes", "volume", "")
+        await whole.later(5.0)
+        assert await whole.names(claims) == await whole.names(volumes, "") == []
+
+
+async def test_the_root_certificate_is_there_whatever_others_do(whole: Whole) -> None:
+    kind, name = core_v1.ConfigMap, "kube-root-ca.crt"
+    await whole.delete("configmaps", name)
+    await whole.later(1.0)
+    again = codec.copy(await whole.client.get(kind, "team", name))
+    assert again.data == {"ca.crt": "CA"}
+    await whole.client.update(kind(metadata=meta(name), data={"ca.crt": ""}))
+    await whole.later(1.0)
+    assert (await whole.client.get(kind, "team", name)).data == {"ca.crt": "CA"}
+
+
+async def test_pods_with_finalizers_hold_everything_else_in_their_namespace(whole: Whole) -> None:
+    pod = core_v1.Pod(metadata=meta("held", finalizers=["example.com/hold"]), spec=template().spec)
+    await whole.client.create(pod)
+    await whole.client.create(core_v1.ConfigMap(metadata=meta("waiting")))
+    await whole.delete("namespaces", "team", "")
+    await whole.later(20.0)
+    namespace = await whole.client.get(core_v1.Namespace, "", "team")
+    found = {c.type: c.status for c in namespace.status.conditions or ()}
+    assert (found["NamespaceContentRemaining"], found["NamespaceFinalizersRemaining"]) == ("True", "True")
+    assert (await whole.client.get(core_v1.Pod, "team", "held")).metadata.deletionTimestamp is not None
+    assert (await whole.client.get(core_v1.ConfigMap, "team", "waiting")).metadata.deletionTimestamp is None
+    free = codec.copy(await whole.client.get(core_v1.Pod, "team", "held"))
+    free.metadata.finalizers = None
+    await whole.client.update(free)
+    await whole.later(20.0)
+    assert "team" not in await whole.names(core_v1.Namespace, "")

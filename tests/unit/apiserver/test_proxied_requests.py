@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from aiohttp import web
 from api_world import World
 
 from tiphys.apiserver import proxy_targets
@@ -123,3 +124,58 @@ async def test_every_method_passes_through_a_proxy(world: World, kubelet: Kubele
     assert kubelet.heads[0].startswith(f"{method} /pods HTTP/1.1")
     assert (await world.http("OPTIONS", "/api/v1/nodes/n")).code == 405
     assert (await world.http("TRACE", "/api/v1/nodes/n/proxy/pods")).code == 405
+
+
+@pytest.fixture
+async def answering_pod(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """A pod `web` behind a Service `web`; it answers with the method and path that it was asked with."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"method": request.method, "path": request.path_qs})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    original = proxy_targets.Target
+    monkeypatch.setattr(proxy_targets, "Target", lambda **values: original(**{**values, "host": "127.0.0.1"}))
+    container = {"name": "c", "image": "i", "ports": [{"containerPort": port}]}
+    address = {"phase": "Running", "podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]}
+    part = {
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": port}],
+        "endpoints": [{"addresses": ["192.0.2.1"], "conditions": {"ready": True}}],
+    }
+    labels = {"kubernetes.io/service-name": "web"}
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    for path, body in (
+        ("/api/v1/namespaces/default/pods", {"spec": {"containers": [container]}}),
+        ("/api/v1/namespaces/default/services", {"spec": {"ports": [{"port": 80, "targetPort": port}]}}),
+        (slices, part),
+    ):
+        made = await world.http("POST", path, {"metadata": {"name": "web", "labels": labels}, **body})
+        assert made.code == 201, made.body
+    await world.client.patch(core_v1.Pod, "default", "web", {"status": address}, subresource="status")
+    yield
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("plural", ["pods", "services"])
+async def test_pods_and_services_answer_every_method(world: World, answering_pod: None, plural: str) -> None:
+    proxy = f"/api/v1/namespaces/default/{plural}/web/proxy"
+    for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"):
+        answer = await world.http(method, f"{proxy}/some/path/with/{method}")
+        assert answer.code == 200
+        if method != "HEAD":
+            assert answer.body == {"method": method, "path": f"/some/path/with/{method}"}
+        answer = await world.http(method, f"{proxy}/?method={method}")
+        assert answer.code == 200
+    for method in ("DELETE", "OPTIONS", "PATCH", "POST", "PUT"):
+        answer = await world.http(method, f"{proxy}?method={method}")
+        assert (answer.code, answer.body) == (200, {"method": method, "path": f"/?method={method}"})
+    for method in ("GET", "HEAD"):
+        url = f"{world.http.base}{proxy}?method={method}"
+        async with world.http.session.request(method, url, allow_redirects=False) as redirected:
+            assert (redirected.status, redirected.headers["Location"]) == (301, f"{proxy}/?method={method}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tiphys.kinds.types import core_v1, meta_v1
+from tiphys.kinds.types.certificates_v1 import ClusterTrustBundle, ClusterTrustBundleSpec
 from tiphys.kubelet.volumes.mount_paths import MountAccess, Propagation, access_of, propagation_of, resolve_sub_path
 from tiphys.kubelet.volumes.payload import VolumeFile
 from tiphys.kubelet.volumes.plan import VolumeKind, VolumePlan, failed_mount_message, plan_volume
@@ -216,14 +217,67 @@ def test_everything_that_a_projection_lacks_is_said_at_once() -> None:
     )
 
 
-def test_certificates_in_projections_are_refused() -> None:
-    for field, source in (
-        ("clusterTrustBundle", core_v1.ClusterTrustBundleProjection(path="ca.pem")),
-        ("podCertificate", core_v1.PodCertificateProjection(keyType="ED25519")),
-    ):
-        projection = core_v1.VolumeProjection(**{field: source})  # type: ignore[arg-type]
-        message = refused(projected=core_v1.ProjectedVolumeSource(sources=[projection]))
-        assert message == f"{field} projections are not supported on this node"
+def test_certificates_of_pods_in_projections_are_refused() -> None:
+    projection = core_v1.VolumeProjection(podCertificate=core_v1.PodCertificateProjection(keyType="ED25519"))
+    message = refused(projected=core_v1.ProjectedVolumeSource(sources=[projection]))
+    assert message == "podCertificate projections are not supported on this node"
+
+
+def certificates(*bodies: str) -> str:
+    return "".join(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n" for body in bodies)
+
+
+def trusted(**asked: Any) -> core_v1.ProjectedVolumeSource:
+    source = core_v1.ClusterTrustBundleProjection(path="ca.pem", **asked)
+    return core_v1.ProjectedVolumeSource(sources=[core_v1.VolumeProjection(clusterTrustBundle=source)])
+
+
+BUNDLES = [
+    ClusterTrustBundle(
+        metadata=meta_v1.ObjectMeta(name=name, labels=labels),
+        spec=ClusterTrustBundleSpec(signerName=signer or None, trustBundle=text),
+    )
+    for name, labels, signer, text in (
+        ("free", {}, "", "of whom\n" + certificates("AAAA")),
+        ("example.com:one:a", {"alive": "yes"}, "example.com/one", certificates("CCCC", "BBBB")),
+        ("example.com:one:b", {"alive": "no"}, "example.com/one", certificates("BBBB", "D" * 70)),
+        ("example.com:two:c", {"alive": "yes"}, "example.com/two", certificates("EEEE")),
+    )
+]
+ONE = {"signerName": "example.com/one"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"name": "free"}, ["AAAA"]),
+        ({**ONE, "labelSelector": meta_v1.LabelSelector(matchLabels={"alive": "yes"})}, ["BBBB", "CCCC"]),
+        ({**ONE, "labelSelector": meta_v1.LabelSelector()}, ["BBBB", "CCCC", "D" * 64 + "\n" + "D" * 6]),
+        ({**ONE, "optional": True}, []),
+        ({"name": "none", "optional": True}, []),
+    ],
+)
+def test_trust_bundles_are_merged_and_each_certificate_is_there_once(asked: dict[str, Any], found: list[str]) -> None:
+    given = sources(trust_bundles=lambda: BUNDLES)
+    text = certificates(*found).encode()
+    assert contents(plan(given=given, projected=trusted(**asked))) == {"ca.pem": text}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": "none"}, 'clustertrustbundle.certificates.k8s.io "none" not found'),
+        (
+            {**ONE, "labelSelector": meta_v1.LabelSelector(matchLabels={"alive": "perhaps"})},
+            'combination of signerName="example.com/one" and labelSelector="alive=perhaps"'
+            " matched zero ClusterTrustBundles",
+        ),
+        (ONE, 'combination of signerName="example.com/one" and labelSelector="" matched zero ClusterTrustBundles'),
+    ],
+)
+def test_a_trust_bundle_that_is_needed_and_missing(asked: dict[str, Any], message: str) -> None:
+    assert refused(given=sources(trust_bundles=lambda: BUNDLES), projected=trusted(**asked)) == message
+    assert required_sources(pod(volumes=[core_v1.Volume(name="v", projected=trusted(**asked))])).trust_bundles
 
 
 def test_a_token_is_readable_by_the_pods_only_user() -> None:

@@ -1,7 +1,8 @@
-"""What pods refer to in the API: ConfigMaps, Secrets, claims, volumes and tokens, followed only while a pod needs them.
+"""What pods refer to in the API: ConfigMaps, Secrets, claims, volumes, trust bundles and tokens, followed only while a
+pod needs them.
 
-Each object is watched by its name, once for all pods that use it, so a change arrives as an event; tokens are fetched
-when a pod needs them and again before they run out.
+Each object is watched by its name (trust bundles all together), once for all pods that use it, so a change arrives as
+an event; tokens are fetched when a pod needs them and again before they run out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tiphys.aio.tasks import TaskOwner
 from tiphys.client.api import Client
 from tiphys.client.io.reflector import Informer, InformerSet
 from tiphys.kinds.types import authentication_v1, core_v1
+from tiphys.kinds.types.certificates_v1 import ClusterTrustBundle
 from tiphys.kubelet.environment import EnvironmentSources
 from tiphys.kubelet.interface import VolumeFailure
 from tiphys.kubelet.io.mounts import VolumeHost
@@ -31,7 +33,8 @@ from tiphys.machinery.errors import ApiError
 from tiphys.machinery.quantity import Quantity
 
 T = TypeVar("T")
-_Key = tuple[type[Any], str, str]
+_Key = tuple[type[Any], str, str]  # kind, namespace, name; "" for all there are
+TRUST_BUNDLES: _Key = (ClusterTrustBundle, "", "")
 
 
 class PodSources:
@@ -67,6 +70,7 @@ class PodSources:
         wanted: set[_Key] = {(core_v1.ConfigMap, namespace, name) for name in needs.config_maps}
         wanted |= {(core_v1.Secret, namespace, name) for name in needs.secrets}
         wanted |= {(core_v1.PersistentVolumeClaim, namespace, name) for name in needs.claims}
+        wanted |= {TRUST_BUNDLES} if needs.trust_bundles else set()
         for name in needs.claims:
             claim = self._get(core_v1.PersistentVolumeClaim, namespace, name)
             if claim is not None and claim.spec.volumeName:
@@ -79,7 +83,7 @@ class PodSources:
 
     def _follow(self, key: _Key) -> None:
         kind, namespace, name = key
-        selector = f"metadata.name={name}"
+        selector = f"metadata.name={name}" if name else ""
         informer = self._informers.informer(kind, namespace=namespace, field_selector=selector)
         self._followed[key] = informer
 
@@ -107,6 +111,10 @@ class PodSources:
         informer = self._followed.get((kind, namespace, name))
         found: T | None = informer.cache.get(namespace, name) if informer is not None else None
         return found
+
+    def _trust_bundles(self) -> list[ClusterTrustBundle]:
+        informer = self._followed.get(TRUST_BUNDLES)
+        return [*informer.cache] if informer is not None else []
 
     def environment(self) -> EnvironmentSources:
         return EnvironmentSources(
@@ -150,6 +158,7 @@ class PodSources:
             node_allocatable=self._node_allocatable(),
             claim=lambda namespace, name: self._get(core_v1.PersistentVolumeClaim, namespace, name),
             volume=lambda name: self._get(core_v1.PersistentVolume, "", name),
+            trust_bundles=self._trust_bundles,
         )
         plans = []
         for volume in pod.spec.volumes or ():

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from tiphys.kinds.types import core_v1
 from tiphys.kubelet.downward import DownwardError, field_value, find_container, resource_value
 from tiphys.kubelet.volumes.sources import TokenNeed, VolumeError, VolumeSources, need_of
+from tiphys.kubelet.volumes.trust import trust_anchors
 
 DEFAULT_MODE = 0o644
-TOKEN_MODE_OF_OWNER = 0o600
+MODE_OF_OWNER = 0o600
 LONGEST_PATH = 4096
 LONGEST_NAME = 255
 
@@ -234,7 +235,9 @@ def _projection(
     if projection.serviceAccountToken is not None:
         return [_token(projection.serviceAccountToken, mode, user, pod, sources)]
     if projection.clusterTrustBundle is not None:
-        raise VolumeError("clusterTrustBundle projections are not supported on this node")
+        data = trust_anchors(projection.clusterTrustBundle, sources.trust_bundles())
+        guarded, owner = _guarded(mode, user, pod)
+        return [VolumeFile(path=checked_path(projection.clusterTrustBundle.path), data=data, mode=guarded, user=owner)]
     if projection.podCertificate is not None:
         raise VolumeError("podCertificate projections are not supported on this node")
     return []
@@ -247,16 +250,18 @@ def _token(
     pod: core_v1.Pod,
     sources: VolumeSources,
 ) -> VolumeFile:
-    """A token is readable by the one user of the pod's containers, or by the fsGroup, if there is such a thing."""
     need: TokenNeed = need_of(projection)
     token = sources.token(pod, need)
-    owner = projection.user if projection.user is not None else user
-    if owner is None:
-        owner = only_user(pod)
+    guarded, owner = _guarded(mode, projection.user if projection.user is not None else user, pod)
+    return VolumeFile(path=checked_path(projection.path), data=token.token.encode(), mode=guarded, user=owner)
+
+
+def _guarded(mode: int, user: int | None, pod: core_v1.Pod) -> tuple[int, int | None]:
+    """(mode, owner) of a file for the one user of the pod's containers, or for the fsGroup, if there is such a
+    thing."""
+    owner = user if user is not None else only_user(pod)
     fs_group = pod.spec.securityContext.fsGroup if pod.spec.securityContext is not None else None
-    if owner is not None or fs_group is not None:
-        mode = TOKEN_MODE_OF_OWNER
-    return VolumeFile(path=checked_path(projection.path), data=token.token.encode(), mode=mode, user=owner)
+    return (MODE_OF_OWNER if owner is not None or fs_group is not None else mode), owner
 
 
 def only_user(pod: core_v1.Pod) -> int | None:

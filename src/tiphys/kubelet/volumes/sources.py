@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tiphys.kinds.types import core_v1
+from tiphys.kinds.types.certificates_v1 import ClusterTrustBundle
 from tiphys.machinery.quantity import Quantity
 
 DEFAULT_TOKEN_SECONDS = 3600
@@ -48,16 +49,19 @@ class VolumeSources:
     node_allocatable: Mapping[str, Quantity] = field(default_factory=dict)
     claim: Callable[[str, str], core_v1.PersistentVolumeClaim | None] = _nothing
     volume: Callable[[str], core_v1.PersistentVolume | None] = _nothing
+    trust_bundles: Callable[[], Iterable[ClusterTrustBundle]] = tuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequiredSources:
-    """All names that a pod refers to, in its own namespace, optional ones too (they may come later)."""
+    """All names that a pod refers to, in its own namespace, optional ones too (they may come later). Trust bundles are
+    needed all or not at all: any new one may be of the signer asked for."""
 
     config_maps: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     tokens: frozenset[TokenNeed] = frozenset()
     claims: frozenset[str] = frozenset()
+    trust_bundles: bool = False
 
 
 def need_of(projection: core_v1.ServiceAccountTokenProjection) -> TokenNeed:
@@ -85,6 +89,7 @@ def required_sources(pod: core_v1.Pod) -> RequiredSources:
     secrets: set[str] = {reference.name or "" for reference in pod.spec.imagePullSecrets or ()}
     tokens: set[TokenNeed] = set()
     claims: set[str] = set()
+    trust_bundles = False
     for volume in pod.spec.volumes or ():
         if volume.configMap is not None:
             config_maps.add(volume.configMap.name or "")
@@ -96,6 +101,7 @@ def required_sources(pod: core_v1.Pod) -> RequiredSources:
             claims.add(f"{pod.metadata.name}-{volume.name}")
         elif volume.projected is not None:
             tokens.update(token_needs(volume.projected))
+            trust_bundles |= any(p.clusterTrustBundle is not None for p in volume.projected.sources or ())
             config_maps.update(p.configMap.name or "" for p in volume.projected.sources or () if p.configMap)
             secrets.update(p.secret.name or "" for p in volume.projected.sources or () if p.secret)
     for container in _containers(pod):
@@ -115,6 +121,7 @@ def required_sources(pod: core_v1.Pod) -> RequiredSources:
         secrets=frozenset(secrets - {""}),
         tokens=frozenset(tokens),
         claims=frozenset(claims),
+        trust_bundles=trust_bundles,
     )
 
 

@@ -50,6 +50,43 @@ def test_a_resize_is_seen_in_the_status_and_restarts_nothing(cluster: RunningClu
     assert back["spec"]["containers"][0]["resources"] == small
 
 
+def test_resizes_of_many_kinds_at_once(cluster: RunningCluster, namespace: str) -> None:
+    changes: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "main": ({}, {"requests": {"cpu": "10m", "memory": "20Mi"}}),
+        "more-cpu": ({"requests": {"cpu": "10m"}}, {"requests": {"cpu": "20m"}, "limits": {"cpu": "40m"}}),
+        "more-memory": (
+            {"requests": {"memory": "20Mi"}},
+            {"requests": {"memory": "30Mi"}, "limits": {"memory": "60Mi"}},
+        ),
+        "less": (
+            {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"cpu": "40m", "memory": "80Mi"}},
+            {"requests": {"cpu": "10m", "memory": "30Mi"}, "limits": {"cpu": "30m", "memory": "80Mi"}},
+        ),
+        "equivalent": (
+            {"requests": {"cpu": "2m"}, "limits": {"cpu": "2m"}},
+            {"requests": {"cpu": "1m"}, "limits": {"cpu": "1m"}},
+        ),
+        "unchanged": ({"requests": {"cpu": "10m"}}, {"requests": {"cpu": "10m"}}),
+    }
+    base = {"image": SAMPLE_IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "1000"]}
+    others = [{**base, "name": name, "resources": before} for name, (before, _) in changes.items() if name != "main"]
+    manifest = pod_manifest("many", ["sleep", "1000"], containers=others)
+    cluster.kubectl("-n", namespace, "create", "-f", "-", stdin=manifest)
+    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/many", "--timeout=60s")
+    wanted = [{"name": name, "resources": after} for name, (_, after) in changes.items()]
+    patch = json.dumps({"spec": {"containers": wanted}})
+    cluster.kubectl("-n", namespace, "patch", "pod", "many", "--subresource=resize", "-p", patch)
+    applied = '--for=jsonpath={.status.containerStatuses[?(@.name=="equivalent")].resources.limits.cpu}=1m'
+    cluster.kubectl("-n", namespace, "wait", applied, "pod/many", "--timeout=60s")
+    pod = observed(cluster, namespace, "many", 2)
+    shown = {each["name"]: each for each in pod["status"]["containerStatuses"]}
+    assert {name: each.get("resources") for name, each in shown.items()} == {
+        name: after for name, (_, after) in changes.items()
+    }
+    assert {each["restartCount"] for each in shown.values()} == {0}
+    assert pod["status"]["qosClass"] == "Burstable"
+
+
 def test_ephemeral_containers_join_a_running_pod(cluster: RunningCluster, namespace: str) -> None:
     pod = running(cluster, namespace, "watched")
     for number in (1, 2):

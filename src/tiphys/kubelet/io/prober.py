@@ -18,7 +18,7 @@ from tiphys.kubelet.probes import Outcome, ProbeResult, http_headers, http_url, 
 Exec = Callable[[Sequence[str], int], Awaitable[tuple[int, bytes]]]
 MAXIMUM_OUTPUT_BYTES = 10 * 1024
 _HEALTH_METHOD = "/grpc.health.v1.Health/Check"
-_SERVING = 1
+_HEALTH = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")  # HealthCheckResponse.ServingStatus, by number
 
 
 class Prober:
@@ -122,7 +122,7 @@ class Prober:
     async def _grpc(self, action: core_v1.GRPCAction, pod_address: str, seconds: float) -> ProbeResult:
         host = f"[{pod_address}]" if ":" in pod_address else pod_address
         service = (action.service or "").encode()
-        request = b"\x0a" + bytes([len(service)]) + service if service else b""
+        request = b"\x0a" + _varint(len(service)) + service if service else b""
         async with grpc.aio.insecure_channel(f"{host}:{action.port}") as channel:
             check = channel.unary_unary(
                 _HEALTH_METHOD, request_serializer=lambda data: data, response_deserializer=lambda data: data
@@ -131,9 +131,19 @@ class Prober:
                 answer = await check(request, timeout=seconds)
             except grpc.aio.AioRpcError as error:
                 return ProbeResult(outcome=Outcome.FAILURE, message=f"error: {error.details()}")
-        if answer[:2] == bytes([0x08, _SERVING]):
+        number = answer[1] if answer[:1] == b"\x08" else 0
+        status = _HEALTH[number] if number < len(_HEALTH) else str(number)
+        if status == "SERVING":
             return ProbeResult(outcome=Outcome.SUCCESS, message="service healthy")
-        return ProbeResult(outcome=Outcome.FAILURE, message='service unhealthy (responded with "NOT_SERVING")')
+        return ProbeResult(outcome=Outcome.FAILURE, message=f'service unhealthy (responded with "{status}")')
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
 
 
 def _reason(error: BaseException) -> str:

@@ -10,6 +10,8 @@ import threading
 import pytest
 from conftest import RunningCluster, deployment_manifest, pod_manifest
 
+from tiphys.runtime.images import SAMPLE_IMAGE
+
 pytestmark = pytest.mark.root
 
 
@@ -164,3 +166,31 @@ def test_an_unschedulable_pod_says_why(cluster: RunningCluster, namespace: str) 
     (condition,) = cluster.get("-n", namespace, "pod", "huge")["status"]["conditions"]
     assert condition["reason"] == "Unschedulable"
     assert condition["message"].startswith("0/2 nodes are available: 2 Insufficient cpu.")
+
+
+def test_a_container_sees_what_its_pod_asked_for(cluster: RunningCluster, namespace: str) -> None:
+    cluster.kubectl("-n", namespace, "create", "configmap", "map", "--from-literal=key=from-map")
+    cluster.kubectl("-n", namespace, "create", "secret", "generic", "hidden", "--from-literal=key=from-secret")
+    container = {
+        "env": [{"name": "HOST_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIPs"}}}],
+        "envFrom": [
+            {"prefix": "p-1.", "configMapRef": {"name": "map"}},
+            {"prefix": "#!", "secretRef": {"name": "hidden"}},
+        ],
+    }
+    context = {
+        "runAsUser": 1001,
+        "runAsGroup": 2002,
+        "sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}],
+    }
+    script = "id -u; id -g; cat /proc/sys/kernel/shm_rmid_forced"
+    other = {"name": "other", "image": SAMPLE_IMAGE, "command": ["sh", "-c", script]}
+    manifest = pod_manifest(
+        "seer", ["env"], container=container, containers=[other], securityContext=context, restartPolicy="Never"
+    )
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=manifest)
+    wait_for(cluster, namespace, "pod/seer", "jsonpath={.status.phase}=Succeeded")
+    hosts = ",".join(each["ip"] for each in cluster.get("-n", namespace, "pod", "seer")["status"]["hostIPs"])
+    seen = cluster.kubectl("-n", namespace, "logs", "seer", "-c", "main").splitlines()
+    assert {"#!key=from-secret", f"HOST_IPS={hosts}", "p-1.key=from-map"} <= set(seen)
+    assert cluster.kubectl("-n", namespace, "logs", "seer", "-c", "other") == "1001\n2002\n1\n"

@@ -194,3 +194,39 @@ def test_a_container_sees_what_its_pod_asked_for(cluster: RunningCluster, namesp
     seen = cluster.kubectl("-n", namespace, "logs", "seer", "-c", "main").splitlines()
     assert {"#!key=from-secret", f"HOST_IPS={hosts}", "p-1.key=from-map"} <= set(seen)
     assert cluster.kubectl("-n", namespace, "logs", "seer", "-c", "other") == "1001\n2002\n1\n"
+
+
+def said_at(address: str, port: int) -> str:
+    """What a server says to whoever connects; "" when nobody is there just now."""
+    try:
+        with socket.create_connection((address, port), timeout=5) as connection:
+            return connection.recv(100).decode().strip()
+    except OSError:
+        return ""
+
+
+def test_slices_made_by_hand_are_one_service(cluster: RunningCluster, namespace: str) -> None:
+    ports = [{"name": name, "port": port} for name, port in (("both", 80), ("first", 81), ("second", 82))]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "made"}, "spec": {"ports": ports}}
+    cluster.kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(service))
+    for name, port in (("first", 8090), ("second", 8091)):
+        serve = f"while :; do echo {name} | nc -l -p {port}; done"
+        cluster.kubectl("-n", namespace, "create", "-f", "-", stdin=pod_manifest(name, ["sh", "-c", serve]))
+        wait_for(cluster, namespace, f"pod/{name}", "condition=Ready")
+        part = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": f"made-{name}", "labels": {"kubernetes.io/service-name": "made"}},
+            "addressType": "IPv4",
+            "ports": [{"name": each, "port": port} for each in ("both", name)],
+            "endpoints": [{"addresses": [cluster.get("-n", namespace, "pod", name)["status"]["podIP"]]}],
+        }
+        cluster.kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(part))
+    address = cluster.get("-n", namespace, "service", "made")["spec"]["clusterIP"]
+    for port, wanted in ((80, {"first", "second"}), (81, {"first"}), (82, {"second"})):
+        heard: set[str] = set()
+        for _ in range(200):
+            heard |= {said_at(address, port)} - {""}
+            if heard == wanted:
+                break
+        assert heard == wanted

@@ -15,6 +15,7 @@ from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver import expiry
 from tiphys.apiserver.admission import table
 from tiphys.apiserver.admission.interface import AdmissionRequest
+from tiphys.apiserver.admission.token_audiences import NodeTokenAudiences
 from tiphys.apiserver.allocation import ServiceAllocator
 from tiphys.apiserver.authn import reviews as token_reviews
 from tiphys.apiserver.authn.component import KEY_SET_PATH, Authn, AuthnConfig, build_authn
@@ -261,8 +262,10 @@ class ApiServer:
             self._openapi.set_custom([published(resource) for resource in resources])
 
     def _build_verbs(self, standard: StandardAuthorizer | None) -> Verbs:
+        plugins = (*table.PLUGINS, NodeTokenAudiences(self._authorizer))
+
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
-            table.admit(request, obj, old, self.caches)
+            table.admit(request, obj, old, self.caches, plugins)
             if standard is not None:
                 standard.escalation.check(request.user, obj, old)
 

@@ -21,7 +21,9 @@ from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.runtime_class import RuntimeClasses
 from tiphys.apiserver.admission.service_account import MOUNT_PATH, ServiceAccounts
 from tiphys.apiserver.admission.storage import PersistentVolumeClaimResize
+from tiphys.apiserver.admission.token_audiences import NodeTokenAudiences
 from tiphys.apiserver.authn.identity import UserInfo
+from tiphys.apiserver.authz.interface import Attributes, Decision
 from tiphys.kinds import codec, registry
 from tiphys.kinds.types import (
     authentication_v1,
@@ -443,6 +445,70 @@ def test_nodes_ask_for_tokens_of_their_pods(uid: str, node: str, detail: str) ->
     request = asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER)
     with pytest.raises(ApiError, match=detail):
         NodeRestriction().admit(request, token, None, Objects(found))
+
+
+class Allowing:
+    """Lets a few things be done: (verb, resource, namespace, name)."""
+
+    def __init__(self, *allowed: tuple[str, str, str, str]) -> None:
+        self.allowed = allowed
+
+    def authorize(self, attributes: Attributes) -> Decision:
+        return Decision((attributes.verb, attributes.resource, attributes.namespace, attributes.name) in self.allowed)
+
+
+def token_pod() -> list[Any]:
+    """A pod with a token for a vault, and volumes of drivers that ask for tokens: inline, by a claim, by its own."""
+    token = {"serviceAccountToken": {"audience": "vault", "path": "t"}}
+    volumes = [
+        {"name": "token", "projected": {"sources": [token]}},
+        {"name": "inline", "csi": {"driver": "inline.example.com"}},
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
+        {"name": "unbound", "persistentVolumeClaim": {"claimName": "none"}},
+    ]
+    found: list[Any] = [pod("mine", nodeName="n", volumes=codec.convert(volumes, list[core_v1.Volume]))]
+    for claim, volume in (("data", "v-data"), ("mine-own", "v-own")):
+        spec = core_v1.PersistentVolumeClaimSpec(volumeName=volume)
+        found.append(core_v1.PersistentVolumeClaim(metadata=meta(claim), spec=spec))
+        source = core_v1.CSIPersistentVolumeSource(driver=f"{volume}.example.com", volumeHandle="h")
+        kept = core_v1.PersistentVolumeSpec(csi=source)
+        found.append(core_v1.PersistentVolume(metadata=meta(volume, None), spec=kept))
+    for driver in ("inline", "v-data", "v-own"):
+        requests = [storage_v1.TokenRequest(audience=f"for-{driver}")]
+        asks = storage_v1.CSIDriverSpec(tokenRequests=requests)
+        found.append(storage_v1.CSIDriver(metadata=meta(f"{driver}.example.com", None), spec=asks))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("audiences", "refused"),
+    [
+        (["vault"], ""),
+        (["for-inline"], ""),
+        (["for-v-data"], ""),
+        (["for-v-own"], ""),
+        (["registry"], ""),
+        ([], 'audience "" not found in pod spec volume, system:node:n is not authorized to request tokens for this'),
+        (["other"], 'audience "other" not found in pod spec volume, system:node:n is not authorized'),
+        (["vault", "registry"], "node may only request 0 or 1 audiences"),
+    ],
+)
+def test_nodes_ask_for_tokens_for_the_audiences_of_their_pods(audiences: list[str], refused: str) -> None:
+    plugin = NodeTokenAudiences(Allowing(("request-serviceaccounts-token-audience", "registry", "a", "default")))
+    bound = authentication_v1.BoundObjectReference(kind="Pod", name="mine", uid="p-1")
+    token = authentication_v1.TokenRequest(
+        spec=authentication_v1.TokenRequestSpec(audiences=audiences, boundObjectRef=bound)
+    )
+    request = asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER)
+    if not refused:
+        plugin.admit(request, token, None, Objects(*token_pod()))
+        return
+    with pytest.raises(ApiError, match=refused) as caught:
+        plugin.admit(request, token, None, Objects(*token_pod()))
+    assert caught.value.code == 403
+    others = asked("CREATE", "", "serviceaccounts", name="default", subresource="token")
+    plugin.admit(others, token, None, Objects(*token_pod()))
 
 
 def test_nodes_ask_for_certificates_of_their_own() -> None:

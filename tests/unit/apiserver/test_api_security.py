@@ -157,3 +157,39 @@ async def test_nobody_grants_what_they_have_not(secure: Secure) -> None:
     greedy.metadata.name = "everything"
     with pytest.raises(ApiError, match="attempting to grant RBAC permissions not currently held"):
         await Client(secure.server.transport("jane")).create(greedy)
+
+
+async def test_nodes_get_tokens_for_audiences_that_their_pods_use_or_that_roles_name(secure: Secure) -> None:
+    admin = Client(secure.server.transport("admin", ("system:masters",)))
+    account = core_v1.ServiceAccount()
+    account.metadata.name, account.metadata.namespace = "default", "default"
+    await admin.create(account)
+    pod = core_v1.Pod(spec=core_v1.PodSpec(nodeName="n1", containers=[core_v1.Container(name="c", image="i")]))
+    pod.metadata.name, pod.metadata.namespace = "p", "default"
+    uid = (await admin.create(pod)).metadata.uid
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": uid}
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    async with secure.session(secure.pki.kubelet_client) as session:
+        session.headers.extend({"Impersonate-User": "system:node:n1", "Impersonate-Group": "system:nodes"})
+        http = secure.http(session)
+        assert (await http("POST", path, {"spec": {"boundObjectRef": bound}})).code == 201
+        asked = {"spec": {"boundObjectRef": bound, "audiences": ["registry.example.com"]}}
+        refused = await http("POST", path, asked)
+        assert refused.code == 403
+        assert 'audience "registry.example.com" not found in pod spec volume' in refused.body["message"]
+        role = rbac_v1.ClusterRole(
+            rules=[
+                rbac_v1.PolicyRule(
+                    verbs=["request-serviceaccounts-token-audience"], apiGroups=[""], resources=["registry.example.com"]
+                )
+            ]
+        )
+        role.metadata.name = "registry-tokens"
+        await admin.create(role)
+        binding = rbac_v1.ClusterRoleBinding(
+            roleRef=rbac_v1.RoleRef(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name="registry-tokens"),
+            subjects=[rbac_v1.Subject(kind="Group", name="system:nodes", apiGroup="rbac.authorization.k8s.io")],
+        )
+        binding.metadata.name = "registry-tokens"
+        await admin.create(binding)
+        assert (await http("POST", path, asked)).code == 201

@@ -7,14 +7,13 @@ from typing import Any
 
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
 from tiphys.apiserver.admission.node_labels import refused_labels
+from tiphys.apiserver.authz.node import node_of
 from tiphys.apiserver.authz.references import named_objects
 from tiphys.kinds.equality import same
 from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import errors
 from tiphys.pki.requests import parse_request, requested_names
 
-USER_PREFIX = "system:node:"
-GROUP = "system:nodes"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 # What mirror pods must not refer to, and how that is called.
@@ -30,10 +29,9 @@ class NodeRestriction:
     name = "NodeRestriction"
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
-        user = request.user
-        if GROUP not in user.groups or not user.name.startswith(USER_PREFIX):
+        node, resource = node_of(request.user.name, request.user.groups), request.resource
+        if not node:
             return
-        node, resource = user.name[len(USER_PREFIX) :], request.resource
         if resource.group == "" and resource.plural == "pods":
             self._admit_pod(request, obj, old, lookups, node)
         elif resource.group == "" and resource.plural == "nodes":

@@ -69,10 +69,9 @@ def _volume_references(pod: Pod, volume: Volume) -> Iterator[tuple[str, str]]:
         yield "secrets", volume.secret.secretName or ""
     if volume.configMap is not None:
         yield "configmaps", volume.configMap.name or ""
-    if volume.persistentVolumeClaim is not None:
-        yield "persistentvolumeclaims", volume.persistentVolumeClaim.claimName
-    if volume.ephemeral is not None:
-        yield "persistentvolumeclaims", f"{pod.metadata.name}-{volume.name}"
+    claim = claim_of(pod, volume)
+    if claim:
+        yield "persistentvolumeclaims", claim
     for projection in (volume.projected.sources if volume.projected else None) or ():
         if projection.secret is not None:
             yield "secrets", projection.secret.name or ""
@@ -84,6 +83,13 @@ def _volume_references(pod: Pod, volume: Volume) -> Iterator[tuple[str, str]]:
         name = _secret_of(source)
         if name:
             yield "secrets", name
+
+
+def claim_of(pod: Pod, volume: Volume) -> str:
+    """The name of the claim that a volume of a pod stands for, "" when for none."""
+    if volume.persistentVolumeClaim is not None:
+        return volume.persistentVolumeClaim.claimName
+    return f"{pod.metadata.name}-{volume.name}" if volume.ephemeral is not None else ""
 
 
 def _secret_of(source: Any) -> str:

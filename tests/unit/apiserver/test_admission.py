@@ -350,6 +350,14 @@ def mirror(owner: dict[str, Any] | None = None, **spec: Any) -> core_v1.Pod:
     return codec.convert(document, core_v1.Pod)
 
 
+def mirroring(**source: Any) -> core_v1.Pod:
+    return mirror(volumes=[{"name": "v", **source}])
+
+
+def projecting(**source: Any) -> core_v1.Pod:
+    return mirroring(projected={"sources": [source]})
+
+
 def node_of(uid: str = "n-1", taints: Any = None, **labels: str) -> core_v1.Node:
     labels = {key.replace("__", "/"): value for key, value in labels.items()}
     document = {"metadata": {"name": "n", "uid": uid, "labels": labels}, "spec": {"taints": taints}}
@@ -364,14 +372,18 @@ def node_of(uid: str = "n-1", taints: Any = None, **labels: str) -> core_v1.Node
         (mirror({"controller": False}), "can only create pods with a controller owner reference set to itself"),
         (mirror({"blockOwnerDeletion": True}), "must not set blockOwnerDeletion on an owner reference"),
         (mirror({"uid": "n-2"}), "UID mismatch: expected n-2 got n-1"),
-        (mirror(serviceAccountName="s"), "can not create pods that reference a service account"),
+        (mirror(serviceAccountName="s"), "can not create pods that reference serviceaccounts"),
         (mirror(imagePullSecrets=[{"name": "s"}]), "can not create pods that reference secrets"),
-        (mirror(volumes=[{"name": "v", "configMap": {"name": "c"}}]), "can not create pods that reference configmaps"),
-        (
-            mirror(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]),
-            "can not create pods that reference persistentvolumeclaims",
-        ),
         (mirror(resourceClaims=[{"name": "c"}]), "can not create pods that reference resourceclaims"),
+        (mirror(volumes=[{"name": "v", "emptyDir": {}}]), ""),
+        (mirroring(configMap={"name": "c"}), "can not create pods that reference configmaps"),
+        (mirroring(csi={"driver": "d"}), r"can not create pods that reference csidrivers \(via CSI volumes\)"),
+        (mirroring(glusterfs={"path": "p", "endpoints": "e"}), r"endpoints \(via glusterFS volumes\)"),
+        (mirroring(persistentVolumeClaim={"claimName": "c"}), "can not create pods that reference persistentvolumecla"),
+        (mirroring(ephemeral={}), r"persistentvolumeclaims \(via ephemeral volumes\)"),
+        (projecting(serviceAccountToken={"path": "t"}), r"serviceaccounts \(via projected volumes\)"),
+        (projecting(clusterTrustBundle={"path": "t"}), "can not create pods that reference clustertrustbundles"),
+        (projecting(podCertificate={"signerName": "s"}), "can not create pods that reference podcertificates"),
     ],
 )
 def test_mirror_pods_are_the_nodes_and_refer_to_nothing(found: core_v1.Pod, detail: str) -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.mirror_references import first_reference
 from tiphys.apiserver.admission.node_labels import refused_labels
 from tiphys.apiserver.authz.node import node_of
-from tiphys.apiserver.authz.references import named_objects
 from tiphys.kinds.equality import same
 from tiphys.kinds.types import core_v1, resource_v1
 from tiphys.machinery import errors
@@ -16,13 +16,6 @@ from tiphys.pki.requests import parse_request, requested_names
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
-# What mirror pods must not refer to, and how that is called.
-REFERENCES = (
-    ("serviceaccounts", "a service account"),
-    ("secrets", "secrets"),
-    ("configmaps", "configmaps"),
-    ("persistentvolumeclaims", "persistentvolumeclaims"),
-)
 
 
 class NodeRestriction:
@@ -75,12 +68,9 @@ class NodeRestriction:
         if pod.spec.nodeName != node:
             raise self._refuse(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
         self._check_owner(request, pod, lookups, node)
-        found = {resource for resource, _, _ in named_objects(pod)}
-        for resource, words in REFERENCES:
-            if resource in found:
-                raise self._refuse(request, f'node "{node}" can not create pods that reference {words}')
-        if pod.spec.resourceClaims:
-            raise self._refuse(request, f'node "{node}" can not create pods that reference resourceclaims')
+        reference = first_reference(pod)
+        if reference:
+            raise self._refuse(request, f'node "{node}" can not create pods that reference {reference}')
 
     def _check_owner(self, request: AdmissionRequest, pod: core_v1.Pod, lookups: Lookups, node: str) -> None:
         owners = pod.metadata.ownerReferences or []

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import RunningCluster, pod_manifest
 
+from conftest import RunningCluster, pod_manifest
 from tiphys.runtime.images import SAMPLE_IMAGE
 
 pytestmark = pytest.mark.root

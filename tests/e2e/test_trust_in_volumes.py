@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import RunningCluster, pod_manifest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from conftest import RunningCluster, pod_manifest
 from tiphys.pki.certificates import build_authority
 
 pytestmark = pytest.mark.root

@@ -8,8 +8,8 @@ import socket
 import threading
 
 import pytest
-from conftest import RunningCluster, deployment_manifest, pod_manifest
 
+from conftest import RunningCluster, deployment_manifest, pod_manifest
 from tiphys.runtime.images import SAMPLE_IMAGE
 
 pytestmark = pytest.mark.root

@@ -15,6 +15,7 @@ from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver import expiry
 from tiphys.apiserver.admission import table
 from tiphys.apiserver.admission.interface import AdmissionRequest
+from tiphys.apiserver.admission.pod_certificates import NodePodCertificates
 from tiphys.apiserver.admission.token_audiences import NodeTokenAudiences
 from tiphys.apiserver.allocation import ServiceAllocator
 from tiphys.apiserver.authn import reviews as token_reviews
@@ -59,7 +60,7 @@ from tiphys.apiserver.openapi.io import load_schemas, schemas_identity
 from tiphys.apiserver.permissions import creation_of
 from tiphys.apiserver.quota import QuotaCharges
 from tiphys.apiserver.rest.call import Call
-from tiphys.apiserver.signing_hooks import SigningRequests, TrustBundles
+from tiphys.apiserver.signing_hooks import PodCertificates, SigningRequests, TrustBundles
 from tiphys.apiserver.write_hooks import BindingEscalation, RoleEscalation, ServiceAddresses
 from tiphys.client.interface import Transport
 from tiphys.kinds import registry
@@ -262,7 +263,8 @@ class ApiServer:
             self._openapi.set_custom([published(resource) for resource in resources])
 
     def _build_verbs(self, standard: StandardAuthorizer | None) -> Verbs:
-        plugins = (*table.PLUGINS, NodeTokenAudiences(self._authorizer))
+        of_nodes = (NodeTokenAudiences(self._authorizer), NodePodCertificates(self._authorizer))
+        plugins = (*table.PLUGINS, *of_nodes)
 
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
             table.admit(request, obj, old, self.caches, plugins)
@@ -307,6 +309,7 @@ class ApiServer:
             hooks["", "services"] = ServiceAddresses(allocator)
         certificates = "certificates.k8s.io"
         hooks[certificates, "certificatesigningrequests"] = SigningRequests(self._authorizer)
+        hooks[certificates, "podcertificaterequests"] = PodCertificates(self._authorizer)
         hooks[certificates, "clustertrustbundles"] = TrustBundles(self._authorizer)
         hooks["resource.k8s.io", "resourceclaims"] = ClaimStatuses(self._authorizer)
         if standard is not None:

@@ -1,4 +1,5 @@
-"""The write hooks of signing requests and trust bundles: who asks is said by the server, and signers have guards.
+"""The write hooks of signing requests, certificates of pods and trust bundles: who asks is said by the server, and
+signers have guards.
 
 Who approves, signs or attests in the name of a signer must be allowed that verb on `signers`, by the signer's name or
 by its whole domain (`example.com/*`). Specified in "Certificate Signing Requests".
@@ -14,6 +15,7 @@ from tiphys.apiserver.hooks import Ended
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.rest.subresources import date_conditions
 from tiphys.machinery import errors
+from tiphys.machinery.field_errors import Path, forbidden
 
 GROUP = "certificates.k8s.io"
 
@@ -55,6 +57,23 @@ def _identify(spec: Any, user: UserInfo) -> None:
     spec.uid = user.uid or None
     spec.groups = list(user.groups) or None
     spec.extra = {key: list(words) for key, words in user.extra.items()} or None
+
+
+class PodCertificates:
+    """A certificate for a pod is written by who may sign for the signer. See `hooks.WriteHook`."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    def before_write(self, context: WriteContext, new: Any, old: Any) -> Ended | None:
+        if old is None or (new.status.certificateChain or "") == (old.status.certificateChain or ""):
+            return None
+        signer = old.spec.signerName
+        if not may_act_for(self._authorizer, context.user, "sign", signer):
+            detail = f'User "{context.user.name}" is not permitted to "sign" for signer "{signer}"'
+            found = [forbidden(Path("spec.signerName"), detail)]
+            raise errors.invalid(context.resource.kind, GROUP, context.name, found)
+        return None
 
 
 class TrustBundles:

@@ -9,7 +9,7 @@ import pytest
 from tiphys.apiserver.authn.identity import UserInfo
 from tiphys.apiserver.authz.interface import NO_OPINION, Attributes, Decision
 from tiphys.apiserver.rest.context import WriteContext
-from tiphys.apiserver.signing_hooks import SigningRequests, TrustBundles
+from tiphys.apiserver.signing_hooks import PodCertificates, SigningRequests, TrustBundles
 from tiphys.kinds import codec, registry
 from tiphys.kinds.types import certificates_v1
 from tiphys.machinery.errors import ApiError
@@ -107,3 +107,24 @@ def test_who_may_attest() -> None:
     TrustBundles(Allows("", "")).before_write(context, bundle("a"), bundle("a"))
     with pytest.raises(ApiError, match="user not permitted to attest for signerName"):
         TrustBundles(Allows("", "")).before_write(context, bundle("b"), bundle("a"))
+
+
+def pod_request(chain: str | None = None) -> certificates_v1.PodCertificateRequest:
+    spec = certificates_v1.PodCertificateRequestSpec(signerName="example.com/tests")
+    status = certificates_v1.PodCertificateRequestStatus(certificateChain=chain)
+    return certificates_v1.PodCertificateRequest(spec=spec, status=status)
+
+
+def test_who_writes_the_certificate_of_a_pod() -> None:
+    context = writing("podcertificaterequests", "status")
+    PodCertificates(Allows("sign", "example.com/*")).before_write(context, pod_request("a"), pod_request())
+    PodCertificates(Allows("", "")).before_write(context, pod_request("a"), pod_request("a"))
+    PodCertificates(Allows("", "")).before_write(writing("podcertificaterequests"), pod_request(), None)
+    with pytest.raises(ApiError) as refused:
+        PodCertificates(Allows("", "")).before_write(context, pod_request("a"), pod_request())
+    (cause,) = refused.value.status()["details"]["causes"]
+    assert (refused.value.code, cause["field"], cause["message"]) == (
+        422,
+        "spec.signerName",
+        'Forbidden: User "jane" is not permitted to "sign" for signer "example.com/tests"',
+    )

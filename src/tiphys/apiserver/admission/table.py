@@ -14,6 +14,7 @@ from tiphys.apiserver.admission.limit_ranger import LimitRanger
 from tiphys.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from tiphys.apiserver.admission.node_declared_features import NodeDeclaredFeatureValidator
 from tiphys.apiserver.admission.node_restriction import NodeRestriction
+from tiphys.apiserver.admission.pod_certificates import PodCertificateTimes
 from tiphys.apiserver.admission.priority import Priority
 from tiphys.apiserver.admission.runtime_class import RuntimeClasses
 from tiphys.apiserver.admission.service_account import ServiceAccounts
@@ -39,6 +40,7 @@ PLUGINS: tuple[Plugin, ...] = (
     DeviceAdminAccess(),
     DeviceTaintTimes(),
     NodeDeclaredFeatureValidator(),
+    PodCertificateTimes(),
 )
 
 

@@ -37,6 +37,7 @@ SWEEP_SECONDS = 5.0
 STUCK_SECONDS = 60.0
 PIECE_BYTES = 256 * 1024
 DISCARD_BYTES_LIMIT = 64 * 1024 * 1024
+WITHOUT_BODY = (204, 304)
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
@@ -373,8 +374,10 @@ class HttpConnection(asyncio.Protocol):
         if self.upgraded or self._state.stopping or not request.keep_alive:
             request.keep_alive = False
             extra += b"Connection: close\r\n"
-        head = b"%sContent-Type: %s\r\nCache-Control: %s\r\n%sContent-Length: %d\r\n\r\n" % (
-            _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code, content_type, cache_control, extra, len(body),
+        if code not in WITHOUT_BODY:  # what is kept of such an answer must not say that its body were empty
+            extra += b"Content-Length: %d\r\n" % len(body)
+        head = b"%sContent-Type: %s\r\nCache-Control: %s\r\n%s\r\n" % (
+            _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code, content_type, cache_control, extra,
         )  # fmt: skip
         if request.method == "HEAD":
             self.transport.write(head)

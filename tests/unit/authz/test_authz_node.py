@@ -14,6 +14,7 @@ from tiphys.apiserver.authz.references import NodeReferences, pod_references
 from tiphys.apiserver.bootstrap.access import node_rules
 from tiphys.kinds import codec
 from tiphys.kinds.types.core_v1 import PersistentVolume, Pod
+from tiphys.kinds.types.resource_v1 import ResourceSlice
 from tiphys.kinds.types.storage_v1 import VolumeAttachment
 
 NODE = UserInfo("system:node:n1", "", ("system:nodes", "system:authenticated"))
@@ -235,3 +236,19 @@ def test_nobody_else_is_judged() -> None:
     assert answer == (False, "", False)
     listing = authorizer.authorize(Attributes(NODE, "list", "", "v1", "pods"))
     assert listing.reason == "can only list/watch pods with spec.nodeName field selector"
+
+
+def test_slices_of_devices_are_their_nodes() -> None:
+    changes, authorizer = made()
+    for name, node in (("mine", "n1"), ("other", "n2"), ("for-all", None)):
+        changes.put(ResourceSlice, {"metadata": {"name": name}, "spec": {"nodeName": node}})
+    slices = {"resource": "resourceslices", "group": "resource.k8s.io"}
+    for verb in ("get", "update", "patch", "delete"):
+        assert [ask(authorizer, verb, name=name, **slices) for name in ("mine", "other", "for-all", "none", "")] == [
+            True, False, False, False, False,
+        ]  # fmt: skip
+    assert ask(authorizer, "create", **slices)
+    assert ask(authorizer, "list", field_selector="spec.nodeName=n1", **slices)
+    assert not ask(authorizer, "list", field_selector="spec.nodeName=n2", **slices)
+    changes.remove(ResourceSlice, "", "mine")
+    assert not ask(authorizer, "get", name="mine", **slices)

@@ -141,7 +141,7 @@ class NodeAuthorizer:
         if attributes.verb == "create":
             return ALLOWED
         if attributes.verb in ("get", "update", "patch", "delete"):
-            return ALLOWED if attributes.name else _refused("No Object name found")
+            return self._reaches(node, attributes)
         if selected(attributes, "spec.nodeName") == node:
             return ALLOWED
         return _refused("can only list/watch/deletecollection resourceslices with spec.nodeName field selector")

@@ -1,7 +1,8 @@
 """Which objects the pods of a node refer to: what a node may read because it needs it to run its pods.
 
-Kept up to date from the changes of pods, persistent volumes and claims, and volume attachments. A reference is
-(resource, namespace, name); a node may reach it while at least one of its pods refers to it.
+Kept up to date from the changes of pods, persistent volumes and claims, volume attachments, and slices of devices. A
+reference is (resource, namespace, name); a node may reach it while at least one of its pods refers to it, or while it
+is about the node itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from tiphys.apiserver.authn.source import ObjectSource
 from tiphys.kinds.types.core_v1 import PersistentVolume, Pod, Volume
+from tiphys.kinds.types.resource_v1 import ResourceSlice
 from tiphys.kinds.types.storage_v1 import VolumeAttachment
 
 Reference = tuple[str, str, str]
@@ -130,10 +132,12 @@ class NodeReferences:
         self._secrets_of_volume: dict[str, set[Reference]] = {}
         self._volumes_of_secret: dict[Reference, set[str]] = {}
         self._attached: dict[str, str] = {}
+        self._node_of_slice: dict[str, str] = {}
         self._pods: dict[tuple[str, str], str] = {}
         source.subscribe(Pod, self._pod_changed)
         source.subscribe(PersistentVolume, self._volume_changed)
         source.subscribe(VolumeAttachment, self._attachment_changed)
+        source.subscribe(ResourceSlice, self._slice_changed)
 
     def reaches(self, node: str, reference: Reference) -> bool:
         """Whether the node's pods need this object."""
@@ -146,6 +150,8 @@ class NodeReferences:
             return claim is not None and self.reaches(node, claim)
         if resource == "volumeattachments":
             return self._attached.get(name) == node
+        if resource == "resourceslices":
+            return self._node_of_slice.get(name) == node
         if resource == "secrets":
             volumes = self._volumes_of_secret.get(reference, ())
             return any(self.reaches(node, ("persistentvolumes", "", volume)) for volume in volumes)
@@ -207,3 +213,9 @@ class NodeReferences:
             self._attached.pop(old.metadata.name or "", None)
         if new is not None:
             self._attached[new.metadata.name or ""] = new.spec.nodeName
+
+    def _slice_changed(self, old: ResourceSlice | None, new: ResourceSlice | None) -> None:
+        if old is not None:
+            self._node_of_slice.pop(old.metadata.name or "", None)
+        if new is not None and new.spec.nodeName:
+            self._node_of_slice[new.metadata.name or ""] = new.spec.nodeName

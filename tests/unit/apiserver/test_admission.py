@@ -434,6 +434,10 @@ def test_nodes_change_neither_their_taints_nor_labels_of_pods() -> None:
     tainted = node_of(taints=[{"key": "k", "effect": "NoSchedule"}])
     with pytest.raises(ApiError, match="is not allowed to modify taints"):
         NodeRestriction().admit(asked("UPDATE", "", "nodes", name="n", user=NODE_USER), node_of(), tainted, Objects())
+    owned = node_of()
+    owned.metadata.ownerReferences = [meta_v1.OwnerReference(apiVersion="v1", kind="Pod", name="p", uid="u")]
+    with pytest.raises(ApiError, match="is not allowed to modify ownerReferences"):
+        NodeRestriction().admit(asked("UPDATE", "", "nodes", name="n", user=NODE_USER), owned, node_of(), Objects())
     labelled = pod("mine", nodeName="n")
     labelled.metadata.labels = {"a": "b"}
     request = asked("UPDATE", "", "pods", name="mine", subresource="status", user=NODE_USER)
@@ -457,6 +461,25 @@ def test_nodes_ask_for_tokens_of_their_pods(uid: str, node: str, detail: str) ->
     request = asked("CREATE", "", "serviceaccounts", name="default", subresource="token", user=NODE_USER)
     with pytest.raises(ApiError, match=detail):
         NodeRestriction().admit(request, token, None, Objects(found))
+
+
+def claim_of(annotation: str = "", **status: Any) -> core_v1.PersistentVolumeClaim:
+    document = {"metadata": {"name": "c", "annotations": {"a": annotation}}, "status": {"phase": "Bound", **status}}
+    return codec.convert(document, core_v1.PersistentVolumeClaim)
+
+
+def test_nodes_tell_of_claims_only_how_large_they_are() -> None:
+    request = asked("UPDATE", "", "persistentvolumeclaims", name="c", subresource="status", user=NODE_USER)
+    grown = claim_of(capacity={"storage": "2Gi"}, conditions=[{"type": "Resizing", "status": "True"}],
+                     allocatedResources={"storage": "2Gi"}, allocatedResourceStatuses={"storage": "x"})  # fmt: skip
+    grown.metadata.resourceVersion = "7"
+    NodeRestriction().admit(request, grown, claim_of(), Objects())
+    for other in (claim_of("x"), claim_of(phase="Lost")):
+        with pytest.raises(ApiError, match=r"update fields other than status.quantity and status.conditions"):
+            NodeRestriction().admit(request, other, claim_of(), Objects())
+    whole = asked("UPDATE", "", "persistentvolumeclaims", name="c", user=NODE_USER)
+    with pytest.raises(ApiError, match="may only update PVC status"):
+        NodeRestriction().admit(whole, grown, claim_of(), Objects())
 
 
 class Allowing:

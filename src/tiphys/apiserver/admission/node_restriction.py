@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
 from tiphys.apiserver.admission.mirror_references import first_reference
 from tiphys.apiserver.admission.node_labels import refused_labels
@@ -29,6 +31,8 @@ class NodeRestriction:
             self._admit_pod(request, obj, old, lookups, node)
         elif resource.group == "" and resource.plural == "nodes":
             self._admit_node(request, obj, old, node)
+        elif resource.group == "" and resource.plural == "persistentvolumeclaims":
+            self._admit_claim(request, obj, old, node)
         elif resource.group == "" and resource.plural == "serviceaccounts" and request.subresource == "token":
             self._admit_token(request, obj, lookups, node)
         elif (resource.group, resource.plural) == ("coordination.k8s.io", "leases"):
@@ -103,9 +107,19 @@ class NodeRestriction:
         if request.operation == "UPDATE":
             if not same(obj.spec.taints, old.spec.taints):
                 raise self._refuse(request, f'node "{node}" is not allowed to modify taints')
+            if not same(obj.metadata.ownerReferences, old.metadata.ownerReferences):
+                raise self._refuse(request, f'node "{node}" is not allowed to modify ownerReferences')
             labels = refused_labels(obj.metadata.labels, old.metadata.labels)
             if labels:
                 raise self._refuse(request, f"is not allowed to modify labels: {', '.join(labels)}")
+
+    def _admit_claim(self, request: AdmissionRequest, obj: Any, old: Any, node: str) -> None:
+        """A node says how large the volume has become, and nothing else."""
+        if request.subresource != "status" or request.operation != "UPDATE":
+            raise self._refuse(request, "may only update PVC status")
+        if not same(_all_but_size(obj), _all_but_size(old)):
+            detail = f'node "{node}" is not allowed to update fields other than status.quantity and status.conditions'
+            raise self._refuse(request, detail)
 
     def _admit_token(self, request: AdmissionRequest, obj: Any, lookups: Lookups, node: str) -> None:
         bound = obj.spec.boundObjectRef if obj is not None else None
@@ -155,3 +169,12 @@ class NodeRestriction:
             raise self._refuse(request, f"unable to parse csr: {problem}") from problem
         if name != request.user.name:
             raise self._refuse(request, f"can only create a node CSR with CN={request.user.name}")
+
+
+def _all_but_size(claim: core_v1.PersistentVolumeClaim) -> core_v1.PersistentVolumeClaim:
+    """The claim without what tells how its volume grows, and without the traces that every write leaves."""
+    metadata = msgspec.structs.replace(claim.metadata, managedFields=None, resourceVersion=None)
+    status = msgspec.structs.replace(
+        claim.status, capacity=None, conditions=None, allocatedResources=None, allocatedResourceStatuses=None
+    )
+    return msgspec.structs.replace(claim, metadata=metadata, status=status)

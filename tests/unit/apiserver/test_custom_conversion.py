@@ -8,7 +8,7 @@ import datetime
 import ipaddress
 import pathlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from test_custom_resources import CRDS, MERGE, WIDGETS, condition, definition
+
+from tiphys.client.interface import ApiRequest
 
 V2 = WIDGETS.replace("/v1/", "/v2/")
 
@@ -31,6 +33,7 @@ class Webhook:
         self.authority = authority
         self.reviews: list[dict[str, Any]] = []
         self.broken = ""
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None
 
 
 def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, bytes]:
@@ -67,6 +70,9 @@ async def webhook(tmp_path: pathlib.Path) -> AsyncIterator[Webhook]:
     async def convert(request: web.Request) -> web.Response:
         review = await request.json()
         found.reviews.append(review)
+        meanwhile, found.meanwhile = found.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
         wanted = review["request"]["desiredAPIVersion"]
         old, new = ("color", "colour") if wanted.endswith("v2") else ("colour", "color")
         objects = []
@@ -199,6 +205,20 @@ async def test_watches_show_converted_objects_in_order(converted: World, webhook
         ("MODIFIED", "example.com/v2", {"colour": "2"}),
         ("MODIFIED", "example.com/v2", {"colour": "3"}),
     ]
+
+
+async def test_what_happens_during_a_conversion_is_not_lost(converted: World, webhook: Webhook) -> None:
+    await converted.http("POST", WIDGETS, shade("v1", "a", "1"))
+    webhook.meanwhile = lambda: converted.http("PATCH", f"{WIDGETS}/a", {"spec": {"color": "2"}}, media=MERGE)
+    transport = converted.server.transport("admin", ("system:masters",))
+    request = ApiRequest(verb="watch", group="example.com", version="v2", resource="widgets", namespace="default")
+    seen: list[tuple[str, Any]] = []
+    async with contextlib.aclosing(transport.watch(request)) as batches:
+        async for batch in batches:
+            seen += [(event.type, event.object.content["spec"]) for event in batch]
+            if len(seen) == 2:
+                break
+    assert seen == [("ADDED", {"colour": "1"}), ("MODIFIED", {"colour": "2"})]
 
 
 @pytest.mark.parametrize(

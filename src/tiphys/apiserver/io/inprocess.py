@@ -26,7 +26,8 @@ from tiphys.apiserver.permissions import attributes_of
 from tiphys.apiserver.request import RequestInfo
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, ObjectBody
-from tiphys.apiserver.watch_cache import CacheEvent, Entry
+from tiphys.apiserver.selection import Selection
+from tiphys.apiserver.watch_cache import CacheEvent, Collection, Entry
 from tiphys.client.interface import ApiRequest, ListResult, WatchEvent
 from tiphys.kinds.resource import Resource
 from tiphys.kinds.types import meta_v1
@@ -182,6 +183,17 @@ class InProcessTransport:
             return msgspec.convert(outcome.obj, meta_v1.Status)
         return outcome.obj
 
+    async def _missed(
+        self, collection: Collection, chosen: Selection, payloads: StructPayloads, position: int
+    ) -> list[WatchEvent]:
+        """What has happened after `position`, up to a moment at which nothing was waited for any more."""
+        found: list[WatchEvent] = []
+        while past := await self._hub.past(collection, chosen, position):
+            position = self._reads.caches.revision
+            await self._hub.ready(payloads.resource, [shown_entry(kind, event) for kind, event in past])
+            found += [payloads.event(event_type, event) for event_type, event in past]
+        return found
+
     async def watch(self, request: ApiRequest) -> AsyncIterator[Sequence[WatchEvent]]:
         call = self._call(request)
         options = watch_options.parse(call.query, self._jitter())
@@ -190,15 +202,14 @@ class InProcessTransport:
         await self._reads.wait_for(options.revision)
         payloads = StructPayloads(call.resource, options.bookmarks)
         first: list[WatchEvent] = []
+        position = self._reads.caches.revision if options.initial_events else options.revision
         if options.initial_events:
             entries = await self._hub.initial(collection, chosen, call.resource)
             first = [WatchEvent(type="ADDED", object=payloads.object(entry)) for entry in entries]
             if options.bookmark_initial_end:
                 first += payloads.bookmark(self._reads.caches.revision, True) or ()
-        elif options.revision is not None:
-            past = await self._hub.past(collection, chosen, options.revision)
-            await self._hub.ready(call.resource, [shown_entry(kind, event) for kind, event in past])
-            first = [payloads.event(event_type, event) for event_type, event in past]
+        if position is not None:
+            first += await self._missed(collection, chosen, payloads, position)
         inbox = _Inbox()
         group = self._hub.join(collection, chosen, payloads, inbox)
         try:

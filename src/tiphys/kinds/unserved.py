@@ -19,7 +19,6 @@ STORAGE_CAPACITY = (
 )
 ELECTION = "this server elects no leaders: the field is stored, but has no effect"
 POD_GROUPS = "this server's Jobs do not schedule their pods as a group: the field is stored, but has no effect"
-
 DEVICES = "no scheduler of this cluster allocates devices yet: the object is stored, but has no effect"
 
 

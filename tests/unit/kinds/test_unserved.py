@@ -11,8 +11,6 @@ UNSERVED = {
     ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): unserved.POLICIES,
     ("apiregistration.k8s.io", "apiservices"): unserved.AGGREGATION,
     ("networking.k8s.io", "networkpolicies"): unserved.NETWORK_POLICIES,
-    ("networking.k8s.io", "servicecidrs"): unserved.SERVICE_NETWORKS,
-    ("networking.k8s.io", "ipaddresses"): unserved.SERVICE_NETWORKS,
     ("resource.k8s.io", "devicetaintrules"): unserved.DEVICES,
     ("resource.k8s.io", "resourceclaimtemplates"): unserved.DEVICES,
     ("flowcontrol.apiserver.k8s.io", "flowschemas"): unserved.FAIRNESS,

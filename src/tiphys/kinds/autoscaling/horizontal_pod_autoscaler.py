@@ -36,8 +36,6 @@ def default(autoscaler: HorizontalPodAutoscaler) -> None:
         spec.metrics = [MetricSpec(type="Resource", resource=ResourceMetricSource(name="cpu", target=target))]
     if spec.behavior is not None:
         _default_behavior(spec.behavior)
-    if autoscaler.status.currentReplicas is None:  # it is always shown
-        autoscaler.status.currentReplicas = 0
 
 
 def _default_behavior(behavior: HorizontalPodAutoscalerBehavior) -> None:

@@ -230,6 +230,8 @@ async def test_shapes_of_a_scale(widgets: World) -> None:
         table = (await widgets.http("GET", f"{path}?includeObject={included}", accept=TABLE)).body
         assert cells_and_objects(table) == (columns, [["a", 5, 0, "0s"]], [kind])
     partial = (await widgets.http("GET", path, accept=TABLE.replace("Table", "PartialObjectMetadata"))).body
+    deleted = await widgets.http("DELETE", f"{WIDGETS}/a", accept=TABLE)
+    assert (deleted.code, deleted.body["kind"], deleted.body["status"]) == (200, "Status", "Success")
     assert (partial["kind"], partial["metadata"]["name"], "spec" in partial) == ("PartialObjectMetadata", "a", False)
 
 

@@ -6,14 +6,17 @@ import base64
 from typing import Any
 
 from api_world import World
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-PEM = b"-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"
+SIGNED = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(Ed25519PrivateKey.generate(), None)
 
 
 def request() -> dict[str, Any]:
     spec = {
-        "request": base64.b64encode(PEM).decode(),
+        "request": base64.b64encode(SIGNED.public_bytes(Encoding.PEM)).decode(),
         "signerName": "example.com/tests",
         "usages": ["client auth"],
     }

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from documents import changed, create_findings, created, stored, told, update_findings
 
+from tiphys.kinds.certificates import certificate_signing_request as signing
 from tiphys.kinds.certificates import cluster_trust_bundle as bundles
 from tiphys.kinds.certificates import pod_certificate_request as requests
 from tiphys.kinds.core import secret as secrets
@@ -301,3 +302,82 @@ def test_keys_of_servers_are_those_of_their_certificates(
     assert secrets.STRATEGY.warnings(thing, None) == expected
     thing.type = "Opaque"
     assert secrets.STRATEGY.warnings(thing, None) == []
+
+
+def in_pem(kind: str, content: bytes, headers: str = "") -> bytes:
+    return f"-----BEGIN {kind}-----\n{headers}{told_der(content)}\n-----END {kind}-----\n".encode()
+
+
+SIGNING = {
+    "apiVersion": "certificates.k8s.io/v1",
+    "kind": "CertificateSigningRequest",
+    "metadata": {"name": "a"},
+    "spec": {
+        "request": told_der(in_pem("CERTIFICATE REQUEST", ASKED)),
+        "signerName": "example.com/a.b",
+        "usages": ["client auth"],
+    },
+}
+CHANGED_SIGNATURE = ASKED[:-1] + bytes([ASKED[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("request_sent", "problem"),
+    [
+        (in_pem("CERTIFICATE REQUEST", ASKED), None),
+        (b"", "PEM block type must be CERTIFICATE REQUEST"),
+        (in_pem("CERTIFICATE", ASKED), "PEM block type must be CERTIFICATE REQUEST"),
+        (in_pem("CERTIFICATE REQUEST", b"x"), "x509: malformed certificate request"),
+        (in_pem("CERTIFICATE REQUEST", CHANGED_SIGNATURE), "x509: ECDSA verification failure"),
+    ],
+)
+def test_requests_prove_that_the_asker_has_the_key(request_sent: bytes, problem: str | None) -> None:
+    found = create_findings(changed(SIGNING, {"spec.request": told_der(request_sent)}))
+    assert [path for path, _, _ in found] == ([] if problem is None else ["spec.request"])
+    assert problem is None or found[0][2].endswith(f": {problem}")
+
+
+@pytest.mark.parametrize(
+    ("signer", "problems"),
+    [
+        ("example.com/a", []),
+        ("example/a", ['"example": should be a domain with at least two segments separated by dots']),
+        ("Bad.Other.com/a", ['"Bad.Other.com": validating label "Bad": a lowercase RFC 1123 label']),
+        ("example.com/a.B.C", ['"a.B.C": validating label "B": a lowercase RFC 1123 subdomain']),
+    ],
+)
+def test_signers_are_a_domain_and_a_path(signer: str, problems: list[str]) -> None:
+    found = create_findings(changed(SIGNING, {"spec.signerName": signer}))
+    assert [path for path, _, _ in found] == ["spec.signerName" for _ in problems]
+    for (_, _, text), problem in zip(found, problems, strict=True):
+        assert text.startswith(f"Invalid value: {problem}")
+
+
+ISSUED_ONCE = "status.certificate: Forbidden: updates may not modify existing certificate content"
+UNLIKE_DATA = 'status.certificate: Invalid value: "<certificate data>": '
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problems"),
+    [
+        (b"", ROOT.encode(), []),
+        (b"stored", b"stored", []),
+        (b"stored", b"other", [ISSUED_ONCE]),
+        (b"", b"words", [UNLIKE_DATA + "must contain at least one CERTIFICATE PEM block"]),
+        (b"", in_pem("KEY", b"x"), [UNLIKE_DATA + 'only CERTIFICATE PEM blocks are allowed, found "KEY"']),
+        (b"", in_pem("CERTIFICATE", b"x", "a: b\n"), [UNLIKE_DATA + "no PEM block headers are permitted"]),
+        (b"", in_pem("CERTIFICATE", b""), [UNLIKE_DATA + "found CERTIFICATE PEM block containing 0 certificates"]),
+        (b"", in_pem("CERTIFICATE", b"x"), [UNLIKE_DATA + "x509: malformed certificate"]),
+    ],
+)
+def test_certificates_are_issued_once(before: bytes, after: bytes, problems: list[str]) -> None:
+    old, new = (stored(SIGNING, {"certificate": told_der(found)}) for found in (before, after))
+    assert [str(finding) for finding in signing.STRATEGY.validate_status_update(new, old)] == problems
+
+
+def test_requests_are_approved_or_denied() -> None:
+    told_both = [{"type": kind, "status": "True"} for kind in ("Denied", "Approved")]
+    found = signing.STRATEGY.validate_status_update(stored(SIGNING, {"conditions": told_both}), stored(SIGNING, {}))
+    assert [str(finding) for finding in found] == [
+        'status.conditions: Invalid value: "Approved": Approved and Denied conditions are mutually exclusive'
+    ]

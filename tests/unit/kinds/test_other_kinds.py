@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -92,7 +93,13 @@ OLD_AUTOSCALER = thing(
     namespace="default",
     spec={"maxReplicas": 3, "scaleTargetRef": TARGET, "targetCPUUtilizationPercentage": 50},
 )
-PEM = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KQUFBQQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"
+STUB = (
+    "MH8wMwIBADAAMCowBQYDK2VwAyEAOp3ucPPUZ9lLCrX/FV4s56qUiqO+vd+m8vhzNhYmbTygADAFBgMrZXADQQB8W1xPuBc13Y3D"
+    "/ORVpZs3clLXbRpBlAk6iXIaUhRhzlJAFCfavPPJ6Ht9f/o+JiOvBgUYSo91UDZbsg6pbbsJ"
+)
+PEM = base64.b64encode(
+    f"-----BEGIN CERTIFICATE REQUEST-----\n{STUB}\n-----END CERTIFICATE REQUEST-----\n".encode()
+).decode()
 REQUEST = thing(
     "certificates.k8s.io/v1",
     "CertificateSigningRequest",
@@ -194,10 +201,6 @@ RULE = thing(
     },
 )
 # A request signed with an Ed25519 key of its own.
-STUB = (
-    "MH8wMwIBADAAMCowBQYDK2VwAyEAOp3ucPPUZ9lLCrX/FV4s56qUiqO+vd+m8vhzNhYmbTygADAFBgMrZXADQQB8W1xPuBc13Y3D"
-    "/ORVpZs3clLXbRpBlAk6iXIaUhRhzlJAFCfavPPJ6Ht9f/o+JiOvBgUYSo91UDZbsg6pbbsJ"
-)
 POD_REQUEST = thing(
     "certificates.k8s.io/v1",
     "PodCertificateRequest",

@@ -5,10 +5,15 @@ Who asks is filled in by the API server; approval and certificate are written th
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tiphys.kinds import cells
-from tiphys.kinds.object_meta import label_key_findings, path_segment_name, subdomain_name
+from tiphys.kinds.certificates import pem_blocks
+from tiphys.kinds.object_meta import label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Column, Strategy
 from tiphys.kinds.types.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestStatus
 from tiphys.machinery.duration import human_duration
@@ -24,7 +29,8 @@ from tiphys.machinery.field_errors import (
 )
 from tiphys.machinery.repetition import repeated
 
-SPEC, CONDITIONS = Path("spec"), Path("status.conditions")
+SPEC, CONDITIONS, CERTIFICATE = Path("spec"), Path("status.conditions"), Path("status.certificate")
+NAME_LIMIT_BYTES = 253
 SIGNER_NAME_LIMIT_BYTES = 571
 SHORTEST_SECONDS = 600
 APPROVED, DENIED, FAILED = "Approved", "Denied", "Failed"
@@ -55,8 +61,6 @@ USAGES = frozenset(
         "netscape sgc",
     )
 )
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE REQUEST-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE REQUEST-----")
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
 def prepare_for_create(request: CertificateSigningRequest) -> None:
@@ -79,10 +83,8 @@ def prepare_for_status_update(new: CertificateSigningRequest, old: CertificateSi
 def validate(request: CertificateSigningRequest) -> list[FieldError]:
     spec = request.spec
     found: list[FieldError] = []
-    if not spec.request:
-        found.append(required(SPEC.child("request")))
-    elif not _PEM.search(spec.request):
-        found.append(invalid(SPEC.child("request"), spec.request, "PEM block type must be CERTIFICATE REQUEST"))
+    if problem := _request_problem(spec.request):
+        found.append(invalid(SPEC.child("request"), spec.request, problem))
     if not spec.usages:
         found.append(required(SPEC.child("usages"), "usages must be provided"))
     again = repeated(spec.usages or ())
@@ -112,18 +114,53 @@ def signer_findings(name: str, path: Path) -> list[FieldError]:
     if not slash or "/" in rest:
         detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
         return [invalid(path, name, detail)]
-    found = [
-        invalid(path, domain, f"validating label {part!r}: {text}")
-        for part in [domain]
-        for text in subdomain_name(part)
-    ]
+    found = [too_long(path, NAME_LIMIT_BYTES)] if len(domain.encode()) > NAME_LIMIT_BYTES else []
+    found += _part_findings(domain, label_name, path)
     if "." not in domain:
         detail = "should be a domain with at least two segments separated by dots"
         found.append(invalid(path, domain, detail))
-    found += [invalid(path, rest, text) for text in subdomain_name(rest)]
-    if len(name) > SIGNER_NAME_LIMIT_BYTES:
+    found += _part_findings(rest, subdomain_name, path)
+    if len(name.encode()) > SIGNER_NAME_LIMIT_BYTES:
         found.append(too_long(path, SIGNER_NAME_LIMIT_BYTES))
     return found
+
+
+def _part_findings(joined: str, rule: Callable[[str], list[str]], path: Path) -> list[FieldError]:
+    """What is wrong with the first part that is not as it should be; what is wrong with the next is seldom news."""
+    for part in joined.split("."):
+        if texts := rule(part):
+            return [invalid(path, joined, f'validating label "{part}": {text}') for text in texts]
+    return []
+
+
+def _request_problem(request: bytes) -> str:
+    block = next(pem_blocks.blocks(request.decode(errors="replace")), None)
+    if block is None or block.kind != pem_blocks.REQUEST:
+        return "PEM block type must be CERTIFICATE REQUEST"
+    try:
+        parsed = x509.load_der_x509_csr(block.content)
+        key, is_signed = parsed.public_key(), parsed.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm):
+        return "x509: malformed certificate request"
+    if is_signed:
+        return ""
+    if isinstance(key, rsa.RSAPublicKey):
+        return "crypto/rsa: verification error"
+    return f"x509: {'ECDSA' if isinstance(key, ec.EllipticCurvePublicKey) else 'Ed25519'} verification failure"
+
+
+def _certificate_problem(certificate: bytes) -> str:
+    entries = list(pem_blocks.blocks(certificate.decode(errors="replace")))
+    for entry in entries:
+        if entry.kind != pem_blocks.CERTIFICATE:
+            return f'only CERTIFICATE PEM blocks are allowed, found "{entry.kind}"'
+        if entry.has_headers:
+            return "no PEM block headers are permitted"
+        if not entry.content:
+            return "found CERTIFICATE PEM block containing 0 certificates"
+        if pem_blocks.certificate_of(entry) is None:
+            return "x509: malformed certificate"
+    return "" if entries else "must contain at least one CERTIFICATE PEM block"
 
 
 def _condition_findings(request: CertificateSigningRequest) -> list[FieldError]:
@@ -133,11 +170,6 @@ def _condition_findings(request: CertificateSigningRequest) -> list[FieldError]:
         at = CONDITIONS.index(position)
         if not condition.type:
             found.append(required(at.child("type")))
-        elif label_key_findings(condition.type):
-            found += [invalid(at.child("type"), condition.type, text) for text in label_key_findings(condition.type)]
-        if condition.type in seen:
-            found.append(duplicate(at.child("type"), condition.type))
-        seen.add(condition.type)
         always = condition.type in (APPROVED, DENIED, FAILED)
         if not condition.status:
             found.append(required(at.child("status")))
@@ -145,13 +177,11 @@ def _condition_findings(request: CertificateSigningRequest) -> list[FieldError]:
             found.append(not_supported(at.child("status"), condition.status, ("True",)))
         elif condition.status not in ("True", "False", "Unknown"):
             found.append(not_supported(at.child("status"), condition.status, ("False", "True", "Unknown")))
-    if APPROVED in seen and DENIED in seen:
-        detail = "Approved and Denied conditions are mutually exclusive"
-        found.append(invalid(CONDITIONS, DENIED, detail))
-    certificate = request.status.certificate
-    if certificate and not _CERTIFICATE.search(certificate):
-        detail = "must contain at least one CERTIFICATE PEM block"
-        found.append(invalid(Path("status.certificate"), "<certificate data>", detail))
+        if {APPROVED: DENIED, DENIED: APPROVED}.get(condition.type) in seen:
+            found.append(invalid(CONDITIONS, condition.type, "Approved and Denied conditions are mutually exclusive"))
+        if condition.type in seen:
+            found.append(duplicate(at.child("type"), condition.type))
+        seen.add(condition.type)
     return found
 
 
@@ -163,9 +193,13 @@ def validate_transition(new: CertificateSigningRequest, old: CertificateSigningR
         if condition.type in (APPROVED, DENIED, FAILED) and condition.type not in now:
             detail = f'updates may not remove a condition of type "{condition.type}"'
             found.append(forbidden(CONDITIONS, detail))
-    if old.status.certificate and new.status.certificate != old.status.certificate:
-        detail = "updates may not set or change existing certificate content"
-        found.append(forbidden(Path("status.certificate"), detail))
+    before, after = old.status.certificate or b"", new.status.certificate or b""
+    if before == after:
+        return found
+    if after and not (before and _certificate_problem(before)) and (problem := _certificate_problem(after)):
+        found.insert(0, invalid(CERTIFICATE, "<certificate data>", problem))
+    if before:
+        found.append(forbidden(CERTIFICATE, "updates may not modify existing certificate content"))
     return found
 
 

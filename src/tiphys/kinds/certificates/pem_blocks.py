@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-CERTIFICATE = "CERTIFICATE"
+CERTIFICATE, REQUEST = "CERTIFICATE", "CERTIFICATE REQUEST"
 _BEGIN, _END, _DASHES = "-----BEGIN ", "-----END ", "-----"
 
 

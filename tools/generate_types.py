@@ -50,7 +50,7 @@ ZERO = {
     "Int32": "zero_int",
     "Int64": "zero_int",
     "bool": "zero_bool",
-    "float": "zero_float",
+    "int | float": "zero_float",
     "bytes": "zero_bytes",
     "Quantity": "zero_quantity",
     "Int32 | str": "zero_int",
@@ -139,7 +139,7 @@ class Module:
             self.numbers.add(number)
             return number
         if kind == "number":
-            return "float"
+            return "int | float"  # 9 is shown as it was written, not as 9.0
         if kind == "boolean":
             return "bool"
         if kind == "array":

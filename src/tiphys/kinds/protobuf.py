@@ -124,7 +124,8 @@ def _scalar(kind: str, wire: int, value: Any) -> Any:
     if kind == "bool" and wire == 0:
         return bool(value)
     if kind == "double" and wire == 1:
-        return struct.unpack("<d", value)[0]
+        (found,) = struct.unpack("<d", value)
+        return int(found) if found.is_integer() and abs(found) < 2**53 else found  # as JSON writes it
     raise ProtobufError(f"a {kind} cannot have wire type {wire}")
 
 

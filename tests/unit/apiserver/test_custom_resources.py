@@ -214,6 +214,15 @@ async def test_shapes_of_what_rows_carry(widgets: World) -> None:
     )
 
 
+async def test_limits_are_shown_as_they_were_written(world: World) -> None:
+    area = {"type": "number", "minimum": 0, "maximum": 9, "multipleOf": 0.5}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"area": area}}}
+    plain = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    await define(world, definition("sails", "Sail", [plain]))
+    shown = await world.http("GET", f"{CRDS}/sails.example.com")
+    assert '"maximum":9,"minimum":0,"multipleOf":0.5' in shown.text
+
+
 async def test_a_definition_without_columns_shows_name_and_age(widgets: World) -> None:
     await define(widgets, definition("gadgets", "Gadget", [version(additionalPrinterColumns=[])]))
     path = "/apis/example.com/v1/namespaces/default/gadgets"

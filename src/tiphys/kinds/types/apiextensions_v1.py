@@ -142,12 +142,12 @@ class JSONSchemaProps(Struct, omit_defaults=True, kw_only=True, gc=False):
     maxItems: Int64 | None = None
     maxLength: Int64 | None = None
     maxProperties: Int64 | None = None
-    maximum: float | None = None
+    maximum: int | float | None = None
     minItems: Int64 | None = None
     minLength: Int64 | None = None
     minProperties: Int64 | None = None
-    minimum: float | None = None
-    multipleOf: float | None = None
+    minimum: int | float | None = None
+    multipleOf: int | float | None = None
     not_: JSONSchemaProps | None = field(default=None, name="not")
     nullable: bool | None = None
     oneOf: list[JSONSchemaProps] | None = None

@@ -225,7 +225,8 @@ def _unreadable(kind: str, error: object, data: bytes) -> errors.ApiError:
     text = json_faults.find(data) or _words(error)
     if kind == "patch":
         return errors.bad_request(f"error decoding patch: {text}")
-    return _unrecognized(kind, f"couldn't get version/kind; json parse error: {text}", data)
+    detail = f"couldn't get version/kind; json parse error: {text}"
+    return errors.bad_request(detail) if kind == "DeleteOptions" else _unrecognized(kind, detail, data)
 
 
 def _words(error: object) -> str:

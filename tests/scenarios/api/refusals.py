@@ -25,8 +25,6 @@ REASONS = {
 # Faults that are not the server's, by the part of the message that says whose: a resourceVersion that has not come
 # yet, a Service with nothing behind it.
 OUTSIDE = {504: ("Timeout", "Too large resource version"), 503: ("ServiceUnavailable", "no endpoints available")}
-# What does not fit the types of an apply is refused like this, without a reason, by every server that clients know.
-UNTYPED = "failed to create typed patch object "
 
 
 def wrong_refusal(code: int, headers: Mapping[str, str], data: bytes) -> str:
@@ -46,8 +44,6 @@ def wrong_refusal(code: int, headers: Mapping[str, str], data: bytes) -> str:
     if code in OUTSIDE:
         wanted, words = OUTSIDE[code]
         return "" if reason == wanted and words in str(message) else f"{code} with {reason}: {message}"
-    if code == 500 and reason is None and str(message).startswith(UNTYPED):
-        return ""
     if reason not in REASONS.get(code, ()):
         return f"{code} with reason {reason}: {message}"
     return "" if isinstance(message, str) and message else f"{code} without a message"

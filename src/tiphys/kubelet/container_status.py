@@ -120,10 +120,10 @@ def container_status(
         volumeMounts=_volume_mounts(container),
         user=_user(record),
     )
-    resources = applied.get(record.id, container.resources)
-    if resources is not None and (resources.limits or resources.requests):
-        status.resources = core_v1.ResourceRequirements(limits=resources.limits, requests=resources.requests)
-        status.allocatedResources = resources.requests
+    # Shown also when there are none: that tells that the kubelet knows, and can change them.
+    resources = applied.get(record.id, container.resources) or core_v1.ResourceRequirements()
+    status.resources = core_v1.ResourceRequirements(limits=resources.limits, requests=resources.requests)
+    status.allocatedResources = resources.requests
     if record.stop_signal:
         status.stopSignal = record.stop_signal
     return status

@@ -132,6 +132,7 @@ def test_a_whole_status() -> None:
         conditions=expected,
         containerStatuses=[
             core_v1.ContainerStatus(
+                resources=core_v1.ResourceRequirements(),
                 name="main",
                 image="docker.io/library/web:1",
                 imageID="sha256:1",

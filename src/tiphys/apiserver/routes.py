@@ -46,7 +46,7 @@ def check(call: Call, method: str = "") -> None:
     resource, verb = call.resource, call.verb
     if isinstance(resource, CustomResource):
         _check_custom(call, resource)
-    else:
+    elif method == "HEAD" or not _is_plainly_served(call):
         served = _served(call)
         if not served:
             raise errors.path_not_found(with_details=True)
@@ -56,6 +56,17 @@ def check(call: Call, method: str = "") -> None:
         _check_name(call.name)
     if verb == "get" and flag(call.query, "export"):
         raise errors.bad_request("the export parameter, deprecated since v1.14, is no longer supported")
+
+
+def _is_plainly_served(call: Call) -> bool:
+    """An object or a collection in its scope, with a verb that it has: so are nearly all requests."""
+    resource = call.resource
+    return (
+        not call.subresource
+        and (bool(call.namespace) or not resource.namespaced)
+        and call.verb in (_OBJECT if call.name else _COLLECTION)
+        and call.verb in resource.verbs
+    )
 
 
 def _served(call: Call) -> Sequence[str]:

@@ -39,8 +39,36 @@ async def test_the_status_of_a_request_approves_nothing(world: World) -> None:
     made = (await world.http("POST", REQUESTS, request())).body
     approved = {"type": "Approved", "status": "True", "reason": "Test"}
     answer = await world.http("PUT", f"{REQUESTS}/mine/status", {**made, "status": {"conditions": [approved]}})
+    assert answer.code == 422
+    assert answer.body["details"]["causes"] == [
+        {
+            "reason": "FieldValueForbidden",
+            "message": 'Forbidden: updates may not add a condition of type "Approved"',
+            "field": "status.conditions",
+        }
+    ]
+
+
+async def test_the_status_of_a_request_keeps_its_approval(world: World) -> None:
+    made = (await world.http("POST", REQUESTS, request())).body
+    approved = {"type": "Approved", "status": "True", "reason": "Test", "message": "by hand"}
+    decided = (
+        await world.http("PUT", f"{REQUESTS}/mine/approval", {**made, "status": {"conditions": [approved]}})
+    ).body
+    (kept,) = decided["status"]["conditions"]
+    other = {**approved, "message": "by another hand"}
+    failed = {"type": "Failed", "status": "True", "reason": "Broken"}
+    answer = await world.http("PUT", f"{REQUESTS}/mine/status", {**decided, "status": {"conditions": [failed, other]}})
     assert answer.code == 200
-    assert answer.body["status"].get("conditions") is None
+    assert [(each["type"], each.get("message")) for each in answer.body["status"]["conditions"]] == [
+        ("Failed", None),
+        ("Approved", kept["message"]),
+    ]
+    lost = await world.http("PUT", f"{REQUESTS}/mine/status", {**answer.body, "status": {"conditions": [failed]}})
+    assert (lost.code, lost.body["message"].split("Forbidden: ")[1]) == (
+        422,
+        'updates may not remove a condition of type "Approved"',
+    )
 
 
 async def test_who_asks_is_who_sends(world: World) -> None:

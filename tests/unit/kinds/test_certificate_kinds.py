@@ -377,7 +377,8 @@ def test_certificates_are_issued_once(before: bytes, after: bytes, problems: lis
 
 def test_requests_are_approved_or_denied() -> None:
     told_both = [{"type": kind, "status": "True"} for kind in ("Denied", "Approved")]
-    found = signing.STRATEGY.validate_status_update(stored(SIGNING, {"conditions": told_both}), stored(SIGNING, {}))
+    approve = signing.STRATEGY.subresource_validators["approval"]
+    found = approve(stored(SIGNING, {"conditions": told_both}), stored(SIGNING, {}))
     assert [str(finding) for finding in found] == [
         'status.conditions: Invalid value: "Approved": Approved and Denied conditions are mutually exclusive'
     ]

@@ -90,7 +90,7 @@ def prepare_resize(context: WriteContext, new: Any, old: Any) -> None:
 PREPARES: Mapping[str, tuple[Prepare, Findings]] = {
     "status": (update.prepare_status, update.status_findings),
     "finalize": (prepare_finalize, update.subresource_findings),
-    "approval": (prepare_approval, update.status_findings),
+    "approval": (prepare_approval, update.subresource_findings),
     "ephemeralcontainers": (prepare_ephemeral_containers, update.subresource_findings),
     "resize": (prepare_resize, update.subresource_findings),
 }

@@ -15,7 +15,11 @@ from tiphys.kinds import cells
 from tiphys.kinds.certificates import pem_blocks
 from tiphys.kinds.object_meta import label_name, path_segment_name, subdomain_name
 from tiphys.kinds.strategy import Column, Strategy
-from tiphys.kinds.types.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestStatus
+from tiphys.kinds.types.certificates_v1 import (
+    CertificateSigningRequest,
+    CertificateSigningRequestCondition,
+    CertificateSigningRequestStatus,
+)
 from tiphys.machinery.duration import human_duration
 from tiphys.machinery.field_errors import (
     FieldError,
@@ -34,6 +38,7 @@ NAME_LIMIT_BYTES = 253
 SIGNER_NAME_LIMIT_BYTES = 571
 SHORTEST_SECONDS = 600
 APPROVED, DENIED, FAILED = "Approved", "Denied", "Failed"
+DECISIONS = (APPROVED, DENIED)
 USAGES = frozenset(
     (
         "signing",
@@ -73,11 +78,18 @@ def prepare_for_update(new: CertificateSigningRequest, old: CertificateSigningRe
 
 
 def prepare_for_status_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
-    """The signer writes certificate and conditions, but does not approve or deny."""
+    """The signer writes certificate and conditions; decisions that are there stay as they are."""
     new.spec = old.spec
-    kept = [c for c in old.status.conditions or () if c.type in (APPROVED, DENIED)]
-    others = [c for c in new.status.conditions or () if c.type not in (APPROVED, DENIED)]
-    new.status.conditions = [*kept, *others] or None
+    for decision in DECISIONS:
+        before, after = _of_type(old, decision), _of_type(new, decision)
+        if len(before) == len(after):
+            kept = iter(before)
+            conditions = new.status.conditions or []
+            new.status.conditions = [next(kept) if c.type == decision else c for c in conditions] or None
+
+
+def _of_type(request: CertificateSigningRequest, kind: str) -> list[CertificateSigningRequestCondition]:
+    return [condition for condition in request.status.conditions or () if condition.type == kind]
 
 
 def validate(request: CertificateSigningRequest) -> list[FieldError]:
@@ -185,6 +197,20 @@ def _condition_findings(request: CertificateSigningRequest) -> list[FieldError]:
     return found
 
 
+def validate_status_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> list[FieldError]:
+    """Who signs does not decide."""
+    added = [
+        forbidden(CONDITIONS, f'updates may not add a condition of type "{decision}"')
+        for decision in DECISIONS
+        if len(_of_type(new, decision)) > len(_of_type(old, decision))
+    ]
+    return validate_approval(new, old) + added
+
+
+def validate_approval(new: CertificateSigningRequest, old: CertificateSigningRequest) -> list[FieldError]:
+    return _condition_findings(new) + validate_transition(new, old)
+
+
 def validate_transition(new: CertificateSigningRequest, old: CertificateSigningRequest) -> list[FieldError]:
     """Decisions and certificates last."""
     found: list[FieldError] = []
@@ -222,9 +248,9 @@ STRATEGY: Strategy[CertificateSigningRequest] = Strategy(
     prepare_for_status_update=prepare_for_status_update,
     validate=validate,
     validate_update=validate_transition,
-    validate_status_update=lambda new, old: _condition_findings(new) + validate_transition(new, old),
+    validate_status_update=validate_status_update,
     name_findings=path_segment_name,
-    subresource_validators={"approval": validate_transition},
+    subresource_validators={"approval": validate_approval},
     columns=(
         cells.name_column(),
         cells.age_column(),

@@ -214,6 +214,21 @@ async def test_shapes_of_what_rows_carry(widgets: World) -> None:
     )
 
 
+async def test_what_no_schema_has_is_left_out_everywhere(world: World) -> None:
+    """Deeper parts are read only when they are used, so even a strict request does not tell of it."""
+    inner = {"type": "object", "foo": 1, "properties": {"a": {"type": "string", "bar": 2}}}
+    known = {"type": "object", "properties": {"a": {"type": "string"}}}
+    parts = {"l": {"type": "array", "items": inner}, "m": {"type": "object", "additionalProperties": inner}}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": parts}}
+    plain = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    made = await world.http("POST", f"{CRDS}?fieldValidation=Strict", definition("sails", "Sail", [plain]))
+    assert made.code == 201
+    assert made.body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] == {
+        "l": {"type": "array", "items": known},
+        "m": {"type": "object", "additionalProperties": known},
+    }
+
+
 async def test_limits_are_shown_as_they_were_written(world: World) -> None:
     area = {"type": "number", "minimum": 0, "maximum": 9, "multipleOf": 0.5}
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"area": area}}}

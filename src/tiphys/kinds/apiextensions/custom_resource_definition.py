@@ -10,6 +10,7 @@ import msgspec
 from tiphys.kinds import cells, codec
 from tiphys.kinds.apiextensions import conditions
 from tiphys.kinds.apiextensions.definition_findings import validate, validate_changed
+from tiphys.kinds.apiextensions.schema_parts import drop_unknown
 from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.spec_and_status import keep_spec
 from tiphys.kinds.strategy import Column, Strategy
@@ -36,6 +37,9 @@ def default(definition: CustomResourceDefinition) -> None:
         spec.conversion = CustomResourceConversion(strategy="None")
     if not definition.status.storedVersions:
         _remember_stored(definition)
+    for version in spec.versions:
+        if version.schema is not None and version.schema.openAPIV3Schema is not None:
+            drop_unknown(version.schema.openAPIV3Schema)
     hook = spec.conversion.webhook
     service = hook.clientConfig.service if hook is not None and hook.clientConfig is not None else None
     if service is not None and service.port is None:

@@ -13,6 +13,7 @@ from typing import Any
 from tiphys.client.interface import ObjectKey
 from tiphys.controllers import pods as pod_facts
 from tiphys.controllers.actions import Action, RequeueAfter, UpdateStatus, record
+from tiphys.controllers.conditions import with_condition
 from tiphys.controllers.controller import Controller, View, Watch, controller_index, controller_of, own_key
 from tiphys.controllers.deployment.rolling import resolved
 from tiphys.kinds import codec
@@ -124,18 +125,15 @@ def _scale_of(view: View, namespace: str, reference: meta_v1.OwnerReference) -> 
 def _conditions(
     budget: policy_v1.PodDisruptionBudget, status: str, reason: str, message: str, now: float
 ) -> list[meta_v1.Condition]:
-    old = [c for c in budget.status.conditions or () if c.type == "DisruptionAllowed"]
-    others = [c for c in budget.status.conditions or () if c.type != "DisruptionAllowed"]
-    kept = old and old[0].status == status
     fresh = meta_v1.Condition(
         type="DisruptionAllowed",
         status=status,
         reason=reason,
         message=message,
         observedGeneration=budget.metadata.generation,
-        lastTransitionTime=old[0].lastTransitionTime if kept else timestamps.time_of(now),
+        lastTransitionTime=timestamps.time_of(now),
     )
-    return [*others, fresh]
+    return with_condition(budget.status.conditions, fresh)
 
 
 def _unknown(budget: policy_v1.PodDisruptionBudget, message: str, now: float) -> list[Action]:

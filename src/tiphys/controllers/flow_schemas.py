@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tiphys.client.interface import ObjectKey
 from tiphys.controllers.actions import Action, UpdateStatus
+from tiphys.controllers.conditions import with_condition
 from tiphys.controllers.controller import Controller, Index, View, Watch, own_key
 from tiphys.kinds import codec
 from tiphys.kinds.types import flowcontrol_v1
@@ -41,20 +42,12 @@ def reconcile(view: View, key: ObjectKey, now: float) -> list[Action]:
     words = "and it exists" if is_there else "but there is no such object"
     status, reason = ("False", "Found") if is_there else ("True", "NotFound")
     message = f'This FlowSchema references the PriorityLevelConfiguration object named "{name}" {words}'
-    known = next((c for c in schema.status.conditions or () if c.type == DANGLING), None)
-    if known is not None and (known.status, known.reason, known.message) == (status, reason, message):
-        return []
-    kept = known is not None and known.status == status
     condition = flowcontrol_v1.FlowSchemaCondition(
-        type=DANGLING,
-        status=status,
-        reason=reason,
-        message=message,
-        lastTransitionTime=known.lastTransitionTime if known is not None and kept else timestamps.time_of(now),
+        type=DANGLING, status=status, reason=reason, message=message, lastTransitionTime=timestamps.time_of(now)
     )
     changed = codec.copy(schema)
-    changed.status.conditions = [*(c for c in schema.status.conditions or () if c.type != DANGLING), condition]
-    return [UpdateStatus(object=changed)]
+    changed.status.conditions = with_condition(changed.status.conditions, condition)
+    return [UpdateStatus(object=changed)] if changed.status != schema.status else []
 
 
 CONTROLLER = Controller(

@@ -10,6 +10,7 @@ import ipaddress
 
 from tiphys.client.interface import ObjectKey
 from tiphys.controllers.actions import Action, RequeueAfter, Update, UpdateStatus
+from tiphys.controllers.conditions import with_condition
 from tiphys.controllers.controller import Controller, View, Watch, own_key
 from tiphys.kinds import codec
 from tiphys.kinds.networking.service_cidr import READY
@@ -70,15 +71,12 @@ def _with_finalizers(cidr: networking_v1.ServiceCIDR, finalizers: list[str]) -> 
 
 
 def _tell(cidr: networking_v1.ServiceCIDR, status: str, reason: str, message: str, now: float) -> list[Action]:
-    known = next((c for c in cidr.status.conditions or () if c.type == READY), None)
-    if known is not None and known.status == status:
-        return []
-    changed = codec.copy(cidr)
     condition = meta_v1.Condition(
         type=READY, status=status, reason=reason, message=message, lastTransitionTime=timestamps.time_of(now)
     )
-    changed.status.conditions = [*(c for c in cidr.status.conditions or () if c.type != READY), condition]
-    return [UpdateStatus(object=changed)]
+    changed = codec.copy(cidr)
+    changed.status.conditions = with_condition(changed.status.conditions, condition)
+    return [UpdateStatus(object=changed)] if changed.status != cidr.status else []
 
 
 CONTROLLER = Controller(

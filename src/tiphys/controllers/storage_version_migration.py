@@ -13,6 +13,7 @@ from typing import Any
 
 from tiphys.client.interface import ApiRequest, ObjectKey, PatchType
 from tiphys.controllers.actions import Action, Answer, Ask, Call, Failure, Patch, RequeueAfter, UpdateStatus
+from tiphys.controllers.conditions import with_condition
 from tiphys.controllers.controller import Controller, View, Watch
 from tiphys.controllers.namespaced_resources import stored_version
 from tiphys.kinds import codec, registry
@@ -116,8 +117,7 @@ def _tell(
         lastTransitionTime=timestamps.time_of(now),
         observedGeneration=definition.metadata.generation,
     )
-    others = [c for c in changed.status.conditions or () if c.type != MIGRATING]
-    changed.status.conditions = [*others, told]
+    changed.status.conditions = with_condition(changed.status.conditions, told)
     if settled:
         changed.status.storedVersions = [version.name for version in changed.spec.versions if version.storage]
     patch = {
@@ -143,9 +143,8 @@ def _with(
 ) -> UpdateStatus:
     """The migration with conditions: (type, status, reason, message)."""
     changed = codec.copy(migration)
-    found = {condition.type: condition for condition in changed.status.conditions or ()}
     for kind, status, reason, message in conditions:
-        found[kind] = meta_v1.Condition(
+        told = meta_v1.Condition(
             type=kind,
             status=status,
             reason=reason,
@@ -153,7 +152,7 @@ def _with(
             lastTransitionTime=timestamps.time_of(now),
             observedGeneration=migration.metadata.generation,
         )
-    changed.status.conditions = list(found.values()) or None
+        changed.status.conditions = with_condition(changed.status.conditions, told)
     changed.status.resourceVersion = revision or changed.status.resourceVersion
     return UpdateStatus(object=changed)
 

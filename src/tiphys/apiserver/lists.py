@@ -22,6 +22,7 @@ from tiphys.apiserver.request import integer
 from tiphys.apiserver.selection import Selection
 from tiphys.apiserver.watch_cache import Collection, Entry, WindowExceeded
 from tiphys.machinery import errors, field_errors
+from tiphys.machinery.digits import is_number
 from tiphys.machinery.field_errors import Path
 
 TOO_OLD_TOKEN = (
@@ -106,7 +107,7 @@ def _corrupt_at(token: str) -> int | None:
 def parse_revision(text: str) -> int:
     """A resourceVersion parameter. ApiError 400."""
     fault = "invalid syntax"
-    if text.isascii() and text.isdigit():
+    if is_number(text):
         if len(text) <= 20 and int(text) < 1 << 64:
             return int(text)
         fault = "value out of range"

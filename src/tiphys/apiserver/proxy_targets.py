@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlencode
 from tiphys.apiserver.request import flag, integer
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
+from tiphys.machinery.digits import is_number
 
 KUBELET_PORT = 10250
 ADDRESS_TYPES = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
@@ -148,7 +149,7 @@ def node_target(node: core_v1.Node | None, name: str, rest: str, raw_query: str)
     """nodes/proxy: the kubelet's own paths."""
     _, plain, asked = split_name(name)
     host, port = kubelet_of(node, plain)
-    if asked and asked.isdigit() and int(asked) != port:
+    if asked and is_number(asked) and int(asked) != port:
         return Target(host=host, port=int(asked), path=_with_query(rest or "/", raw_query))
     return Target(host=host, port=port, path=_with_query(rest or "/", raw_query), https=True, to_kubelet=True)
 
@@ -158,7 +159,7 @@ def pod_target(pod: core_v1.Pod, name: str, rest: str, raw_query: str) -> Target
     address = pod.status.podIP
     if not address:
         raise errors.ApiError(503, "ServiceUnavailable", f"pod {pod.metadata.name} has no address yet")
-    port = int(asked) if asked.isdigit() else _pod_port(pod, asked)
+    port = int(asked) if is_number(asked) else _pod_port(pod, asked)
     return Target(host=address, port=port, path=_with_query(rest or "/", raw_query), https=scheme == "https")
 
 
@@ -209,7 +210,7 @@ def _service_port(service: core_v1.Service, name: str, asked: str) -> core_v1.Se
     if not asked and len(ports) == 1:
         return ports[0]
     for port in ports:
-        if (asked and port.name == asked) or (asked.isdigit() and port.port == int(asked)):
+        if (asked and port.name == asked) or (is_number(asked) and port.port == int(asked)):
             return port
     raise errors.unavailable(f'no service port "{asked}" found for service "{name}"')
 

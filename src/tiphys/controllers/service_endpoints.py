@@ -16,6 +16,7 @@ from tiphys.controllers import pods as pod_facts
 from tiphys.controllers.controller import View
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import labels, timestamps
+from tiphys.machinery.digits import is_number
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -93,7 +94,7 @@ def _number(port: core_v1.ServicePort, pod: core_v1.Pod) -> int | None:
         for candidate in container.ports or ():
             if candidate.name == target and (candidate.protocol or "TCP") == (port.protocol or "TCP"):
                 return candidate.containerPort
-    return int(target) if target.isdecimal() else None
+    return int(target) if is_number(target) else None
 
 
 def backends(service: core_v1.Service, pods: Iterable[core_v1.Pod], family: str, *, terminating: bool) -> list[Backend]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds.value_findings import NOT_NEGATIVE
+from tiphys.machinery.digits import is_number
 from tiphys.machinery.field_errors import FieldError, Path, invalid
 from tiphys.machinery.names import percent
 
@@ -16,7 +17,12 @@ def validate_int_or_percent(value: int | str, path: Path) -> list[FieldError]:
 
 def percent_of(value: int | str | None) -> int | None:
     """25 for `25%`, None for a number."""
-    return int(value[:-1]) if isinstance(value, str) and not percent(value) else None
+    return _share(value) if isinstance(value, str) and not percent(value) else None
+
+
+def _share(text: str) -> int:
+    """Of more than nine digits the first ones will do: it is more than anything, either way."""
+    return int((text[:-1].lstrip("0") or "0")[:9])
 
 
 def at_most_hundred_percent(value: int | str | None, path: Path) -> list[FieldError]:
@@ -29,7 +35,7 @@ def is_zero(value: int | str | None) -> bool:
     share = percent_of(value)
     if share is not None:
         return share == 0
-    return not (value.isdecimal() and int(value)) if isinstance(value, str) else value == 0
+    return not (is_number(value) and int(value)) if isinstance(value, str) else value == 0
 
 
 def amount_of(value: int | str, total: int, round_up: bool) -> int:
@@ -38,5 +44,5 @@ def amount_of(value: int | str, total: int, round_up: bool) -> int:
         return value
     if percent(value):
         raise ValueError(f'invalid value for IntOrString: invalid type: string is not a percentage: "{value}"')
-    share = int(value[:-1]) * total
+    share = _share(value) * total
     return -(-share // 100) if round_up else share // 100

@@ -11,6 +11,7 @@ import ipaddress
 
 from tiphys.machinery import names
 from tiphys.machinery.bounded_cache import bounded_cache
+from tiphys.machinery.digits import is_number
 
 LARGEST_INT32 = 2**31 - 1
 
@@ -71,7 +72,7 @@ def cidr(text: str) -> list[str]:
     """A network in CIDR notation that everybody reads alike: no bits of a host."""
     address, slash, length = text.partition("/")
     family = address_family(address) or address_family(_without_leading_zeros(address))
-    if not (family and slash and length.isdecimal() and int(length) <= (32 if family == 4 else 128)):
+    if not (family and slash and is_number(length) and int(length) <= (32 if family == 4 else 128)):
         return [CIDR_MESSAGE]
     if not address_family(address) or str(int(length)) != length:
         return [ZEROS_IN_CIDR]

@@ -13,6 +13,7 @@ import enum
 from dataclasses import dataclass
 
 from tiphys.kinds.types import core_v1
+from tiphys.machinery.digits import is_number
 
 DEFAULT_PERIOD_SECONDS = 10
 DEFAULT_TIMEOUT_SECONDS = 1
@@ -102,7 +103,7 @@ def resolve_port(port: int | str, container: core_v1.Container) -> int:
     """A port number, or the number behind a port's name. ValueError with the reason."""
     if isinstance(port, int):
         number = port
-    elif port.isdigit():
+    elif is_number(port):
         number = int(port)
     else:
         named = [each.containerPort for each in container.ports or () if each.name == port]

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
+from tiphys.machinery.digits import is_number
+
 TAKEN_MEDIA = ("application/json", "application/yaml")
 # What these hold changes how the server treats other requests, so that nothing of it is ever stored.
 CONFIGURATION = ("admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "/namespaces/{name}")
@@ -95,7 +97,7 @@ def cases(draw: Any, operation: Any, mode: GenerationMode, objects: Mapping[str,
                 case.body["metadata"] = {**metadata, "generateName": "made-"}
     query = dict(case.query or {})
     version = str(query.get("resourceVersion", ""))
-    if version.isdigit() and int(version) > 1:
+    if is_number(version) and int(version) > 1:
         del query["resourceVersion"]  # waiting for it takes seconds
     if operation.method == "delete" or any(word in operation.path for word in CONFIGURATION) or draw(st.booleans()):
         query["dryRun"] = "All"

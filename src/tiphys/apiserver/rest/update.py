@@ -17,6 +17,7 @@ from tiphys.apiserver.rest import create
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds.object_meta import validate_object_meta_update
 from tiphys.machinery import errors
+from tiphys.machinery.digits import is_number
 from tiphys.machinery.errors import MODIFIED_DETAIL
 from tiphys.machinery.field_errors import FieldError, Path, invalid
 
@@ -74,7 +75,7 @@ def check_revision(context: WriteContext, meta: Any, old: Any) -> None:
             raise errors.invalid(resource.plural, resource.group, context.name, [wrong])
         meta.resourceVersion = old.metadata.resourceVersion
     elif version != old.metadata.resourceVersion:
-        if not version.isdigit():
+        if not is_number(version):
             raise errors.bad_request(
                 f'invalid resource version "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
             )

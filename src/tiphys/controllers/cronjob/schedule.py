@@ -13,6 +13,8 @@ import re
 import zoneinfo
 from dataclasses import dataclass
 
+from tiphys.machinery.digits import is_number
+
 _MACROS = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
     "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
@@ -53,7 +55,7 @@ def _field(text: str, low: int, high: int, names: dict[str, int]) -> tuple[froze
 def _number(text: str, names: dict[str, int]) -> int:
     if text.lower() in names:
         return names[text.lower()]
-    if not text.isdecimal():
+    if not is_number(text):
         raise ValueError(f"{text!r} is no number")
     return int(text)
 

@@ -13,6 +13,7 @@ from tiphys.controllers.controller import controller_reference
 from tiphys.controllers.hashing import fnv32a, safe_encoded
 from tiphys.kinds import codec
 from tiphys.kinds.types import apps_v1, core_v1, meta_v1
+from tiphys.machinery.digits import is_number
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -30,7 +31,7 @@ LONGEST_HISTORY = 2000
 def revision_of(obj: apps_v1.ReplicaSet | apps_v1.Deployment) -> int:
     """The revision annotation; 0 when there is none or it is no number."""
     text = (obj.metadata.annotations or {}).get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if is_number(text) else 0
 
 
 def by_age(replica_set: apps_v1.ReplicaSet) -> tuple[str, str]:

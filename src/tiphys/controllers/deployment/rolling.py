@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from tiphys.controllers.deployment.revisions import MAX_REPLICAS, by_age
 from tiphys.kinds.types import apps_v1
+from tiphys.machinery.digits import is_number
 
 Sizes = dict[str, int]
 
@@ -43,7 +44,7 @@ def resolved(value: int | str | None, total: int, *, up: bool, default: int | st
     if isinstance(chosen, int):
         return chosen
     if not chosen.endswith("%"):
-        return int(chosen) if chosen.isdecimal() else 0
+        return int(chosen) if is_number(chosen) else 0
     scaled = int(chosen[:-1]) * total
     return -(-scaled // 100) if up else scaled // 100
 
@@ -138,7 +139,7 @@ def _share(deployment: apps_v1.Deployment, replica_set: apps_v1.ReplicaSet, allo
         fraction = -size(replica_set)
     else:
         text = (replica_set.metadata.annotations or {}).get(MAX_REPLICAS, "")
-        before = int(text) if text.isdecimal() and int(text) else 0
+        before = int(text) if is_number(text) and int(text) else 0
         before = before or (deployment.status.replicas if deployment.status is not None else 0) or 0
         grown = size(replica_set) * maximum / before if before else float(size(replica_set))
         fraction = math.floor(grown + 0.5) - size(replica_set)

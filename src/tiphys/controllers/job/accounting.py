@@ -14,6 +14,7 @@ from tiphys.controllers.actions import Patch
 from tiphys.controllers.job import indexes
 from tiphys.controllers.job.policies import failure_rule
 from tiphys.kinds.types import batch_v1, core_v1
+from tiphys.machinery.digits import is_number
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
 MOST_UNCOUNTED = 500
@@ -129,7 +130,7 @@ def _failures_by_index(pods: Sequence[core_v1.Pod], job: batch_v1.Job) -> dict[i
         if index is None:
             continue
         before = (pod.metadata.annotations or {}).get(INDEX_FAILURES, "0")
-        count = int(before) if before.isdecimal() else 0
+        count = int(before) if is_number(before) else 0
         count += is_failed(job, pod) and not is_ignored(job, pod)
         found[index] = max(found.get(index, 0), count)
     return found

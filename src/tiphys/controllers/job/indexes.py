@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tiphys.kinds.types import core_v1
+from tiphys.machinery.digits import is_number
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
@@ -13,7 +14,7 @@ INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 def index_of(pod: core_v1.Pod) -> int | None:
     """The pod's completion index; None when it has none that is a number."""
     text = (pod.metadata.annotations or {}).get(INDEX, "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if is_number(text) else None
 
 
 def parse(text: str | None, completions: int) -> set[int]:
@@ -21,7 +22,7 @@ def parse(text: str | None, completions: int) -> set[int]:
     found: set[int] = set()
     for part in filter(None, (text or "").split(",")):
         first, _, last = part.partition("-")
-        if first.isdecimal() and (not last or last.isdecimal()):
+        if is_number(first) and (not last or is_number(last)):
             found.update(range(int(first), min(int(last or first) + 1, completions)))
     return found
 

@@ -11,6 +11,7 @@ from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.spec_and_status import clear_status, keep_spec, keep_status
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.apps_v1 import DaemonSet, DaemonSetUpdateStrategy, RollingUpdateDaemonSet
+from tiphys.machinery.digits import is_number
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required
 
 GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
@@ -49,7 +50,7 @@ def prepare_for_update(new: DaemonSet, old: DaemonSet) -> None:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if is_number(text) else 0
 
 
 def _count_template(daemon_set: DaemonSet, generation: int) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiphys.machinery.digits import is_number
+
 Interval = tuple[int, int]
 LONGEST_NUMBER = 18  # digits of a number that surely fits 64 bits
 
@@ -21,7 +23,7 @@ def interval_of(text: str, completions: int) -> Interval:
         )
     numbers = []
     for bound in bounds:
-        if not (bound.isascii() and bound.isdigit() and len(bound) <= LONGEST_NUMBER):
+        if not (is_number(bound) and len(bound) <= LONGEST_NUMBER):
             raise ValueError(f'cannot convert string to integer for index: "{bound}"')
         if int(bound) >= completions:
             raise ValueError(f'too large index: "{bound}"')

@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
+from tiphys.machinery.digits import is_number
+
 _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -113,7 +115,7 @@ def _interval(text: str) -> int:
     units = {"h": 3600, "m": 60, "s": 1}
     total, digits = 0, ""
     for mark in text:
-        if mark.isdigit():
+        if is_number(mark):
             digits += mark
         elif mark in units and digits:
             total, digits = total + int(digits) * units[mark], ""
@@ -155,6 +157,6 @@ def _span(text: str, low: int, high: int, names: dict[str, int]) -> tuple[int, i
 def _number(text: str, names: dict[str, int]) -> int:
     if text.lower() in names:
         return names[text.lower()]
-    if not text.isdigit():
+    if not is_number(text):
         raise ValueError(f"failed to parse int from {text}")
     return int(text)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tiphys.kinds.object_meta import label_key_findings, label_value_findings
 from tiphys.kinds.types.core_v1 import Taint, Toleration
+from tiphys.machinery.digits import is_number
 from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid, not_supported, required
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -60,7 +61,7 @@ def _toleration_findings(toleration: Toleration, path: Path) -> list[FieldError]
 
 def _comparison_findings(toleration: Toleration, path: Path) -> list[FieldError]:
     text = toleration.value or ""
-    if text.removeprefix("-").isdigit() and str(int(text)) == text:
+    if is_number(text.removeprefix("-")) and str(int(text)) == text:
         return []
     return [invalid(path.child("value"), text, "must be a valid integer for numeric operators")]
 

@@ -31,6 +31,7 @@ from tiphys.kinds.types.resource_v1 import (
     ResourceClaimConsumerReference,
     ResourceClaimStatus,
 )
+from tiphys.machinery.digits import is_number
 from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required, too_long, too_many
 
 DeviceKey = tuple[str, str, str, str | None]  # driver, pool, device, share
@@ -136,7 +137,7 @@ def _network_findings(data: NetworkDeviceData, path: Path) -> list[FieldError]:
 def _address_findings(text: str, path: Path) -> list[FieldError]:
     """An address and the length of its network, as they are commonly written."""
     try:
-        interface = ipaddress.ip_interface(text if text.partition("/")[2].isdigit() else "")
+        interface = ipaddress.ip_interface(text if is_number(text.partition("/")[2]) else "")
     except ValueError:
         return [invalid(path, text, ADDRESS_FORM)]
     usual = f"{interface.ip}/{interface.network.prefixlen}"

@@ -53,8 +53,9 @@ def validate_status_update(new: StorageVersionMigration, old: StorageVersionMigr
 def _version_findings(version: str) -> list[FieldError]:
     if not version:
         return []
-    if not _NUMBER.fullmatch(version):
-        reason = f"strconv.ParseInt: parsing {shown(version)}: invalid syntax"
+    fault = "invalid syntax" if not _NUMBER.fullmatch(version) else "value out of range" if len(version) > 20 else ""
+    if fault:
+        reason = f"strconv.ParseInt: parsing {shown(version)}: {fault}"
         return [invalid(VERSION, version, f"failed to parse resource version {shown(version)}: {reason}")]
     return not_negative(int(version), VERSION)
 

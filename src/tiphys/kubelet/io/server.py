@@ -27,6 +27,7 @@ from tiphys.kinds.types import core_v1
 from tiphys.kubelet import server_request
 from tiphys.kubelet.io.logs import read_log
 from tiphys.kubelet.server_request import BadRequest, Target
+from tiphys.machinery.digits import is_number
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +247,7 @@ class KubeletServer:
     async def _port_forward(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
         pod = self._pod(server_request.pod_target(parts))
         words = [word for value in request.query.getall("port", []) for word in value.split(",")]
-        if not all(word.isdigit() for word in words):
+        if not all(is_number(word) for word in words):
             raise BadRequest(f"ports must be numbers: {','.join(words)}")
         url = await self._backend.port_forward_url(self._backend.sandbox_id(pod), [int(word) for word in words])
         return await self._stream(request, url)

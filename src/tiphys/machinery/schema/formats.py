@@ -14,6 +14,7 @@ from datetime import date, datetime
 from urllib.parse import urlsplit
 
 from tiphys.machinery import names
+from tiphys.machinery.digits import is_number
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
@@ -81,7 +82,7 @@ def _hostname(text: str) -> bool:
 
 def _ipv4(text: str) -> bool:
     parts = text.split(".")
-    return len(parts) == 4 and all(len(p) <= 3 and p.isascii() and p.isdigit() and int(p) <= 255 for p in parts)
+    return len(parts) == 4 and all(len(p) <= 3 and is_number(p) and int(p) <= 255 for p in parts)
 
 
 def _ipv6(text: str) -> bool:

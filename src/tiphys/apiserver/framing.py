@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tiphys.machinery.digits import is_number
-
 VERSIONS = ("1.0", "1.1")
 
 
@@ -39,7 +37,7 @@ def refusal(version: str, headers: Mapping[str, str], upgrade: bool, body_bytes_
         return Refusal(400, f"unsupported transfer encoding: {coding!r}")
     if upgrade and (coding is not None or length != "0"):
         return Refusal(400, "a request that asks for another protocol cannot have a body")
-    if not is_number(length):
+    if not length.isascii() or not length.isdigit():
         return Refusal(400, "malformed Content-Length header")
     if len(length) > 18 or int(length) > body_bytes_limit:
         return Refusal(413)

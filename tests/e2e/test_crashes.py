@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from conftest import RunningCluster, pod_manifest, running_cluster
 
+from conftest import RunningCluster, pod_manifest, running_cluster
 from tiphys.launch.cluster import CONTROL_PLANE, Layout, agent_unit
 from tiphys.launch.io.admin import AdminClient, ApiUnreachable
 from tiphys.linux.io import processes

@@ -9,8 +9,8 @@ import subprocess
 import urllib.request
 
 import pytest
-from conftest import RunningCluster, deployment_manifest, pod_manifest
 
+from conftest import RunningCluster, deployment_manifest, pod_manifest
 from tiphys.cli.kubectl import kubectl_path
 
 pytestmark = pytest.mark.root

@@ -7,8 +7,8 @@ import os
 import socket
 
 import pytest
-from conftest import RunningCluster, pod_manifest
 
+from conftest import RunningCluster, pod_manifest
 from tiphys.launch.cluster import Layout
 from tiphys.launch.io.admin import AdminClient
 

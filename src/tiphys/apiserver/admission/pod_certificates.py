@@ -12,10 +12,10 @@ from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
 from tiphys.apiserver.admission.node_restriction import MIRROR_ANNOTATION
 from tiphys.apiserver.authz.interface import Attributes, Authorizer
 from tiphys.apiserver.authz.node import node_of
+from tiphys.apiserver.condition_times import date_transitions
 from tiphys.kinds.types.certificates_v1 import PodCertificateRequestSpec
 from tiphys.kinds.types.core_v1 import Node, Pod, ServiceAccount
 from tiphys.machinery import errors
-from tiphys.machinery.timestamps import time_of
 
 GROUP = "certificates.k8s.io"
 VERB = "request-serviceaccounts-podcertificate-signer"
@@ -63,11 +63,7 @@ class PodCertificateTimes:
         resource = request.resource
         if (resource.group, resource.plural, request.subresource) != (GROUP, "podcertificaterequests", "status"):
             return
-        known = {(each.type, each.status): each.lastTransitionTime for each in old.status.conditions or ()}
-        for condition in obj.status.conditions or ():
-            if not condition.lastTransitionTime:
-                before = known.get((condition.type, condition.status))
-                condition.lastTransitionTime = before or time_of(request.now)
+        date_transitions(obj, old, request.now)
 
 
 def _refused(request: AdmissionRequest, obj: Any, detail: str) -> errors.ApiError:

@@ -135,10 +135,7 @@ def _whole(field: int, value: int) -> bytes:
 _TEXT, _FLAG, _NUMBER, _COUNT = (_nonzero(encode) for encode in (text, flag, _double, _whole))
 _FIELDS: Mapping[str, tuple[int, Callable[[int, Any], bytes]]] = {
     "nullable": (1, _FLAG),
-    "externalDocs": (
-        6,
-        lambda field, docs: lengthy(field, text(1, docs.get("description", "")) + text(2, docs["url"])),
-    ),
+    "externalDocs": (6, _external_docs),
     "example": (7, lambda field, value: lengthy(field, _yaml(value))),
     "title": (9, _TEXT),
     "multipleOf": (10, _NUMBER),

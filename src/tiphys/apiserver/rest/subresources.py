@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tiphys.apiserver.condition_times import date_transitions
 from tiphys.apiserver.rest import update
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.kinds import codec
@@ -45,12 +46,9 @@ def prepare_approval(context: WriteContext, new: Any, old: Any) -> None:
 
 def date_conditions(new: Any, old: Any, now: float) -> None:
     """Conditions of a signing request that do not say when they were written and came to be say it now."""
-    moment = timestamps.time_of(now)
-    known = {(each.type, each.status): each for each in old.status.conditions or ()}
     for condition in new.status.conditions or ():
-        before = known.get((condition.type, condition.status))
-        condition.lastUpdateTime = condition.lastUpdateTime or moment
-        condition.lastTransitionTime = condition.lastTransitionTime or (before and before.lastTransitionTime) or moment
+        condition.lastUpdateTime = condition.lastUpdateTime or timestamps.time_of(now)
+    date_transitions(new, old, now)
 
 
 def prepare_ephemeral_containers(context: WriteContext, new: Any, old: Any) -> None:

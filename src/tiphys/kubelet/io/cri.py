@@ -46,6 +46,9 @@ MAXIMUM_MESSAGE_BYTES = 16 << 20
 NANOSECONDS = 1_000_000_000
 _PHASES: tuple[ContainerPhase, ...] = ("created", "running", "exited", "unknown")
 _NODE_NETWORK = 2
+# containerd's word for a container that ended, with the connection to its shim, while it was being stopped.
+ENDED_MEANWHILE = "ttrpc: closed"
+STOP_ATTEMPTS = 5
 
 
 @functools.cache
@@ -317,11 +320,17 @@ class CriRuntime:
         await self._gone("RemovePodSandbox", pod_sandbox_id=sandbox_id)
 
     async def _gone(self, method: str, **fields: Any) -> None:
-        try:
-            await self._call(method, **fields)
-        except RuntimeFailure as error:
-            if not error.not_found:
-                raise
+        """What is gone already is as good as stopped; what ended just now is found so when asked again."""
+        for attempt in range(1, STOP_ATTEMPTS + 1):
+            try:
+                await self._call(method, **fields)
+            except RuntimeFailure as error:
+                if error.not_found:
+                    return
+                if attempt == STOP_ATTEMPTS or not (error.code == "UNKNOWN" and ENDED_MEANWHILE in error.message):
+                    raise
+            else:
+                return
 
     async def create_container(self, sandbox_id: str, config: CriMessage, sandbox_config: CriMessage) -> str:
         answer = await self._call(

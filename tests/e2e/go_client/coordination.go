@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -29,7 +30,7 @@ func runFor(s *session, identity string) candidate {
 	c := candidate{leads: make(chan struct{}), ended: make(chan struct{}), stop: stop}
 	go leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
 		Lock: lock, Name: identity, ReleaseOnCancel: true,
-		LeaseDuration: 20 * time.Second, RenewDeadline: 15 * time.Second, RetryPeriod: 200 * time.Millisecond,
+		LeaseDuration: 20 * time.Second, RenewDeadline: 15 * time.Second, RetryPeriod: time.Second,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) { close(c.leads) },
 			OnStoppedLeading: func() { close(c.ended) },
@@ -46,6 +47,32 @@ func await(what string, done <-chan struct{}) {
 	}
 }
 
+// awaitRenewal returns just after a leader has renewed its lease. One that is stopped within a renewal breaks off the
+// request, which the server may still carry out: the lease has changed then, and the leader cannot give it up.
+func awaitRenewal(s *session, identity string) {
+	changes, err := s.typed.CoordinationV1().Leases(namespace).Watch(s.ctx, metav1.ListOptions{
+		FieldSelector: "metadata.name=the-leader",
+	})
+	must(err)
+	defer changes.Stop()
+	enough := time.After(patience)
+	for {
+		select {
+		case change := <-changes.ResultChan():
+			lease, ok := change.Object.(*coordinationv1.Lease)
+			if !ok {
+				fail("the watch of leases said %v", change)
+			}
+			spec := lease.Spec
+			if *spec.HolderIdentity == identity && spec.RenewTime.After(spec.AcquireTime.Time) {
+				return
+			}
+		case <-enough:
+			fail("the leader %s did not renew its lease", identity)
+		}
+	}
+}
+
 // leaderElection hands a lease from one candidate to the next.
 func leaderElection(s *session) {
 	first := runFor(s, "first")
@@ -57,10 +84,12 @@ func leaderElection(s *session) {
 		fail("there are two leaders")
 	default:
 	}
+	awaitRenewal(s, "first")
 	first.stop()
 	await("the end of the first leader", first.ended)
 	await("the second leader", second.leads)
 	sayLease(s)
+	awaitRenewal(s, "second")
 	second.stop()
 	await("the end of the second leader", second.ended)
 	sayLease(s)

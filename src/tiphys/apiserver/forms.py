@@ -249,9 +249,9 @@ def check_shape(resource: Resource, accepted: Accepted, is_list: bool) -> None:
 
 def form_of(resource: Resource, accepted: Accepted, included: str = "") -> Form:
     """The form of an answer. `included`: the includeObject parameter. ApiError 400."""
-    resource = _canonical(resource)
     if not accepted.shape:
         return _object_form(resource)
+    resource = _canonical(resource)
     if accepted.shape == "Table":
         return TableForm(resource, include_object(included), accepted.meta_version)
     return MetadataForm(resource, accepted.meta_version)
@@ -259,10 +259,9 @@ def form_of(resource: Resource, accepted: Accepted, included: str = "") -> Form:
 
 @functools.lru_cache(maxsize=4096)
 def _object_form(resource: Resource) -> ObjectForm:
-    return ObjectForm(resource)
+    return ObjectForm(_canonical(resource))
 
 
-@functools.lru_cache(maxsize=4096)
 def _canonical(resource: Resource) -> Resource:
     if isinstance(resource, CustomResource):
         return resource

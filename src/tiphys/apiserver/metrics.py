@@ -22,6 +22,11 @@ DEPRECATED_LABELS = ("group", "version", "resource", "subresource", "removed_rel
 Labels = tuple[str, str, str, str, str, str]
 
 
+# A request's series: (verb, group, version, resource, subresource, scope, code)
+SeriesKey = tuple[str, str, str, str, str, str, int]
+_VERB_LABELS = {"create": "POST", "update": "PUT"}
+
+
 class _Histogram:
     __slots__ = ("counts", "total")
 
@@ -30,11 +35,22 @@ class _Histogram:
         self.total = 0.0
 
 
+class _Series:
+    """The requests with one outcome; `durations` is shared by all outcomes, and None for what takes as long as the
+    client likes."""
+
+    __slots__ = ("count", "durations")
+
+    def __init__(self, durations: _Histogram | None) -> None:
+        self.count = 0
+        self.durations = durations
+
+
 class Metrics:
     """`observe` is called once a request; everything else is read when somebody asks."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[Labels, int], int] = {}
+        self._series: dict[SeriesKey, _Series] = {}
         self._durations: dict[Labels, _Histogram] = {}
         self._gauges: list[Gauge] = []
         self._deprecated: set[tuple[str, ...]] = set()
@@ -43,24 +59,26 @@ class Metrics:
         self._gauges.append((name, text, samples))
 
     def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
-        scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
-        verb = info.verb.upper()
-        if verb == "CREATE":
-            verb = "POST"
-        elif verb == "UPDATE":
-            verb = "PUT"
-        labels = (verb, info.group, info.version, info.resource, info.subresource, scope if info.is_resource else "")
-        key = (labels, code)
-        if key not in self._requests and len(self._requests) >= SERIES_LIMIT:
+        scope = "resource" if info.name else "namespace" if info.namespace else "cluster" if info.is_resource else ""
+        key = (info.verb, info.group, info.version, info.resource, info.subresource, scope, code)
+        series = self._series.get(key) or self._new_series(key)
+        if series is None:
             return
-        self._requests[key] = self._requests.get(key, 0) + 1
-        if verb == "WATCH":
-            return
-        histogram = self._durations.get(labels)
-        if histogram is None:
-            histogram = self._durations[labels] = _Histogram()
-        histogram.counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
-        histogram.total += seconds
+        series.count += 1
+        durations = series.durations
+        if durations is not None:
+            durations.counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
+            durations.total += seconds
+
+    def _new_series(self, key: SeriesKey) -> _Series | None:
+        """None when there are too many already."""
+        if len(self._series) >= SERIES_LIMIT:
+            return None
+        durations = None
+        if key[0] != "watch":
+            durations = self._durations.setdefault(_labels_of(key), _Histogram())
+        series = self._series[key] = _Series(durations)
+        return series
 
     def requested_deprecated(self, resource: Resource, subresource: str) -> None:
         """Somebody still uses what is deprecated."""
@@ -71,7 +89,8 @@ class Metrics:
     def text(self) -> bytes:
         lines = ["# HELP apiserver_request_total Counter of API requests by verb, resource and code.",
                  "# TYPE apiserver_request_total counter"]  # fmt: skip
-        for (labels, code), count in sorted(self._requests.items()):
+        requests = [(_labels_of(key), key[-1], series.count) for key, series in self._series.items()]
+        for labels, code, count in sorted(requests):
             lines.append(f'apiserver_request_total{{{_request_labels(labels)},code="{code}"}} {count}')
         lines += ["# HELP apiserver_request_duration_seconds Response latency in seconds by verb and resource.",
                   "# TYPE apiserver_request_duration_seconds histogram"]  # fmt: skip
@@ -88,6 +107,11 @@ class Metrics:
                 joined = ",".join(f'{key}="{_escaped(value)}"' for key, value in values.items())
                 lines.append(f"{name}{{{joined}}} {number:g}" if joined else f"{name} {number:g}")
         return ("\n".join(lines) + "\n").encode()
+
+
+def _labels_of(key: SeriesKey) -> Labels:
+    verb, group, version, resource, subresource, scope, _ = key
+    return _VERB_LABELS.get(verb, verb.upper()), group, version, resource, subresource, scope
 
 
 def _escaped(value: str) -> str:

@@ -20,6 +20,7 @@ YAML = "application/yaml"
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _SHOWN_TO_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+_JSON_TYPE, _YAML_TYPE, _PROTOBUF_TYPE = b"application/json", YAML.encode(), PROTOBUF.encode()
 OFFERED = f"application/json, application/yaml, {PROTOBUF}"
 OFFERED_STREAMS = f"application/json;stream=watch, {PROTOBUF};stream=watch"
 
@@ -36,8 +37,9 @@ class Accepted:
     indented: bool = False
 
     @property
-    def content_type(self) -> str:
-        return PROTOBUF if self.protobuf else "application/yaml" if self.yaml else "application/json"
+    def content_type(self) -> bytes:
+        """As the answer's header says it."""
+        return _PROTOBUF_TYPE if self.protobuf else _YAML_TYPE if self.yaml else _JSON_TYPE
 
 
 PLAIN = Accepted()

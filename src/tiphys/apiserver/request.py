@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from tiphys.machinery import errors
+from tiphys.machinery import errors, fields
 from tiphys.machinery.bounded_cache import bounded_cache
 
 # OPTIONS, which only a proxied server may understand, is no verb: who may do everything may ask.
@@ -40,6 +40,34 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     subresource: str = ""
     rest: str = ""
     legacy_watch: bool = False
+
+
+class RequestTarget(msgspec.Struct, frozen=True, gc=False):
+    """What a request line says. `is_long_running`: it has no time limit and does not count as in flight."""
+
+    info: RequestInfo
+    query: Mapping[str, str]
+    is_long_running: bool
+
+
+@bounded_cache(8192)
+def parse_target(method: str, path: str, query: str) -> RequestTarget:
+    """`path` and `query` as sent, still percent-encoded. ApiError 400."""
+    if found := malformed_escape(path):
+        raise errors.bad_request(f'invalid URL escape "{found}"')
+    parameters = parse_query(query)
+    info = parse_path(method, path, flag(parameters, "watch"), _named(parameters))
+    return RequestTarget(info, parameters, is_long_running(info, parameters))
+
+
+def _named(query: Mapping[str, str]) -> str:
+    """The name that a field selector pins, for authorization; a selector that cannot be read is refused later."""
+    if "fieldSelector" not in query:
+        return ""
+    try:
+        return fields.parse(query["fieldSelector"]).exact_match("metadata.name") or ""
+    except ValueError:
+        return ""
 
 
 @bounded_cache(4096)
@@ -83,7 +111,6 @@ def malformed_escape(path: str) -> str:
     return found[0] if found is not None else ""
 
 
-@bounded_cache(8192)
 def parse_path(method: str, path: str, watch: bool, named: str) -> RequestInfo:
     """`path` without the query, still percent-encoded (an encoded slash separates like any other). `watch`: the query
     asks to watch; `named`: the name that a field selector pins (it takes part in authorization)."""

@@ -56,14 +56,18 @@ class Resource:
     home: Resource | None = None
     warning: str = ""
     removed_release: str = ""
+    _hash: int = field(init=False, repr=False, default=0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Resource):
             return NotImplemented
         return (self.group, self.version, self.plural) == (other.group, other.version, other.plural)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.group, self.version, self.plural)))
+
     def __hash__(self) -> int:
-        return hash((self.group, self.version, self.plural))
+        return self._hash
 
     def __str__(self) -> str:
         return f"{self.plural}.{self.version}.{self.group}".rstrip(".")

@@ -36,7 +36,7 @@ from tiphys.apiserver.io.watching import WatchHub
 from tiphys.apiserver.metrics import Metrics
 from tiphys.apiserver.permissions import attributes_of
 from tiphys.apiserver.protobuf_form import encoded_other, form_of
-from tiphys.apiserver.request import RequestInfo, flag, is_long_running, malformed_escape, parse_path, parse_query
+from tiphys.apiserver.request import RequestInfo, parse_query, parse_target
 from tiphys.apiserver.rest import ownership
 from tiphys.apiserver.rest.call import Call, EncodedBody, Outcome
 from tiphys.apiserver.warning_headers import warning_headers
@@ -97,18 +97,15 @@ class ApiHandler:
         self.stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __call__(self, request: HttpRequest, connection: HttpConnection) -> None:
-        began = self._clock.monotonic()
-        info = RequestInfo(verb=request.method.lower(), path=request.path)
+        began = request.started
+        info: RequestInfo | None = None
         code, counted = 0, 0
         try:
             if request.refusal is not None:
                 raise _unreadable(request.refusal)
-            if found := malformed_escape(request.path):
-                raise errors.bad_request(f'invalid URL escape "{found}"')
-            query = parse_query(request.query)
-            named = _named(query) if "fieldSelector" in query else ""
-            info = parse_path(request.method, request.path, flag(query, "watch"), named)
-            if not is_long_running(info, query):
+            target = parse_target(request.method, request.path, request.query)
+            info, query = target.info, target.query
+            if not target.is_long_running:
                 counted = self._admit_in_flight(info)
                 connection.deadline = began + self._limits.request_seconds
             user = await self._user(request, connection)
@@ -136,7 +133,8 @@ class ApiHandler:
         finally:
             if counted:
                 self._leave_in_flight(counted)
-            self._metrics.observe(info, code, self._clock.monotonic() - began)
+            seen = info or RequestInfo(verb=request.method.lower(), path=request.path)
+            self._metrics.observe(seen, code, self._clock.monotonic() - began)
 
     # -- bounds
 
@@ -193,8 +191,9 @@ class ApiHandler:
                 peer.user = user = identity.authenticated(found)
             else:
                 user = identity.authenticated(found)
-        if any(name.startswith("impersonate-") for name in headers):
-            return impersonate(user, request.text_headers, self._authorizer)
+        for name in headers:
+            if name.startswith("impersonate-"):
+                return impersonate(user, request.text_headers, self._authorizer)
         return user
 
     # -- what
@@ -242,7 +241,7 @@ class ApiHandler:
         accepted = negotiation.negotiate(headers.get("accept", ""), info.verb == "watch")
         if info.verb == "watch":
             return await self._watch(call, accepted, request, connection)
-        if resource.storage:
+        if accepted.shape and resource.storage:
             check_shape(resource, accepted, is_list=info.verb in ("list", "deletecollection"))
         if info.verb == "list":
             return await self._list(call, accepted, request, connection)
@@ -312,16 +311,16 @@ class ApiHandler:
         query: Mapping[str, str],
         extra: bytes = b"",
     ) -> None:
-        user_agent = request.headers.get("user-agent", "")
-        content_type = accepted.content_type.encode()
         if accepted.yaml:
             body = yaml_form.encode(msgspec.json.decode(body))
-        elif not accepted.protobuf and negotiation.wants_indentation(query, user_agent, accepted):
+        elif not accepted.protobuf and negotiation.wants_indentation(
+            query, request.headers.get("user-agent", ""), accepted
+        ):
             body = msgspec.json.format(body, indent=2)
         if self._limits.gzip and len(body) > GZIP_FROM_BYTES and _takes_gzip(request):
             body = gzip.compress(body, 1, mtime=0)
             extra += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
-        connection.respond(request, code, body, content_type, extra)
+        connection.respond(request, code, body, accepted.content_type, extra)
 
     def _fail(self, request: HttpRequest, connection: HttpConnection, error: ApiError) -> int:
         if connection.responded:
@@ -373,16 +372,6 @@ def _peer(connection: HttpConnection) -> Peer:
     peer = Peer(address[0] if isinstance(address, tuple) else "", peer_certificate(connection.transport))
     connection.peer = peer
     return peer
-
-
-def _named(query: Mapping[str, str]) -> str:
-    """The name that a field selector pins, for authorization; a selector that cannot be read is refused later."""
-    try:
-        from tiphys.machinery import fields
-
-        return fields.parse(query["fieldSelector"]).exact_match("metadata.name") or ""
-    except ValueError:
-        return ""
 
 
 def _unreadable(refusal: Refusal) -> ApiError:

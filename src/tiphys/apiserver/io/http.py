@@ -48,7 +48,7 @@ class HttpRequest:
     understands answers of unknown length. `head_lines` are header lines that every answer to it begins with."""
 
     __slots__ = (
-        "_headers", "all_headers", "body", "head_lines", "keep_alive", "method", "path", "query", "refusal", "started",
+        "all_headers", "body", "head_lines", "headers", "keep_alive", "method", "path", "query", "refusal", "started",
         "takes_chunks", "upgrade",
     )  # fmt: skip
 
@@ -64,17 +64,14 @@ class HttpRequest:
         self.upgrade = False
         self.started = 0.0
         self.head_lines = b""
-        self._headers: dict[str, str] | None = None
+        self.headers: dict[str, str] = {}
 
-    @property
-    def headers(self) -> dict[str, str]:
-        found = self._headers
-        if found is None:
-            found = self._headers = {}
-            for name, value in self.all_headers:
-                key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-                found[key] = f"{found[key]}, {text}" if key in found else text
-        return found
+    def read_headers(self) -> None:
+        """Fill `headers` from `all_headers`."""
+        found = self.headers
+        for name, value in self.all_headers:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            found[key] = f"{found[key]}, {text}" if key in found else text
 
     @property
     def text_headers(self) -> tuple[tuple[str, str], ...]:
@@ -134,6 +131,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._request: HttpRequest | None = None
         self._url: list[bytes] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._header_bytes = 0
@@ -229,7 +227,8 @@ class HttpConnection(asyncio.Protocol):
     # -- the parser's side
 
     def on_message_begin(self) -> None:
-        self._request = HttpRequest()
+        request = self._request = HttpRequest()
+        self._headers = request.all_headers
         self._url.clear()
         self._body.clear()
         self._body_bytes = self._header_bytes = 0
@@ -237,15 +236,13 @@ class HttpConnection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url.append(url)
-        self._count_header(len(url))
+        self._header_bytes += len(url)
+        if self._header_bytes > HEADER_BYTES_LIMIT:
+            raise _Refused(Refusal(431))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        assert self._request is not None
-        self._request.all_headers.append((name, value))
-        self._count_header(len(name) + len(value))
-
-    def _count_header(self, count: int) -> None:
-        self._header_bytes += count
+        self._headers.append((name, value))
+        self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_LIMIT:
             raise _Refused(Refusal(431))
 
@@ -262,6 +259,7 @@ class HttpConnection(asyncio.Protocol):
         request.takes_chunks = version != "1.0"
         request.keep_alive = request.takes_chunks and self._parser.should_keep_alive()
         request.upgrade = self._parser.should_upgrade()
+        request.read_headers()
         headers = request.headers
         found = refusal(version, headers, request.upgrade, BODY_BYTES_LIMIT)
         if found is not None:
@@ -284,7 +282,8 @@ class HttpConnection(asyncio.Protocol):
         if request.upgrade:
             self.upgraded = True
         self._queue.append(request)
-        if len(self._queue) > PIPELINE_LIMIT or sum(len(one.body) for one in self._queue) > BODY_BYTES_LIMIT:
+        waiting = len(self._queue)
+        if waiting > PIPELINE_LIMIT or (waiting > 1 and sum(len(one.body) for one in self._queue) > BODY_BYTES_LIMIT):
             self._pause_reading()
 
     def _refuse(self, error: Exception) -> None:
@@ -370,14 +369,14 @@ class HttpConnection(asyncio.Protocol):
         self.responded = True
         if self.closed:
             return
-        extra = self._state.heads.lines(request.headers) + request.head_lines + extra
         if self.upgraded or self._state.stopping or not request.keep_alive:
             request.keep_alive = False
             extra += b"Connection: close\r\n"
         if code not in WITHOUT_BODY:  # what is kept of such an answer must not say that its body were empty
             extra += b"Content-Length: %d\r\n" % len(body)
-        head = b"%sContent-Type: %s\r\nCache-Control: %s\r\n%s\r\n" % (
-            _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code, content_type, cache_control, extra,
+        head = b"%sContent-Type: %s\r\nCache-Control: %s\r\n%s%s%s\r\n" % (
+            _STATUS_LINES.get(code) or b"HTTP/1.1 %d Unknown\r\n" % code, content_type, cache_control,
+            self._state.heads.lines(request.headers), request.head_lines, extra,
         )  # fmt: skip
         if request.method == "HEAD":
             self.transport.write(head)

@@ -13,9 +13,9 @@ from typing import Any
 from tiphys.aio.clock import Clock
 from tiphys.aio.tasks import TaskOwner
 from tiphys.apiserver import expiry
-from tiphys.apiserver.admission import table
 from tiphys.apiserver.admission.interface import AdmissionRequest
 from tiphys.apiserver.admission.pod_certificates import NodePodCertificates
+from tiphys.apiserver.admission.table import PLUGINS, AdmissionTable
 from tiphys.apiserver.admission.token_audiences import NodeTokenAudiences
 from tiphys.apiserver.allocation import ServiceAllocator
 from tiphys.apiserver.authn import reviews as token_reviews
@@ -264,10 +264,10 @@ class ApiServer:
 
     def _build_verbs(self, standard: StandardAuthorizer | None) -> Verbs:
         of_nodes = (NodeTokenAudiences(self._authorizer), NodePodCertificates(self._authorizer))
-        plugins = (*table.PLUGINS, *of_nodes)
+        table = AdmissionTable((*PLUGINS, *of_nodes))
 
         def admit(request: AdmissionRequest, obj: Any, old: Any) -> None:
-            table.admit(request, obj, old, self.caches, plugins)
+            table.admit(request, obj, old, self.caches)
             if standard is not None:
                 standard.escalation.check(request.user, obj, old)
 

@@ -113,9 +113,8 @@ def _validate_maps(meta: ObjectMeta, path: Path, found: list[FieldError]) -> Non
         found += validate_labels(meta.labels, path.child("labels"))
     if meta.annotations:
         found += validate_annotations(meta.annotations, path.child("annotations"))
-    if meta.managedFields:
-        for position, entry in enumerate(meta.managedFields):
-            found += _managed_fields_findings(entry, path.child("managedFields").index(position))
+    for position, entry in enumerate(meta.managedFields or ()):
+        found += _managed_fields_findings(entry, path, position)
 
 
 def _validate_owners_and_finalizers(meta: ObjectMeta, path: Path, found: list[FieldError], qualified: bool) -> None:
@@ -193,21 +192,29 @@ def unqualified_finalizer_findings(finalizer: str, path: Path) -> list[FieldErro
     return [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")]
 
 
-def _managed_fields_findings(entry: ManagedFieldsEntry, path: Path) -> list[FieldError]:
+def _is_manager(name: str) -> bool:
+    return name.isascii() and name.isprintable() and len(name) <= FIELD_MANAGER_LIMIT_BYTES
+
+
+def _managed_fields_findings(entry: ManagedFieldsEntry, path: Path, position: int) -> list[FieldError]:
+    def at(field: str) -> Path:  # only what is wrong needs one: the server writes such entries at every change
+        return path.child("managedFields").index(position).child(field)
+
     found: list[FieldError] = []
     if entry.operation not in ("Apply", "Update"):
-        found.append(invalid(path.child("operation"), entry.operation or "", "must be `Apply` or `Update`"))
+        found.append(invalid(at("operation"), entry.operation or "", "must be `Apply` or `Update`"))
     if entry.fieldsType and entry.fieldsType != "FieldsV1":
-        found.append(invalid(path.child("fieldsType"), entry.fieldsType, "must be `FieldsV1`"))
-    found += manager_findings(entry.manager or "", path.child("manager"))
-    if len((entry.subresource or "").encode()) > SUBRESOURCE_LIMIT_BYTES:
-        found.append(too_long(path.child("subresource"), SUBRESOURCE_LIMIT_BYTES))
+        found.append(invalid(at("fieldsType"), entry.fieldsType, "must be `FieldsV1`"))
+    if not _is_manager(entry.manager or ""):
+        found += manager_findings(entry.manager or "", at("manager"))
+    if entry.subresource and len(entry.subresource.encode()) > SUBRESOURCE_LIMIT_BYTES:
+        found.append(too_long(at("subresource"), SUBRESOURCE_LIMIT_BYTES))
     return found
 
 
 def manager_findings(name: str, path: Path) -> list[FieldError]:
     """What is wrong with the name of who manages fields."""
-    if name.isascii() and name.isprintable() and len(name) <= FIELD_MANAGER_LIMIT_BYTES:
+    if _is_manager(name):
         return []
     found = [too_long(path, FIELD_MANAGER_LIMIT_BYTES)] if len(name.encode()) > FIELD_MANAGER_LIMIT_BYTES else []
     place = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.machinery import errors
 from tiphys.pki.requests import parse_request, requested_names
 
@@ -14,6 +14,7 @@ MASTERS = "system:masters"
 
 class CertificateSubjectRestriction:
     name = "CertificateSubjectRestriction"
+    resources: Resources = (("certificates.k8s.io", "certificatesigningrequests"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "CREATE" or not request.on("certificates.k8s.io", "certificatesigningrequests"):

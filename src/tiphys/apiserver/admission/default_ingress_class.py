@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.types import networking_v1
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -13,6 +13,7 @@ DEFAULT_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 
 class DefaultIngressClass:
     name = "DefaultIngressClass"
+    resources: Resources = (("networking.k8s.io", "ingresses"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "CREATE" or not request.on("networking.k8s.io", "ingresses"):

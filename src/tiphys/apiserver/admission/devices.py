@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.types import core_v1
 from tiphys.kinds.types.resource_v1 import DeviceTaint, ResourceClaimStatus
 from tiphys.machinery import errors
@@ -22,6 +22,7 @@ class DeviceAdminAccess:
     """Access that ignores who else uses a device, for those who look after devices."""
 
     name = "DeviceAdminAccess"
+    resources: Resources = ((GROUP, "resourceclaims"), (GROUP, "resourceclaimtemplates"))
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         path = _wanted_access(request, obj, old)
@@ -66,6 +67,7 @@ class DeviceTaintTimes:
     """Whoever tolerates a taint for a while counts from the time when it was added, or when its effect changed."""
 
     name = "DeviceTaintTimes"
+    resources: Resources = ((GROUP, "devicetaintrules"), (GROUP, "resourceslices"))
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation not in ("CREATE", "UPDATE"):

@@ -44,8 +44,18 @@ class Lookups(Protocol):
     def list(self, kind: type[T], namespace: str = "") -> Iterable[T]: ...
 
 
+# (group, plural) of each
+Resources = tuple[tuple[str, str], ...]
+
+
 class Plugin(Protocol):
+    """`resources` are those that it has anything to say about, in all their versions and subresources; none means all
+    that there are."""
+
     @property
     def name(self) -> str: ...
+
+    @property
+    def resources(self) -> Resources: ...
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None: ...

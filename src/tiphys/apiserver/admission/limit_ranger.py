@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.core.limit_range import CLAIM, CONTAINER, POD
 from tiphys.kinds.core.pod_amounts import LIMITS, REQUESTS, amounts, pod_amounts, side_of
 from tiphys.kinds.core.qos import spec_qos_class
@@ -24,6 +24,7 @@ Asked = Mapping[str, Decimal]
 
 class LimitRanger:
     name = "LimitRanger"
+    resources: Resources = (("", "pods"), ("", "persistentvolumeclaims"))
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if obj is None or not _concerned(request):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
 from tiphys.machinery.field_errors import FieldError
@@ -17,6 +17,7 @@ _ALWAYS_ALLOWED = frozenset({("authorization.k8s.io", "localsubjectaccessreviews
 
 class NamespaceLifecycle:
     name = "NamespaceLifecycle"
+    resources: Resources = ()
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         resource = request.resource

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
 
 
 class NodeDeclaredFeatureValidator:
     name = "NodeDeclaredFeatureValidator"
+    resources: Resources = (("", "pods"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         about = (request.operation, request.resource.group, request.resource.plural)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.apiserver.admission.mirror_references import first_reference
 from tiphys.apiserver.admission.node_labels import refused_labels
 from tiphys.apiserver.authz.node import node_of
@@ -22,6 +22,11 @@ NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-c
 
 class NodeRestriction:
     name = "NodeRestriction"
+    resources: Resources = (
+        ("", "pods"), ("", "nodes"), ("", "persistentvolumeclaims"), ("", "serviceaccounts"),
+        ("coordination.k8s.io", "leases"), ("resource.k8s.io", "resourceslices"),
+        ("certificates.k8s.io", "certificatesigningrequests"), ("storage.k8s.io", "csinodes"),
+    )  # fmt: skip
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         node, resource = node_of(request.user.name, request.user.groups), request.resource

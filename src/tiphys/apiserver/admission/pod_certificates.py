@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.apiserver.admission.node_restriction import MIRROR_ANNOTATION
 from tiphys.apiserver.authz.interface import Attributes, Authorizer
 from tiphys.apiserver.authz.node import node_of
@@ -23,6 +23,7 @@ VERB = "request-serviceaccounts-podcertificate-signer"
 
 class NodePodCertificates:
     name = "NodePodCertificates"
+    resources: Resources = ((GROUP, "podcertificaterequests"),)
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
@@ -58,6 +59,7 @@ class PodCertificateTimes:
     """Conditions say since when they hold, also when the signer does not."""
 
     name = "PodCertificateTimes"
+    resources: Resources = ((GROUP, "podcertificaterequests"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         resource = request.resource

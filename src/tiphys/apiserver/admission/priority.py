@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.types import core_v1, scheduling_v1
 from tiphys.machinery import errors
 
@@ -15,6 +15,7 @@ SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critica
 
 class Priority:
     name = "Priority"
+    resources: Resources = (("", "pods"), ("scheduling.k8s.io", "priorityclasses"))
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.on("", "pods") and request.operation in ("CREATE", "UPDATE"):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.types import core_v1, node_v1
 from tiphys.machinery import errors
 
 
 class RuntimeClasses:
     name = "RuntimeClass"
+    resources: Resources = (("", "pods"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "CREATE" or not request.on("", "pods"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.core.account_volume import account_volume
 from tiphys.kinds.types import core_v1
 from tiphys.machinery import errors
@@ -22,6 +22,7 @@ MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 class ServiceAccounts:
     name = "ServiceAccount"
+    resources: Resources = (("", "pods"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "CREATE" or not request.on("", "pods"):

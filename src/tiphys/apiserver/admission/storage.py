@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, storage_class_of
 from tiphys.kinds.core.protection import CLAIM_FINALIZER, VOLUME_FINALIZER
 from tiphys.kinds.storage.storage_class import is_default
@@ -20,6 +20,7 @@ FINALIZERS = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VO
 
 class DefaultStorageClass:
     name = "DefaultStorageClass"
+    resources: Resources = (("", "persistentvolumeclaims"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "CREATE" or not request.on("", "persistentvolumeclaims"):
@@ -37,6 +38,7 @@ class DefaultStorageClass:
 
 class StorageObjectInUseProtection:
     name = "StorageObjectInUseProtection"
+    resources: Resources = tuple(("", plural) for plural in FINALIZERS)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "CREATE" or not request.on("", *FINALIZERS):
@@ -48,6 +50,7 @@ class StorageObjectInUseProtection:
 
 class PersistentVolumeClaimResize:
     name = "PersistentVolumeClaimResize"
+    resources: Resources = (("", "persistentvolumeclaims"),)
 
     def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
         if request.operation != "UPDATE" or not request.on("", "persistentvolumeclaims"):

@@ -44,7 +44,19 @@ PLUGINS: tuple[Plugin, ...] = (
 )
 
 
-def admit(request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups, plugins: Sequence[Plugin] = PLUGINS) -> None:
-    """Ask every plugin. ApiError of the first that refuses."""
-    for plugin in plugins:
-        plugin.admit(request, obj, old, lookups)
+class AdmissionTable:
+    """Asks `plugins`, in their order, about what each has something to say about."""
+
+    def __init__(self, plugins: Sequence[Plugin] = PLUGINS) -> None:
+        named = {resource for plugin in plugins for resource in plugin.resources}
+        self._of_others = tuple(plugin for plugin in plugins if not plugin.resources)
+        self._of = {
+            resource: tuple(plugin for plugin in plugins if not plugin.resources or resource in plugin.resources)
+            for resource in named
+        }
+
+    def admit(self, request: AdmissionRequest, obj: Any, old: Any, lookups: Lookups) -> None:
+        """ApiError of the first plugin that refuses."""
+        resource = request.resource
+        for plugin in self._of.get((resource.group, resource.plural), self._of_others):
+            plugin.admit(request, obj, old, lookups)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups
+from tiphys.apiserver.admission.interface import AdmissionRequest, Lookups, Resources
 from tiphys.apiserver.authz.interface import Attributes, Authorizer
 from tiphys.apiserver.authz.node import node_of
 from tiphys.apiserver.authz.references import claim_of
@@ -20,6 +20,7 @@ VERB = "request-serviceaccounts-token-audience"
 
 class NodeTokenAudiences:
     name = "NodeTokenAudiences"
+    resources: Resources = (("", "serviceaccounts"),)
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer

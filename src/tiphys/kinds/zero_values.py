@@ -9,9 +9,12 @@ these are is data (`schema/zero_values.json`: by module of `kinds.types`, by Str
 from __future__ import annotations
 
 import functools
+import operator
 import pkgutil
 import typing
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import compress, repeat
+from operator import is_not
 from typing import Any
 
 import msgspec
@@ -33,12 +36,15 @@ _SHOWN_EMPTY: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class _Plan:
     """What there is to do in one Struct: fields that may be zero, and fields that lead to such Structs."""
 
-    values: tuple[str, ...]
-    parts: tuple[str, ...]
+    def __init__(self, values: Sequence[str], parts: Sequence[str]) -> None:
+        names = tuple(dict.fromkeys((*values, *parts)))
+        getter = operator.attrgetter(*names)
+        self.members: Callable[[Any], tuple[Any, ...]] = getter if len(names) > 1 else lambda thing: (getter(thing),)
+        self.fields = tuple((name, name in values, name in parts) for name in names)
+        self.positions = range(len(names))
 
 
 @functools.cache
@@ -78,7 +84,7 @@ def _plan(struct: Any) -> _Plan | None:
         return None
     leading = [name for name, inner in _inner_structs(struct) if any(map(fields_of, _reachable(inner)))]
     values = fields_of(struct)
-    return _Plan(values, tuple(leading)) if values or leading else None
+    return _Plan(values, leading) if values or leading else None
 
 
 @functools.cache
@@ -112,19 +118,22 @@ def drop(thing: Any) -> None:
     plan = _plan(struct)
     if plan is None:
         return
-    for name in plan.values:
-        value = getattr(thing, name)
-        if value is not None and not value:
+    members = plan.members(thing)
+    for position in compress(plan.positions, map(is_not, members, repeat(None))):
+        name, is_value, is_part = plan.fields[position]
+        value = members[position]
+        if is_value and not value:
             setattr(thing, name, None)
-    for name in plan.parts:
-        value = getattr(thing, name)
-        if not value:
-            continue
-        if isinstance(value, list):
-            for part in value:
-                drop(part)
-        elif isinstance(value, dict):
-            for part in value.values():
-                drop(part)
-        else:
-            drop(value)
+        elif is_part:
+            _drop_in(value)
+
+
+def _drop_in(value: Any) -> None:
+    if isinstance(value, list):
+        for part in value:
+            drop(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            drop(part)
+    else:
+        drop(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tiphys.controllers.conditions import with_condition
 from tiphys.controllers.deployment.rolling import size, surge_and_unavailable, wanted
 from tiphys.kinds import codec
 from tiphys.kinds.types import apps_v1
@@ -41,10 +42,7 @@ def set_condition(
     fresh = apps_v1.DeploymentCondition(
         type=kind, status=value, reason=reason, message=message, lastUpdateTime=moment, lastTransitionTime=moment
     )
-    if known is not None and known.status == value:
-        fresh.lastTransitionTime = known.lastTransitionTime
-    remove_condition(status, kind)
-    status.conditions = [*(status.conditions or ()), fresh]
+    status.conditions = with_condition(status.conditions, fresh)
 
 
 def calculated(

@@ -182,6 +182,15 @@ def test_giving_up_a_shared_field_leaves_it_to_the_other_owner() -> None:
     assert "spec" not in cluster.obj
 
 
+def test_giving_up_the_last_label_leaves_the_rest_of_the_metadata() -> None:
+    cluster = Cluster(CONFIG_MAP, "v1")
+    cluster.apply("me", {"metadata": {"name": "c", "labels": {"a": "b"}}, "data": {"x": "y"}})
+    cluster.obj["metadata"]["uid"] = "1"
+    cluster.apply("me", {"metadata": {"name": "c"}, "data": {"x": "y"}})
+    assert cluster.obj == {"metadata": {"name": "c", "uid": "1"}, "data": {"x": "y"}}
+    assert cluster.owned("me") == [".data.x"]
+
+
 def test_an_apply_without_effect_keeps_its_time() -> None:
     cluster = Cluster(DEPLOYMENT)
     config = {"spec": {"replicas": 1, **template({"name": "c", "resources": {"limits": {"cpu": "1000m"}}})["spec"]}}

@@ -112,12 +112,13 @@ def _applied(
     force: bool,
     difference_of: DifferenceOf,
 ) -> Applied:
-    applied = managers.ownable(walk.fields_of(config, schema))
+    given = walk.fields_of(config, schema)
+    applied = managers.ownable(given)
     last = next((entry for entry in entries if entry.identity == me.identity), None)
     others = [entry for entry in entries if entry is not last]
     merged = walk.merge(live, config, schema)
     if last is not None and last.owned != applied:
-        owned = applied
+        owned = given  # with the name, which keeps the metadata when the last label is given up
         for other in others:
             owned = field_set.union(owned, other.owned)
         merged = prune(merged, schema, last.owned, owned)

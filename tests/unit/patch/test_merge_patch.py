@@ -28,6 +28,13 @@ def test_merge(document, patch, result):
     assert merge.apply(document, patch) == result
 
 
+def test_nulls_within_lists_go_but_where_an_object_was():
+    patch = {"a": [{"b": None, "c": 1}, None, [{"d": None}]]}
+    assert merge.apply({"a": [1]}, patch) == {"a": [{"c": 1}, None, [{}]]}
+    assert merge.apply({}, patch) == {"a": [{"c": 1}, None, [{}]]}
+    assert merge.apply({"a": {}}, patch) == patch
+
+
 def test_arguments_stay_as_they_are():
     document, patch = {"a": {"b": 1}}, {"a": {"c": [1]}}
     result = merge.apply(document, patch)

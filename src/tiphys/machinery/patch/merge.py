@@ -1,6 +1,7 @@
 """JSON Merge Patch: a patch that looks like the object, with null for what is to go. Specified in RFC 7386.
 
-Lists are replaced as a whole. A patch that is no object replaces everything.
+Lists are replaced as a whole. A patch that is no object replaces everything. What is put where no object was holds no
+null members, not even in objects within lists: there Kubernetes goes further than the RFC.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def apply(document: Any, patch: Any) -> Any:
 
 def _merged(document: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
-        return copied(patch)
+        return copied(patch) if isinstance(document, dict) else _without_nulls(patch)
     merged = dict(document) if isinstance(document, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -30,3 +31,10 @@ def _merged(document: Any, patch: Any) -> Any:
         else:
             merged[key] = _merged(merged.get(key), value)
     return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    """A copy without the members that are null; lists keep their nulls."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    return [_without_nulls(member) for member in value] if isinstance(value, list) else value

@@ -30,14 +30,18 @@ from tiphys.kinds.types.apiextensions_v1 import (
 from tiphys.kinds.types.meta_v1 import ObjectMeta
 from tiphys.kinds.unstructured import HEAD, Unstructured
 from tiphys.machinery import json_path
-from tiphys.machinery.field_errors import FieldError, Path, shown
+from tiphys.machinery.field_errors import FieldError, shown
 from tiphys.machinery.schema.embedded import Visit, compile_visit, with_metadata
-from tiphys.machinery.schema.places import Place
 from tiphys.machinery.schema.pruning import Default, Prune, compile_default, compile_prune
+from tiphys.machinery.schema.ratcheting import Ratchet
+from tiphys.machinery.schema.repeats import compile_repeats
 from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_check
 from tiphys.machinery.versions import version_rank
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+_schema_decoder = msgspec.json.Decoder(float_hook=codec.number)
+_ROOT = ("", NO_PATH)
+_TYPE = ("apiVersion", "kind")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
 PATCH_TYPES = (
     "application/json-patch+json",
@@ -99,39 +103,53 @@ class CustomResource(Resource):
 
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
-    """What one version's schema does to objects. Its checks see an object's content alone: the metadata is checked as
-    that of every object, but for what the schema says of its name."""
+    """What one version's schema does to objects. Of the metadata its checks see the name alone: the rest is checked as
+    that of every object."""
 
     prune: Prune
     default: Default
     default_applied: Default  # of what apply made: what is not specified and nulls count before they are dropped
     check: Check
-    check_metadata: Check | None
     check_status: Check | None
+    repeats: Check | None
+    ratchet: Ratchet
     embedded: Visit | None
 
-    def findings(self, obj: Unstructured) -> list[FieldError]:
+    def findings(self, obj: Unstructured, old: Unstructured | None = None) -> list[FieldError]:
+        """What is wrong with an object; with its change, when there is an `old` one."""
         found: list[FieldError] = []
-        self.check(obj.content, None, found)
-        if self.check_metadata is not None:
-            names = {"name": obj.metadata.name, "generateName": obj.metadata.generateName}
-            place: Place = (None, "metadata")
-            self.check_metadata({key: value for key, value in names.items() if value}, place, found)
+        view = _view(obj)
+        self.check(view, None, found)
+        if found and old is not None:
+            found.clear()
+            before = _view(old)
+            self.ratchet.check_changed(view, {name: before[name] for name in before if name not in _TYPE}, None, found)
         if self.embedded is not None:
             self.embedded(obj.content, None, lambda value, at: found.extend(embedded_objects.findings(value, at)))
-        return found
+        return _at_root(found, NO_PATH) + self._repeats(obj, old)
 
-    def status_findings(self, obj: Unstructured) -> list[FieldError]:
-        """What is wrong with the status, written on its own: the words name its fields from there."""
+    def status_findings(self, obj: Unstructured, old: Unstructured) -> list[FieldError]:
+        """What is wrong with the change of a status, written on its own: the words name its fields from there."""
         found: list[FieldError] = []
         if self.check_status is not None and "status" in obj.content:
-            self.check_status(obj.content["status"], None, found)
-        return [
-            error
-            if error.field == NO_PATH
-            else replace(error, field=str(Path("status").child(error.field)).rstrip("."))
-            for error in found
-        ]
+            status = obj.content["status"]
+            self.check_status(status, None, found)
+            if found and "status" in old.content:
+                found.clear()
+                self.ratchet.parts["status"].check(status, old.content["status"], None, found)
+        found = [error if error.field in _ROOT else replace(error, field=f"status.{error.field}") for error in found]
+        return _at_root(found, "status") + self._repeats(obj, old)
+
+    def _repeats(self, obj: Unstructured, old: Unstructured | None) -> list[FieldError]:
+        """Who changes an object that has something twice need not repair it."""
+        found: list[FieldError] = []
+        if self.repeats is not None:
+            self.repeats(obj.content, None, found)
+            if found and old is not None:
+                before: list[FieldError] = []
+                self.repeats(old.content, None, before)
+                return [] if before else found
+        return found
 
     def clean(self, content: dict[str, Any]) -> None:
         """Drop what the schema does not have, fill in its defaults."""
@@ -149,22 +167,36 @@ class CompiledSchema:
 def compile_schema(schema: Schema) -> CompiledSchema:
     """The parts of a schema, each compiled."""
     properties = {name: part for name, part in (schema.get("properties") or {}).items() if name not in HEAD}
-    required = [name for name in schema.get("required") or () if name not in HEAD]
-    content = {**schema, "properties": properties, "required": required}
+    content = {**schema, "properties": properties}
     metadata = (schema.get("properties") or {}).get("metadata") or {}
     limits = {
         name: part for name, part in (metadata.get("properties") or {}).items() if name in ("name", "generateName")
     }
-    check_metadata = compile_check({"type": "object", "properties": limits}) if limits else None
+    types = {name: part for name, part in (schema.get("properties") or {}).items() if name in _TYPE}
+    named = {"metadata": {"type": "object", "properties": limits}} if limits else {}
+    whole = {**schema, "properties": {**types, **named, **properties}}
     return CompiledSchema(
         compile_prune(with_metadata(schema, structural_schema(ObjectMeta)), is_object=True),
         compile_default(content),
         compile_default(content, drops_nulls=False),
-        compile_check(content),
-        check_metadata,
+        compile_check(whole),
         compile_check(properties["status"]) if "status" in properties else None,
+        compile_repeats(content),
+        Ratchet(whole),
         compile_visit(content),
     )
+
+
+def _at_root(found: list[FieldError], field: str) -> list[FieldError]:
+    """Findings, those that are not about one field with another name for that."""
+    return [replace(error, field=field) if error.field in _ROOT else error for error in found]
+
+
+def _view(obj: Unstructured) -> dict[str, Any]:
+    """An object as its schema sees it."""
+    meta = obj.metadata
+    names = {key: value for key, value in (("name", meta.name), ("generateName", meta.generateName)) if value}
+    return {"apiVersion": obj.apiVersion, "kind": obj.kind, "metadata": names, **obj.content}
 
 
 def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:
@@ -172,7 +204,7 @@ def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:
     schema = version.schema.openAPIV3Schema if version.schema is not None else None
     if schema is None:
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    found: Schema = codec.plain(schema)
+    found: Schema = _schema_decoder.decode(codec.encode(schema))
     return found
 
 
@@ -346,14 +378,10 @@ class _Validation:
         return self.schema.findings(obj) + custom_scale.findings(self.scale, obj.content)
 
     def of_changed(self, new: Unstructured, old: Unstructured) -> list[FieldError]:
-        found = self.schema.findings(new)
-        kept = _not_there_before(found, self.schema.findings(old)) if found else []
-        return kept + custom_scale.findings(self.scale, new.content)
+        return self.schema.findings(new, old) + custom_scale.findings(self.scale, new.content)
 
     def of_changed_status(self, new: Unstructured, old: Unstructured) -> list[FieldError]:
-        found = self.schema.status_findings(new)
-        kept = _not_there_before(found, self.schema.status_findings(old)) if found else []
-        return kept + custom_scale.status_findings(self.scale, new.content)
+        return self.schema.status_findings(new, old) + custom_scale.status_findings(self.scale, new.content)
 
 
 def _warnings(new: Unstructured, old: Unstructured | None) -> list[str]:
@@ -377,16 +405,6 @@ def _without_status(obj: Unstructured, has_status: bool) -> Mapping[str, Any]:
     if not has_status or "status" not in obj.content:
         return obj.content
     return {name: value for name, value in obj.content.items() if name != "status"}
-
-
-def _not_there_before(found: list[FieldError], before: list[FieldError]) -> list[FieldError]:
-    """An update need not repair what was wrong before and did not change (a missing field is wrong again)."""
-    known = {(error.field, error.message) for error in before}
-    return [
-        error
-        for error in found
-        if error.reason == "FieldValueRequired" or error.field == NO_PATH or (error.field, error.message) not in known
-    ]
 
 
 # -- fields

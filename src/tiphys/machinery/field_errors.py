@@ -97,9 +97,9 @@ def too_long(path: Path, limit_bytes: int) -> FieldError:
 
 
 def too_many(path: Path, count: int, limit: int) -> FieldError:
-    return FieldError(
-        reason="FieldValueTooMany", field=path, message=f"Too many: {count}: must have at most {limit} items"
-    )
+    items = "item" if limit == 1 else "items"
+    message = f"Too many: {count}: must have at most {limit} {items}"
+    return FieldError(reason="FieldValueTooMany", field=path, message=message)
 
 
 def type_invalid(path: Path, value: Any, detail: str) -> FieldError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tiphys.kinds import embedded_objects
 from tiphys.machinery.field_errors import Path
 from tiphys.machinery.schema import structural
 
@@ -13,7 +14,7 @@ ROOT = Path("schema")
 
 
 def findings(schema: dict[str, Any]) -> list[str]:
-    return [str(finding) for finding in structural.findings(schema, ROOT)]
+    return [str(finding) for finding in structural.findings(schema, ROOT, embedded_objects.findings_in)]
 
 
 def spec(**schema: Any) -> dict[str, Any]:
@@ -30,8 +31,8 @@ AT = "schema.properties[spec]"
         (
             {"type": "array"},
             [
-                'schema.type: Invalid value: "array": must be object at the root',
                 "schema.items: Required value: must be specified",
+                'schema.type: Invalid value: "array": must be object at the root',
             ],
         ),
         (
@@ -171,6 +172,32 @@ AT = "schema.properties[spec]"
         (
             spec(type="integer", default="a"),
             [f'{AT}.default: Invalid value: "string":  in body must be of type integer: "string"'],
+        ),
+        (
+            spec(type="object", additionalProperties={"type": "integer", "default": "a"}),
+            [],
+        ),
+        (
+            {"type": "object", "id": "x", "properties": {"a": {}}},
+            ["schema.id: Forbidden: id is not supported"],
+        ),
+        (
+            spec(
+                type="string",
+                **{"x-kubernetes-int-or-string": True, "x-kubernetes-preserve-unknown-fields": True},
+            ),
+            [
+                f"{AT}.x-kubernetes-preserve-unknown-fields: Invalid value: true: must be false if "
+                "x-kubernetes-int-or-string is true"
+            ],
+        ),
+        (
+            spec(type="string", uniqueItems=True, default=1),
+            [
+                f"{AT}.uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes "
+                "quadratic",
+                f'{AT}.default: Invalid value: "integer":  in body must be of type string: "integer"',
+            ],
         ),
         (
             spec(type="object", default={"a": 1, "b": 2}, properties={"a": {"type": "integer"}}),

@@ -11,6 +11,7 @@ from tiphys.machinery.json_path import compile_path, field_names, names_of
 from tiphys.machinery.schema.formats import FORMATS
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.pruning import compile_default, compile_prune
+from tiphys.machinery.schema.repeats import compile_repeats
 from tiphys.machinery.schema.validation import compile_check
 
 
@@ -78,7 +79,7 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
             {},
             ["a: Invalid value: 0: a in body should have at least 1 properties", "a.x: Required value"],
         ),
-        ({"type": "object", "maxProperties": 1}, {"x": 1, "y": 1}, ["a: Too many: 2: must have at most 1 items"]),
+        ({"type": "object", "maxProperties": 1}, {"x": 1, "y": 1}, ["a: Too many: 2: must have at most 1 item"]),
         (
             {"type": "object", "additionalProperties": False},
             {"x": 1},
@@ -108,16 +109,11 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
             "soon",
             ['a: Invalid value: "soon": a in body must be of type date-time: "soon"'],
         ),
-        ({"type": "array", "maxItems": 1, "items": {}}, [1, 2], ["a: Too many: 2: must have at most 1 items"]),
+        ({"type": "array", "maxItems": 1, "items": {}}, [1, 2], ["a: Too many: 2: must have at most 1 item"]),
         (
             {"type": "array", "minItems": 1, "items": {}},
             [],
             ["a: Invalid value: 0: a in body should have at least 1 items"],
-        ),
-        (
-            {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
-            ["x", "y", "x", "x"],
-            ['a[2]: Duplicate value: "x"'],
         ),
         (
             {"type": "string", "oneOf": [{"pattern": "a"}, {"pattern": "b"}]},
@@ -137,15 +133,37 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
                 'a: Invalid value: "x": a in body should be at least 3 chars long',
             ],
         ),
+        ({"type": "string", "not": {}}, "x", ['<nil>: Invalid value: "": "a" must not validate the schema (not)']),
         (
-            {"type": "object", "x-kubernetes-embedded-resource": True},
-            {"kind": ""},
-            ["a.apiVersion: Required value", 'a.kind: Invalid value: "": must not be empty'],
+            {"type": "string", "nullable": True, "enum": ["x"]},
+            None,
+            ['a: Unsupported value: null: supported values: "x"'],
         ),
     ],
 )
 def test_findings(schema: dict[str, Any], value: Any, wanted: list[str]) -> None:
     assert findings(schema, value) == wanted
+
+
+def test_items_of_sets_and_keys_of_maps_stand_there_once() -> None:
+    words = {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}
+    port = {"type": "object", "properties": {"name": {"type": "string", "default": "http"}, "words": words}}
+    ports = {
+        "type": "array",
+        "items": port,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    }
+    check = compile_repeats({"properties": {"words": words, "by": {"additionalProperties": ports}}})
+    assert check is not None
+    found: list[Any] = []
+    check({"words": ["x", "y", "x", "x"], "by": {"a": [{}, {"name": "http", "words": ["x", "x"]}]}}, None, found)
+    assert [str(finding) for finding in found] == [
+        'words[2]: Duplicate value: "x"',
+        'by[a][1]: Duplicate value: {"name":"http"}',
+        'by[a][1].words[1]: Duplicate value: "x"',
+    ]
+    assert compile_repeats({"properties": {"words": {"type": "array", "items": {"type": "string"}}}}) is None
 
 
 def test_pruning_keeps_what_is_specified_or_preserved() -> None:

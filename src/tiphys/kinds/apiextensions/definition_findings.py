@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tiphys.kinds import codec
+from tiphys.kinds import codec, embedded_objects
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
 from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.types.apiextensions_v1 import (
@@ -181,7 +181,7 @@ def _part_findings(version: CustomResourceDefinitionVersion, field: str, path: P
             plain, at = codec.plain(schema), path.child("openAPIV3Schema")
             if version.subresources is not None and version.subresources.status is not None:
                 yield from structural.findings_at_status_root(plain, at)
-            yield from structural.findings(plain, at)
+            yield from structural.findings(plain, at, embedded_objects.findings_in)
     elif field == "subresources":
         if version.subresources is not None and version.subresources.scale is not None:
             yield from _scale_findings(version.subresources.scale, path.child("scale"))
@@ -246,6 +246,8 @@ def _selectable_findings(
         elif reason := _not_selectable(schema, text):
             found.append(invalid(at, text, reason))
         seen.add(text)
+    if fields and schema is None:
+        found.append(invalid(path, "", "may only be set when validations.schema is included"))
     if len(fields) > SELECTABLE_FIELDS_LIMIT:
         found.append(too_many(path, len(fields), SELECTABLE_FIELDS_LIMIT))
     return found
@@ -280,14 +282,13 @@ def _not_selectable(schema: JSONSchemaProps | None, text: str) -> str:
 def _names_findings(names: CustomResourceDefinitionNames, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     for field in ("plural", "singular", "kind", "listKind"):
-        value, hint = getattr(names, field) or "", ""
+        value, at = getattr(names, field) or "", path.child(field)
         if not value:
-            found.append(required(path.child(field)))
-            continue
-        if field.endswith("ind"):
-            hint = "may have mixed case, but should otherwise match: "
-        wrong = dns1035_label(value.lower() if hint else value)
-        found += [invalid(path.child(field), value, f"{hint}{text}") for text in wrong]
+            found.append(required(at))
+        elif field.endswith("ind"):
+            found += embedded_objects.kind_findings(at, value)
+        else:
+            found += [invalid(at, value, text) for text in dns1035_label(value)]
     for field in ("shortNames", "categories"):
         for position, value in enumerate(getattr(names, field) or ()):
             found += [invalid(path.child(field).index(position), value, text) for text in dns1035_label(value)]

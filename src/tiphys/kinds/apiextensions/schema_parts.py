@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.kinds import codec
+from tiphys.kinds import codec, zero_values
 from tiphys.kinds.types.apiextensions_v1 import JSONSchemaProps
 
 _LOOSE = ("items", "additionalItems", "additionalProperties")
@@ -39,6 +39,7 @@ def _read(part: dict[str, Any]) -> dict[str, Any]:
     except msgspec.ValidationError:
         return part
     drop_unknown(schema)
+    zero_values.drop(schema)
     found: dict[str, Any] = codec.plain(schema)
     return found
 

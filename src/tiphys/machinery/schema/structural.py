@@ -7,15 +7,17 @@ CustomResourceDefinitions. Values are `validation.py`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from tiphys.machinery.schema.embedded import with_metadata
 from tiphys.machinery.schema.formats import FORMATS
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.pruning import PRESERVE, compile_prune
+from tiphys.machinery.schema.repeats import compile_repeats
 from tiphys.machinery.schema.validation import EMBEDDED, INT_OR_STRING, Schema, compile_check
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
@@ -52,11 +54,61 @@ STATUS_ROOT_KEYWORDS = {word[0].lower() + word[1:]: word for word in _STATUS_ROO
     "x-kubernetes-validations": "XValidations",
 }
 _INT_OR_STRING_CHOICE = [{"type": "integer"}, {"type": "string"}]
+# What is wrong with the objects within a default: (its schema, the default).
+Of = Callable[[Schema, Any], list[FieldError]]
+_ANY_METADATA = {"type": "object", PRESERVE: True, "properties": {}}
 NO_RULES = "CEL validation rules are not supported by this server yet"
 
 
-def findings(schema: Schema, path: Path) -> list[FieldError]:
-    """Everything that is wrong with the schema of a custom resource; `path` is that of the schema itself."""
+def _none(schema: Schema, value: Any) -> list[FieldError]:
+    """Looks at no object."""
+    return []
+
+
+def findings(schema: Schema, path: Path, of_default: Of = _none) -> list[FieldError]:
+    """Everything that is wrong with the schema of a custom resource; `path` is that of the schema itself. `of_default`
+    looks at the objects within defaults.
+
+    A schema with keywords that no custom resource may use is not looked at for its structure, and only one whose
+    structure is right for its defaults."""
+    found: list[FieldError] = []
+    _keywords_everywhere(schema, path, found)
+    if _has_structure(schema):
+        wrong = _structural_findings(schema, path)
+        if not wrong:
+            _defaults({**schema, EMBEDDED: True}, path, of_default, wrong)
+        found += wrong
+    return found
+
+
+def _has_structure(schema: Any) -> bool:
+    """Whether all parts of a schema have keywords of custom resources alone."""
+    if not isinstance(schema, Mapping):
+        return True
+    if any(schema.get(keyword) is not None for keyword in _NEVER) or isinstance(schema.get("items"), list):
+        return False
+    return all(_has_structure(part) for part, _ in _below(schema, Path("")))
+
+
+def _below(schema: Schema, path: Path) -> Iterator[tuple[Schema, Path]]:
+    """Every part just below one, choices among them."""
+    for name, part in (schema.get("properties") or {}).items():
+        yield part, path.child("properties").key(name)
+    for keyword in ("additionalProperties", "items", "not"):
+        if isinstance(schema.get(keyword), Mapping):
+            yield schema[keyword], path.child(keyword)
+    for keyword in _CHOICES:
+        for position, part in enumerate(schema.get(keyword) or ()):
+            yield part, path.child(keyword).index(position)
+
+
+def _keywords_everywhere(schema: Schema, path: Path, found: list[FieldError]) -> None:
+    _keywords(schema, path, found)
+    for part, at in _below(schema, path):
+        _keywords_everywhere(part, at, found)
+
+
+def _structural_findings(schema: Schema, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     kind, int_or_string = schema.get("type"), bool(schema.get(INT_OR_STRING))
     if schema.get("nullable"):
@@ -73,8 +125,6 @@ def findings(schema: Schema, path: Path) -> list[FieldError]:
     _structure(schema, path, found, "")
     for part, at in _choices(schema, path):
         _complete(part, at, schema, path, found)
-    if not found:
-        _defaults({**schema, EMBEDDED: True}, path, found)
     return found
 
 
@@ -107,9 +157,6 @@ def findings_at_status_root(schema: Schema, path: Path) -> list[FieldError]:
 
 def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -> None:
     """One part of the structure and everything below it. `role` is what the part is to the one above."""
-    _keywords(schema, path, found)
-    if schema.get("$ref"):
-        return
     kind = schema.get("type")
     if not kind and role and not schema.get(PRESERVE) and not schema.get(INT_OR_STRING):
         found.append(required(path.child("type"), f"must not be empty for specified {role}"))
@@ -122,6 +169,8 @@ def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -
             found.append(invalid(path.child("type"), kind or "", f"must be object if {EMBEDDED} is true"))
     if schema.get(EMBEDDED) or not role:
         found += _typed_findings(schema.get("properties") or {}, path.child("properties"))
+    if schema.get(INT_OR_STRING) and schema.get(PRESERVE):
+        found.append(invalid(path.child(PRESERVE), True, f"must be false if {INT_OR_STRING} is true"))
     if schema.get(PRESERVE) is False:
         found.append(invalid(path.child(PRESERVE), False, "must be true or undefined"))
     if schema.get("properties") and schema.get("additionalProperties") is not None:
@@ -163,7 +212,7 @@ def _choices(schema: Schema, path: Path) -> Iterator[tuple[Schema, Path]]:
             ):
                 continue
             yield part, path.child(keyword).index(position)
-    if schema.get("not"):
+    if schema.get("not") is not None:
         yield schema["not"], path.child("not")
 
 
@@ -172,7 +221,6 @@ def _choice(part: Schema, path: Path, found: list[FieldError]) -> None:
     for keyword, wanted in _NOT_IN_CHOICES.items():
         if part.get(keyword) not in (None, False, "", []):
             found.append(forbidden(path.child(keyword), f"must be {wanted} to be structural"))
-    _keywords(part, path, found)
     for name, below in (part.get("properties") or {}).items():
         _choice(below, path.child("properties").key(name), found)
     if isinstance(part.get("items"), Mapping):
@@ -311,24 +359,26 @@ def _key_findings(keys: Any, items: Schema, path: Path, at_keys: Path, found: li
             found.append(required(at.child("default"), detail))
 
 
-def _defaults(schema: Schema, path: Path, found: list[FieldError]) -> None:
-    """Defaults fit their own schema and hold nothing that pruning would drop."""
+def _defaults(schema: Schema, path: Path, of_default: Of, found: list[FieldError]) -> None:
+    """Defaults fit their own schema and hold nothing that pruning would drop. Those of free keys are not looked at."""
     if schema.get("default") is not None:
         at, dropped = path.child("default"), list[str]()
         value = msgspec.json.decode(msgspec.json.encode(schema["default"]))
-        compile_prune(schema)(value, None, dropped)
+        compile_prune(with_metadata(schema, _ANY_METADATA))(value, None, dropped)
         if dropped:
             found.append(invalid(at, schema["default"], "must not have unknown fields"))
         reasons: list[FieldError] = []
         compile_check(schema)(schema["default"], None, reasons)
-        for reason in reasons:
+        repeats = compile_repeats(schema)
+        if repeats is not None:
+            repeats(schema["default"], None, reasons)
+        for reason in [*reasons, *of_default(schema, schema["default"])]:
             below = f"{at}.{reason.field}" if reason.field and reason.field != "<nil>" else at
             found.append(FieldError(reason=reason.reason, field=str(below), message=reason.message))
     for name, part in (schema.get("properties") or {}).items():
-        _defaults(part, path.child("properties").key(name), found)
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(schema.get(keyword), Mapping):
-            _defaults(schema[keyword], path.child(keyword), found)
+        _defaults(part, path.child("properties").key(name), of_default, found)
+    if isinstance(schema.get("items"), Mapping):
+        _defaults(schema["items"], path.child("items"), of_default, found)
 
 
 def unrecognized_formats(schema: Schema) -> list[str]:

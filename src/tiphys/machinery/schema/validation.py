@@ -1,5 +1,7 @@
 """Whether plain JSON fits a schema: compiled once into closures, then called for every object.
 
+What stands in a list twice is `repeats.py`'s business, what is wrong with objects within objects is the kinds'.
+
 A check gets the value and its place and adds findings in the words of Kubernetes. Invariants: a check never changes
 the value; a value that fits costs no string. Kinds of values: JSON as msgspec decodes it (dict, list, str, int, float,
 bool, None). Which schemas are allowed at all is `structural.py`'s business.
@@ -83,7 +85,7 @@ def compile_check(schema: Schema) -> Check:
             if value is None:
                 if not nullable and kinds:
                     found.append(_wrong_type(value, place, wording))
-                if enum is not None and not nullable:
+                if enum is not None:
                     enum(value, place, found)
                 return
             if kinds and not any(_fits(value, kind) for kind in kinds):
@@ -273,39 +275,7 @@ def _array_checks(schema: Schema) -> list[Check]:
                 one(item, (place, position), found)
 
         checks.append(check_items)
-    if schema.get("x-kubernetes-list-type") in ("set", "map"):
-        checks.append(_list_check(schema))
     return checks
-
-
-def _list_check(schema: Schema) -> Check:
-    """Items of a set, and the keys of the items of a map, stand there once."""
-    if schema["x-kubernetes-list-type"] == "set":
-
-        def identity(item: Any) -> Any:
-            return item
-    else:
-        names = tuple(schema.get("x-kubernetes-list-map-keys") or ())
-        properties = (schema.get("items") or {}).get("properties") or {}
-        defaults = {name: (properties.get(name) or {}).get("default") for name in names}
-
-        def identity(item: Any) -> Any:
-            if not isinstance(item, dict):
-                return item
-            values = {name: item.get(name, defaults[name]) for name in names}
-            return {name: value for name, value in values.items() if value is not None}
-
-    def check(value: Any, place: Place, found: list[FieldError]) -> None:
-        if len(value) < 2:
-            return
-        times: dict[bytes, int] = {}
-        for position, item in enumerate(value):
-            key = _sorted_json(identity(item))
-            times[key] = times.get(key, 0) + 1
-            if times[key] == 2:
-                found.append(field_errors.duplicate(path_of((place, position)), identity(item)))
-
-    return check
 
 
 def _object_checks(schema: Schema) -> list[Check]:
@@ -342,8 +312,6 @@ def _object_checks(schema: Schema) -> list[Check]:
                     part(item, (place, name), found)
 
         checks.append(check_properties)
-    if schema.get(EMBEDDED):
-        checks.append(_check_embedded)
     return checks
 
 
@@ -351,19 +319,6 @@ def _refused(value: Any, place: Place, found: list[FieldError]) -> None:
     """What no schema allows."""
     above, name = place if place is not None else (None, "")
     found.append(field_errors.invalid(path_of(above), name, f"{path_of(place)} in body is a forbidden property"))
-
-
-def _check_embedded(value: Any, place: Place, found: list[FieldError]) -> None:
-    """An object within the object says what it is."""
-    for name in ("apiVersion", "kind"):
-        path = path_of((place, name))
-        if name not in value:
-            found.append(field_errors.required(path))
-        elif value[name] == "":
-            found.append(field_errors.invalid(path, "", "must not be empty"))
-        elif name == "apiVersion" and str(value[name]).count("/") > 1:
-            detail = f"unexpected GroupVersion string: {value[name]}"
-            found.append(field_errors.invalid(path, value[name], detail))
 
 
 def _as_whole(place: Place, words: str) -> FieldError:
@@ -380,7 +335,7 @@ def _combined_checks(schema: Schema) -> list[Check]:
         checks.append(_any_of([compile_check(part) for part in schema["anyOf"]]))
     if schema.get("oneOf"):
         checks.append(_one_of([compile_check(part) for part in schema["oneOf"]]))
-    if schema.get("not"):
+    if schema.get("not") is not None:
         refused = compile_check(schema["not"])
 
         def check_not(value: Any, place: Place, found: list[FieldError]) -> None:

@@ -1,0 +1,89 @@
+"""Changes of custom objects that were good once, under a schema that has become stricter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from api_world import World
+from test_custom_resources import CRDS, MERGE, WIDGETS, define, definition, version, widget
+
+LOOSE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+TEXT = {"type": "string", "enum": ["ok"]}
+SET = {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}
+EMBEDDED = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+SPEC = {
+    "type": "object",
+    "required": ["must"],
+    "properties": {
+        "a": TEXT,
+        "b": TEXT,
+        "set": SET,
+        "object": EMBEDDED,
+        "part": {"type": "object", "required": ["x"]},
+    },
+}
+STATUS = {"type": "object", "required": ["must"], "properties": {"a": TEXT, "b": {"type": "integer"}}}
+
+
+def served(spec: Any, status: Any) -> dict[str, Any]:
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}}
+    return version(schema=schema, subresources={"status": {}}, selectableFields=[], additionalPrinterColumns=[])
+
+
+@pytest.fixture
+async def stricter(world: World) -> World:
+    await define(world, definition(versions=[served(LOOSE, LOOSE)]))
+    old = {"a": "bad", "set": ["x", "x"], "object": {"kind": "K"}, "part": {}}
+    await world.http("POST", WIDGETS, {**widget(), "spec": old})
+    await world.http("PATCH", f"{WIDGETS}/w/status", {"status": {"a": "bad"}}, media=MERGE)
+    patch = {"spec": {"versions": [served(SPEC, STATUS)]}}
+    assert (await world.http("PATCH", f"{CRDS}/widgets.example.com", patch, media=MERGE)).code == 200
+    return world
+
+
+async def fields(world: World, patch: dict[str, Any], path: str = f"{WIDGETS}/w") -> list[tuple[str, str]]:
+    answer = await world.http("PATCH", f"{path}?dryRun=All", patch, media=MERGE)
+    return [(c["field"], c["reason"]) for c in answer.body.get("details", {}).get("causes", ())]
+
+
+async def test_what_a_change_leaves_alone_may_stay_wrong(stricter: World) -> None:
+    object_of_kind = ("spec.object.apiVersion", "FieldValueRequired")  # asked for at every change
+    assert await fields(stricter, {"metadata": {"labels": {"a": "b"}}}) == [object_of_kind]
+    whole = {"spec": {"object": None}}
+    assert await fields(stricter, whole) == [("spec.must", "FieldValueRequired")]
+    assert await fields(stricter, {"spec": {"b": "bad", **whole["spec"]}}) == [
+        ("spec.must", "FieldValueRequired"), ("spec.b", "FieldValueNotSupported")
+    ]  # fmt: skip
+
+
+async def test_who_has_something_twice_may_have_more_of_it(stricter: World) -> None:
+    more = {"spec": {"set": ["y", "y"], "object": {"apiVersion": "v1"}}}
+    assert await fields(stricter, more) == [("spec.must", "FieldValueRequired")]
+    new = {**widget("x"), "spec": {"must": 1, "set": ["y", "y"]}}
+    refused = await stricter.http("POST", WIDGETS, new)
+    assert {cause["field"] for cause in refused.body["details"]["causes"]} == {"spec.must", "spec.set[1]"}
+
+
+async def test_a_status_is_looked_at_alone(stricter: World) -> None:
+    path = f"{WIDGETS}/w/status"
+    assert await fields(stricter, {"metadata": {"labels": {"a": "b"}}}, path) == []
+    assert await fields(stricter, {"status": {"b": 1}}, path) == [("status.must", "FieldValueRequired")]
+
+
+@pytest.mark.parametrize("kind", ["Bad Kind", "Bad_Kind", "9x", "K" * 64])
+async def test_kinds_of_objects_within_objects_are_names(stricter: World, kind: str) -> None:
+    new = {**widget("x"), "spec": {"object": {"apiVersion": "v1", "kind": kind}}}
+    causes = (await stricter.http("POST", WIDGETS, new)).body["details"]["causes"]
+    assert ("spec.object.kind", "FieldValueInvalid") in [(cause["field"], cause["reason"]) for cause in causes]
+
+
+async def test_defaults_of_a_status_are_nobodys(world: World) -> None:
+    status = {"type": "object", "default": {}, "properties": {"phase": {"type": "string", "default": "new"}}}
+    await define(world, definition(versions=[served(LOOSE, status)]))
+    made = await world.http("POST", WIDGETS, widget())
+    assert made.body["status"] == {"phase": "new"}
+    changed = await world.http("PATCH", f"{WIDGETS}/w", {"spec": {"size": 1}}, media=MERGE)
+    for answer in (made, changed):
+        (entry,) = answer.body["metadata"]["managedFields"]
+        assert list(entry["fieldsV1"]) == ["f:spec"]

@@ -11,7 +11,7 @@ from typing import Any
 from tiphys.kinds.strategy import Scaling
 from tiphys.kinds.types.apiextensions_v1 import CustomResourceSubresourceScale
 from tiphys.kinds.unstructured import Unstructured
-from tiphys.machinery import errors, go_text, json_path
+from tiphys.machinery import go_text, json_path
 from tiphys.machinery.field_errors import FieldError, Path, invalid
 
 GREATEST_REPLICAS = (1 << 31) - 1
@@ -22,12 +22,6 @@ def scaling_of(scale: CustomResourceSubresourceScale) -> Scaling[Unstructured]:
     status_names = json_path.names_of(scale.statusReplicasPath)
     selector_names = json_path.names_of(scale.labelSelectorPath or "")
 
-    def replicas(obj: Unstructured) -> int:
-        found = _count(obj.content, spec_names)
-        if found is None:
-            raise errors.internal(f'the spec replicas field "{scale.specReplicasPath}" does not exist')
-        return found
-
     def selector(obj: Unstructured) -> str:
         value = _at(obj.content, selector_names) if selector_names else None
         return value if isinstance(value, str) else ""
@@ -36,11 +30,12 @@ def scaling_of(scale: CustomResourceSubresourceScale) -> Scaling[Unstructured]:
         return obj.__replace__(content=_with(obj.content, spec_names, count))
 
     return Scaling(
-        replicas=replicas,
+        replicas=lambda obj: _count(obj.content, spec_names),
         status_replicas=lambda obj: _count(obj.content, status_names),
         selector=selector,
         with_replicas=with_replicas,
         validates=True,
+        missing=f'the spec replicas field "{scale.specReplicasPath}" does not exist',
     )
 
 

@@ -51,13 +51,15 @@ class Column(Generic[T]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling(Generic[T]):
     """How /scale reads and writes objects of a kind: replica counts (None where there is none), the selector as text,
-    and a new object with another count. `validates`: the kind's own validation looks at the count."""
+    and a new object with another count. `validates`: the kind's own validation looks at the count. `missing` is what to
+    say of an object without one, where it cannot be shown."""
 
     replicas: Callable[[T], int | None]
     status_replicas: Callable[[T], int | None]
     selector: Callable[[T], str]
     with_replicas: Callable[[T, int], T]
     validates: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

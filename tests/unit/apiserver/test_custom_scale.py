@@ -73,6 +73,9 @@ async def test_a_count_that_is_not_there_cannot_be_shown_but_set(widgets: World)
     assert (missing.code, missing.body["message"]) == (
         500, 'Internal error occurred: the spec replicas field ".spec.replicas" does not exist'
     )  # fmt: skip
+    patch = {"spec": {"replicas": 2}}
+    patched = await widgets.http("PATCH", f"{WIDGETS}/none/scale?dryRun=All", patch, media=MERGE)
+    assert (patched.code, patched.body["spec"]) == (200, {"replicas": 2})
     put = await widgets.http("PUT", f"{WIDGETS}/none/scale", scale("none", 3))
     assert (put.code, put.body["spec"]) == (200, {"replicas": 3})
 

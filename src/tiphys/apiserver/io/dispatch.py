@@ -78,7 +78,7 @@ class Dispatch:
         if entry is None:
             raise errors.not_found(call.resource.plural, call.resource.group, call.name)
         if call.subresource == "scale":
-            return scale.outcome(await self._shown(call, entry), call.resource)
+            return scale.shown(await self._shown(call, entry), call.resource)
         return Outcome(entry=entry)
 
     async def _shown(self, call: Call, entry: Entry) -> Any:

@@ -71,6 +71,14 @@ def of(obj: Any, scaling: Scaling[Any] = USUAL) -> autoscaling_v1.Scale:
     )
 
 
+def shown(obj: Any, resource: Resource) -> Outcome:
+    """The Scale of an object to who asks for it. ApiError 500 when it has no count."""
+    scaling = scaling_of(resource)
+    if scaling.missing and scaling.replicas(obj) is None:
+        raise errors.internal(scaling.missing)
+    return outcome(obj, resource)
+
+
 def outcome(obj: Any, resource: Resource, warnings: tuple[str, ...] = ()) -> Outcome:
     """The Scale of an object as an answer. Its bytes have the form of stored ones."""
     scale = of(obj, scaling_of(resource))

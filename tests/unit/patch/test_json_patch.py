@@ -108,13 +108,18 @@ def test_a_test_for_null_passes_where_nothing_is():
         ([{"op": "remove"}], 'operation 0 (remove) of the JSON patch has no "path"'),
         ([{"op": "add", "path": "/a"}], 'operation 0 (add) of the JSON patch has no "value"'),
         ([{"op": "move", "path": "/a"}], 'operation 0 (move) of the JSON patch has no "from"'),
-        ([{"op": "remove", "path": "a"}], 'operation 0 (remove) of the JSON patch: "a" does not begin with "/"'),
     ],
 )
 def test_malformed_patches(patch, message):
     with pytest.raises(MalformedPatch) as raised:
         json_patch.apply(DOCUMENT, patch)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("operation", [{"op": "remove", "path": "a"}, {"op": "copy", "from": "a", "path": "/b"}])
+def test_pointers_that_lead_nowhere_are_no_mistake_of_form(operation):
+    with pytest.raises(PatchNotApplicable, match="does not begin with"):
+        json_patch.apply(DOCUMENT, [operation])
 
 
 def test_limits():

@@ -64,7 +64,7 @@ def _operation(index: int, entry: Any) -> Operation:
         raise MalformedPatch(f'operation {index} ({name}) of the JSON patch has no "value"')
     for pointer in (path, origin if name in ("move", "copy") else ""):
         if pointer and not pointer.startswith("/"):
-            raise MalformedPatch(f'operation {index} ({name}) of the JSON patch: "{pointer}" does not begin with "/"')
+            raise PatchNotApplicable(f'operation {index} ({name}) of the patch: "{pointer}" does not begin with "/"')
     return Operation(name, path, origin if isinstance(origin, str) else "", entry.get("value"))
 
 

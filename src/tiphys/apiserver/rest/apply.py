@@ -5,6 +5,7 @@ The decisions themselves are `machinery/patch/apply`. An object that is not ther
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from tiphys.kinds.resource import Resource
 from tiphys.machinery import errors, field_errors, go_text, timestamps
 from tiphys.machinery.field_errors import FieldError, Path
 from tiphys.machinery.patch.apply import applying, field_set, fitting
+from tiphys.machinery.patch.apply.field_set import FieldSet
 from tiphys.machinery.patch.apply.managers import APPLY, Manager
 from tiphys.machinery.patch.apply.walk import Difference
 from tiphys.machinery.patch.errors import NESTED_TOO_DEEP
@@ -66,7 +68,10 @@ def check_options(query: Mapping[str, str], is_apply: bool) -> bool:
 def repeated_outcome(repeated: list[str], field_validation: str) -> list[str]:
     """The warnings that keys which a configuration has twice lead to. ApiError 400 when Strict."""
     if repeated and field_validation == "Strict":
-        raise errors.bad_request("error strict decoding YAML: " + ", ".join(repeated))
+        lines = "".join(f"\n  {line}" for line in repeated)
+        raise errors.bad_request(
+            f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:{lines}"
+        )
     return repeated
 
 
@@ -238,13 +243,23 @@ def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     try:
         done = applying.apply(
             live, config, ownership.managers_of(old.metadata.managedFields) if old is not None else (), me, schema,
-            force=asked.force, empty=empty, difference_of=difference_of,
+            force=asked.force, empty=empty, difference_of=difference_of, written=functools.partial(_written, context),
         )  # fmt: skip
     except applying.Conflicts as conflicts:
         raise _refused(conflicts) from conflicts
     new = _typed(context, done.obj)
     new.metadata.managedFields = ownership.entries_of(done.managers)
     return new
+
+
+def _written(context: WriteContext, fields: FieldSet) -> FieldSet:
+    """Of some fields those that such a write can change: what else is there is nobody's before the first apply."""
+    resource = context.resource
+    if context.subresource == "status":
+        others = fields.keys() - {"f:status"} if isinstance(resource, CustomResource) else {"f:spec"}
+    else:
+        others = {"f:status"} if "status" in resource.subresources and _keeps_status(resource) else set()
+    return {name: below for name, below in fields.items() if name not in others}
 
 
 def _keeps_status(resource: Resource) -> bool:
@@ -261,6 +276,7 @@ def created(context: WriteContext, asked: Application) -> Any:
     if meta.name != context.name:
         text = f"the name of the object ({meta.name}) does not match the name on the URL ({context.name})"
         raise errors.bad_request(text)
+    meta.resourceVersion = None
     if meta.uid:
         detail = f"uid mismatch: the provided object specified uid {meta.uid}, and no existing object was found"
         raise context.conflict(detail)

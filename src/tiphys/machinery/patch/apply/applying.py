@@ -82,11 +82,12 @@ def apply(
     force: bool = False,
     empty: Any,
     difference_of: DifferenceOf,
+    written: Callable[[FieldSet], FieldSet] = lambda fields: fields,
 ) -> Applied:
     """The object after `me` applied `config`. `empty` is an object of the kind with nothing in it (also the live one
-    when there is none yet). Conflicts."""
+    when there is none yet); `written` are those of some fields that such a write can change. Conflicts."""
     if not entries and live is not empty:
-        owned = managers.ownable(walk.compare(empty, live, schema).changed)
+        owned = written(managers.ownable(walk.compare(empty, live, schema).changed))
         before = replace(me, name=BEFORE_FIRST_APPLY, operation=UPDATE)
         entries = [managers.with_fields(before, owned, me.time)] if owned else []
     try:

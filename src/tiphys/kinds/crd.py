@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tiphys.kinds import cells, codec, custom_apply_schema, custom_columns, custom_scale, embedded_objects
+from tiphys.kinds.apiextensions import schema_parts
 from tiphys.kinds.embedded_objects import Malformed
 from tiphys.kinds.object_meta import STANDARD_FINALIZERS
 from tiphys.kinds.resource import Resource, Subresource
@@ -39,7 +40,6 @@ from tiphys.machinery.schema.validation import NO_PATH, Check, Schema, compile_c
 from tiphys.machinery.versions import version_rank
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-_schema_decoder = msgspec.json.Decoder(float_hook=codec.number)
 _ROOT = ("", NO_PATH)
 _TYPE = ("apiVersion", "kind")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
@@ -188,8 +188,9 @@ def compile_schema(schema: Schema) -> CompiledSchema:
 
 
 def _at_root(found: list[FieldError], field: str) -> list[FieldError]:
-    """Findings, those that are not about one field with another name for that."""
-    return [replace(error, field=field) if error.field in _ROOT else error for error in found]
+    """Findings, each once, those that are not about one field with another name for that."""
+    named = (replace(error, field=field) if error.field in _ROOT else error for error in found)
+    return list(dict.fromkeys(named))
 
 
 def _view(obj: Unstructured) -> dict[str, Any]:
@@ -204,8 +205,7 @@ def plain_schema(version: CustomResourceDefinitionVersion) -> Schema:
     schema = version.schema.openAPIV3Schema if version.schema is not None else None
     if schema is None:
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    found: Schema = _schema_decoder.decode(codec.encode(schema))
-    return found
+    return schema_parts.plain(schema)
 
 
 def resources(definition: CustomResourceDefinition) -> tuple[CustomResource, ...]:

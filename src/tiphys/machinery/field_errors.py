@@ -91,9 +91,9 @@ def forbidden(path: Path, detail: str) -> FieldError:
 
 
 def too_long(path: Path, limit_bytes: int) -> FieldError:
-    return FieldError(
-        reason="FieldValueTooLong", field=path, message=f"Too long: may not be more than {limit_bytes} bytes"
-    )
+    text = "byte" if limit_bytes == 1 else "bytes"
+    message = f"Too long: may not be more than {limit_bytes} {text}"
+    return FieldError(reason="FieldValueTooLong", field=path, message=message)
 
 
 def too_many(path: Path, count: int, limit: int) -> FieldError:

@@ -78,6 +78,41 @@ async def test_kinds_of_objects_within_objects_are_names(stricter: World, kind: 
     assert ("spec.object.kind", "FieldValueInvalid") in [(cause["field"], cause["reason"]) for cause in causes]
 
 
+async def test_defaults_and_choices_are_compared_as_numbers(world: World) -> None:
+    spec = {"type": "object", "properties": {"n": {"type": "number", "enum": [3.0], "default": 3}}}
+    await define(world, definition(versions=[served(spec, LOOSE)]))
+    assert (await world.http("POST", WIDGETS, {**widget(), "spec": {}})).body["spec"] == {"n": 3}
+
+
+async def test_parts_of_schemas_that_are_none_are_told_of(world: World) -> None:
+    spec = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 1.5}}
+    refused = await world.http("POST", CRDS, definition(versions=[served(spec, LOOSE)]))
+    (cause,) = refused.body["details"]["causes"]
+    assert cause["field"].endswith(".properties[spec].additionalProperties")
+    assert "cannot unmarshal number 1.5" in cause["message"]
+
+
+async def test_before_the_first_apply_a_part_is_owned_where_it_is_written(world: World) -> None:
+    await define(world, definition(versions=[served(LOOSE, LOOSE)]))
+    await world.http("POST", WIDGETS, {**widget(), "spec": {"a": 1}})
+    await world.http("PATCH", f"{WIDGETS}/w/status", {"status": {"b": 1}}, media=MERGE)
+    await world.http("PATCH", f"{WIDGETS}/w", {"metadata": {"managedFields": [{}]}}, media=MERGE)
+    head = {name: value for name, value in widget().items() if name != "spec"}
+    for path, part, owned in (("", "spec", "f:spec"), ("/status", "status", "f:status")):
+        config = {**head, part: {"c": 1}}
+        url = f"{WIDGETS}/w{path}?fieldManager=me&dryRun=All"
+        done = await world.http("PATCH", url, config, media="application/apply-patch+yaml")
+        entries = {entry["manager"]: entry["fieldsV1"] for entry in done.body["metadata"]["managedFields"]}
+        assert list(entries["before-first-apply"]) == [owned]
+
+
+async def test_a_configuration_may_name_the_revision_of_what_is_gone(world: World) -> None:
+    await define(world, definition(versions=[served(LOOSE, LOOSE)]))
+    config = {**widget(), "metadata": {"name": "w", "resourceVersion": "1"}}
+    made = await world.http("PATCH", f"{WIDGETS}/w?fieldManager=me", config, media="application/apply-patch+yaml")
+    assert (made.code, made.body["metadata"]["resourceVersion"] != "1") == (201, True)
+
+
 async def test_defaults_of_a_status_are_nobodys(world: World) -> None:
     status = {"type": "object", "default": {}, "properties": {"phase": {"type": "string", "default": "new"}}}
     await define(world, definition(versions=[served(LOOSE, status)]))

@@ -173,9 +173,19 @@ AT = "schema.properties[spec]"
             spec(type="integer", default="a"),
             [f'{AT}.default: Invalid value: "string":  in body must be of type integer: "string"'],
         ),
+        (spec(type="object", additionalProperties={"type": "integer", "default": "a"}), []),
         (
-            spec(type="object", additionalProperties={"type": "integer", "default": "a"}),
-            [],
+            {"type": "object", "properties": {"kind": {"type": "string", "default": "K"}}},
+            ["schema.properties[kind].default: Forbidden: must not be set in top-level kind"],
+        ),
+        (
+            spec(
+                **{
+                    "x-kubernetes-int-or-string": True,
+                    "allOf": [{"anyOf": [{"type": "integer"}, {"type": "string"}], "nullable": True}],
+                }
+            ),
+            [f"{AT}.allOf[0].nullable: Forbidden: must be false to be structural"],
         ),
         (
             {"type": "object", "id": "x", "properties": {"a": {}}},

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from tiphys.kinds import codec, embedded_objects
 from tiphys.kinds.admissionregistration.webhook_validation import validate_client_config
+from tiphys.kinds.apiextensions import schema_parts
 from tiphys.kinds.object_meta import subdomain_name
 from tiphys.kinds.types.apiextensions_v1 import (
     CustomResourceColumnDefinition,
@@ -178,7 +179,11 @@ def _part_findings(version: CustomResourceDefinitionVersion, field: str, path: P
     schema = version.schema.openAPIV3Schema if version.schema is not None else None
     if field == "schema":
         if schema is not None:
-            plain, at = codec.plain(schema), path.child("openAPIV3Schema")
+            plain, at = schema_parts.plain(schema), path.child("openAPIV3Schema")
+            wrong = list(schema_parts.misfits(plain, at))
+            if wrong:
+                yield from wrong
+                return
             if version.subresources is not None and version.subresources.status is not None:
                 yield from structural.findings_at_status_root(plain, at)
             yield from structural.findings(plain, at, embedded_objects.findings_in)

@@ -77,6 +77,7 @@ def findings(schema: Schema, path: Path, of_default: Of = _none) -> list[FieldEr
         wrong = _structural_findings(schema, path)
         if not wrong:
             _defaults({**schema, EMBEDDED: True}, path, of_default, wrong)
+            _head_defaults(schema, path, wrong)
         found += wrong
     return found
 
@@ -134,10 +135,20 @@ def _metadata_findings(schema: Schema, path: Path) -> list[FieldError]:
     if not (set(schema) <= {"type", "default", "properties"} and set(properties) <= {"name", "generateName"}):
         detail = "must not specify anything other than name and generateName, but metadata is implicitly specified"
         return [forbidden(path, detail)]
-    parts = [(schema, path), *((part, path.child("properties").key(name)) for name, part in properties.items())]
-    return [
-        forbidden(at.child("default"), "must not be set in top-level metadata")
-        for part, at in parts
+    return []
+
+
+def _head_defaults(schema: Schema, path: Path, found: list[FieldError]) -> None:
+    """What every object has comes with it."""
+    properties, at = schema.get("properties") or {}, path.child("properties")
+    parts = [
+        (name, properties[name], at.key(name)) for name in ("apiVersion", "kind", "metadata") if name in properties
+    ]
+    below = (properties.get("metadata") or {}).get("properties") or {}
+    parts += [("metadata", part, at.key("metadata").child("properties").key(name)) for name, part in below.items()]
+    found += [
+        forbidden(place.child("default"), f"must not be set in top-level {name}")
+        for name, part, place in parts
         if part.get("default") is not None
     ]
 
@@ -210,7 +221,7 @@ def _choices(schema: Schema, path: Path) -> Iterator[tuple[Schema, Path]]:
                 and schema.get(INT_OR_STRING)
                 and list(part.get("anyOf") or ()) == _INT_OR_STRING_CHOICE
             ):
-                continue
+                part = {name: said for name, said in part.items() if name != "anyOf"}
             yield part, path.child(keyword).index(position)
     if schema.get("not") is not None:
         yield schema["not"], path.child("not")
@@ -372,7 +383,7 @@ def _defaults(schema: Schema, path: Path, of_default: Of, found: list[FieldError
         repeats = compile_repeats(schema)
         if repeats is not None:
             repeats(schema["default"], None, reasons)
-        for reason in [*reasons, *of_default(schema, schema["default"])]:
+        for reason in dict.fromkeys([*reasons, *of_default(schema, schema["default"])]):
             below = f"{at}.{reason.field}" if reason.field and reason.field != "<nil>" else at
             found.append(FieldError(reason=reason.reason, field=str(below), message=reason.message))
     for name, part in (schema.get("properties") or {}).items():

@@ -84,6 +84,35 @@ async def test_defaults_and_choices_are_compared_as_numbers(world: World) -> Non
     assert (await world.http("POST", WIDGETS, {**widget(), "spec": {}})).body["spec"] == {"n": 3}
 
 
+async def test_a_default_of_free_keys_takes_the_place_of_null(world: World) -> None:
+    spec = {"type": "object", "additionalProperties": {"type": "string", "default": "x"}}
+    await define(world, definition(versions=[served(spec, LOOSE)]))
+    made = await world.http("POST", WIDGETS, {**widget(), "spec": {"a": None, "b": "y"}})
+    assert made.body["spec"] == {"a": "x", "b": "y"}
+
+
+async def test_formats_are_warned_of_once(world: World) -> None:
+    def of(name: str) -> Any:
+        return served({"type": "object", "properties": {"a": {"type": "string", "format": name}}}, LOOSE)
+
+    made = await world.http("POST", CRDS, definition(versions=[of("odd")]))
+    assert made.headers["Warning"] == '299 - "unrecognized format \\"odd\\""'
+    for name, warned in (("odd", False), ("even", True)):
+        patch = {"metadata": {"labels": {"a": name}}, "spec": {"versions": [of(name)]}}
+        changed = await world.http("PATCH", f"{CRDS}/widgets.example.com", patch, media=MERGE)
+        assert (changed.code, "Warning" in changed.headers) == (200, warned)
+
+
+async def test_fields_of_the_metadata_are_not_selectable(world: World) -> None:
+    head = {"type": "object", "properties": {"name": {"type": "string"}}}
+    one = served(LOOSE, LOOSE)
+    one["schema"]["openAPIV3Schema"]["properties"]["metadata"] = head
+    one["selectableFields"] = [{"jsonPath": ".metadata.name"}]
+    refused = await world.http("POST", CRDS, definition(versions=[one]))
+    (cause,) = refused.body["details"]["causes"]
+    assert cause["message"] == 'Invalid value: ".metadata.name": must not point to fields in metadata'
+
+
 async def test_parts_of_schemas_that_are_none_are_told_of(world: World) -> None:
     spec = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 1.5}}
     refused = await world.http("POST", CRDS, definition(versions=[served(spec, LOOSE)]))

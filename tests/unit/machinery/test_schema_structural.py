@@ -202,6 +202,25 @@ AT = "schema.properties[spec]"
             ],
         ),
         (
+            spec(type="string", anyOf=[{"not": {"properties": {"metadata": {}}}}]),
+            [f"{AT}.anyOf[0].not.properties[metadata]: Forbidden: must not be specified in a nested context"],
+        ),
+        (
+            spec(
+                type="object",
+                additionalProperties={"type": "string"},
+                **{"x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True},
+            ),
+            [f"{AT}.additionalProperties: Forbidden: must not be used if x-kubernetes-embedded-resource is set"],
+        ),
+        (
+            spec(type="string", pattern="[b-a]", default="a"),
+            [
+                f'{AT}.pattern: Invalid value: "[b-a]": must be a valid regular expression, but isn\'t: '
+                "error parsing regexp: invalid character class range: `b-a`"
+            ],
+        ),
+        (
             spec(type="string", uniqueItems=True, default=1),
             [
                 f"{AT}.uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes "

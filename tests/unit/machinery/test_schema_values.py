@@ -135,6 +135,11 @@ def findings(schema: dict[str, Any], value: Any) -> list[str]:
         ),
         ({"type": "string", "not": {}}, "x", ['<nil>: Invalid value: "": "a" must not validate the schema (not)']),
         (
+            {"x-kubernetes-int-or-string": True},
+            2**63,
+            ['a: Invalid value: "number": a in body must be of type integer,string: "number"'],
+        ),
+        (
             {"type": "string", "nullable": True, "enum": ["x"]},
             None,
             ['a: Unsupported value: null: supported values: "x"'],
@@ -157,9 +162,11 @@ def test_items_of_sets_and_keys_of_maps_stand_there_once() -> None:
     check = compile_repeats({"properties": {"words": words, "by": {"additionalProperties": ports}}})
     assert check is not None
     found: list[Any] = []
-    check({"words": ["x", "y", "x", "x"], "by": {"a": [{}, {"name": "http", "words": ["x", "x"]}]}}, None, found)
+    by = {"a": [{}, {"name": "http", "words": ["x", "x"]}, 1]}
+    check({"words": ["x", "y", "x", "x"], "by": by}, None, found)
     assert [str(finding) for finding in found] == [
         'words[2]: Duplicate value: "x"',
+        "by[a][2]: Invalid value: 1: must be an object for an array of list-type map",
         'by[a][1]: Duplicate value: {"name":"http"}',
         'by[a][1].words[1]: Duplicate value: "x"',
     ]

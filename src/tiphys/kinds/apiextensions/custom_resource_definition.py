@@ -99,10 +99,14 @@ def prepare_for_status_update(new: CustomResourceDefinition, old: CustomResource
 
 
 def warnings(definition: CustomResourceDefinition, old: CustomResourceDefinition | None) -> list[str]:
-    """Formats that the schemas ask for in vain."""
+    """A format that the schemas ask for in vain, from now on."""
+    before = _unrecognized_formats(old) if old is not None else []
+    return [f'unrecognized format "{name}"' for name in _unrecognized_formats(definition) if name not in before][:1]
+
+
+def _unrecognized_formats(definition: CustomResourceDefinition) -> list[str]:
     schemas = [version.schema.openAPIV3Schema for version in definition.spec.versions if version.schema is not None]
-    formats = [name for schema in schemas if schema for name in unrecognized_formats(codec.plain(schema))]
-    return [f'unrecognized format "{name}"' for name in dict.fromkeys(formats)][:1]
+    return [name for schema in schemas if schema for name in unrecognized_formats(codec.plain(schema))]
 
 
 STRATEGY: Strategy[CustomResourceDefinition] = Strategy(

@@ -264,6 +264,8 @@ def _not_selectable(schema: JSONSchemaProps | None, text: str) -> str:
         names = json_path.field_names(text)
     except ValueError as error:
         return f"is an invalid path: {error}"
+    if names[:1] == ("metadata",):
+        return "must not point to fields in metadata"
     for name in names:
         if schema is None:
             return ""

@@ -113,7 +113,9 @@ def _default(schema: Schema, drops_nulls: bool) -> Default | None:
                 if found is None:
                     continue
                 if item is None:
-                    if drops_nulls and not (found.nullable if name in parts else others_nullable):
+                    if found is in_rest and found.default is not None and not found.nullable:
+                        value[name] = msgspec.json.decode(found.default)
+                    elif drops_nulls and not (found.nullable if name in parts else others_nullable):
                         nulls.append(name)
                 elif found.below is not None:
                     found.below(item)

@@ -16,6 +16,7 @@ from tiphys.machinery.schema.places import Key, Place, path_of
 from tiphys.machinery.schema.validation import Check, Schema
 
 _sorted_json = msgspec.json.Encoder(order="deterministic").encode
+NO_OBJECT = "must be an object for an array of list-type map"
 # The item -> what tells it apart from others.
 Identity = Callable[[Any], Any]
 
@@ -26,7 +27,7 @@ def compile_repeats(schema: Schema) -> Check | None:
     in_items = compile_repeats(items) if isinstance(items, Mapping) else None
     in_rest = compile_repeats(rest) if isinstance(rest, Mapping) else None
     parts = {name: compile_repeats(part) for name, part in (schema.get("properties") or {}).items()}
-    identity = identity_of(schema)
+    identity, keyed = identity_of(schema), schema.get("x-kubernetes-list-type") == "map"
     if identity is None and in_items is None and in_rest is None and not any(parts.values()):
         return None
 
@@ -37,6 +38,12 @@ def compile_repeats(schema: Schema) -> Check | None:
                 if below is not None:
                     below(item, (place, step), found)
         elif type(value) is list:
+            if keyed:
+                found += [
+                    field_errors.invalid(path_of((place, position)), item, NO_OBJECT)
+                    for position, item in enumerate(value)
+                    if type(item) is not dict and item is not None
+                ]
             if identity is not None and len(value) > 1:
                 _check_list(value, place, identity, found)
             if in_items is not None:

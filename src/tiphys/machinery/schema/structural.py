@@ -17,7 +17,6 @@ from tiphys.machinery.schema.embedded import with_metadata
 from tiphys.machinery.schema.formats import FORMATS
 from tiphys.machinery.schema.patterns import compile_pattern
 from tiphys.machinery.schema.pruning import PRESERVE, compile_prune
-from tiphys.machinery.schema.repeats import compile_repeats
 from tiphys.machinery.schema.validation import EMBEDDED, INT_OR_STRING, Schema, compile_check
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
@@ -75,7 +74,7 @@ def findings(schema: Schema, path: Path, of_default: Of = _none) -> list[FieldEr
     _keywords_everywhere(schema, path, found)
     if _has_structure(schema):
         wrong = _structural_findings(schema, path)
-        if not wrong:
+        if not wrong and not any(error.field.endswith("pattern") for error in found):
             _defaults({**schema, EMBEDDED: True}, path, of_default, wrong)
             _head_defaults(schema, path, wrong)
         found += wrong
@@ -178,6 +177,9 @@ def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -
             )
         if kind != "object":
             found.append(invalid(path.child("type"), kind or "", f"must be object if {EMBEDDED} is true"))
+        if schema.get("additionalProperties") is not None:
+            detail = f"must not be used if {EMBEDDED} is set"
+            found.append(forbidden(path.child("additionalProperties"), detail))
     if schema.get(EMBEDDED) or not role:
         found += _typed_findings(schema.get("properties") or {}, path.child("properties"))
     if schema.get(INT_OR_STRING) and schema.get(PRESERVE):
@@ -195,9 +197,6 @@ def _structure(schema: Schema, path: Path, found: list[FieldError], role: str) -
     if isinstance(items, Mapping):
         _structure(items, path.child("items"), found, "array items")
     for part, at in _choices(schema, path):
-        if (schema.get(EMBEDDED) or not role) and "metadata" in (part.get("properties") or {}):
-            detail = "must not be specified in a nested context"
-            found.append(forbidden(at.child("properties").key("metadata"), detail))
         _choice(part, at, found)
 
 
@@ -232,6 +231,9 @@ def _choice(part: Schema, path: Path, found: list[FieldError]) -> None:
     for keyword, wanted in _NOT_IN_CHOICES.items():
         if part.get(keyword) not in (None, False, "", []):
             found.append(forbidden(path.child(keyword), f"must be {wanted} to be structural"))
+    if "metadata" in (part.get("properties") or {}):
+        detail = "must not be specified in a nested context"
+        found.append(forbidden(path.child("properties").key("metadata"), detail))
     for name, below in (part.get("properties") or {}).items():
         _choice(below, path.child("properties").key(name), found)
     if isinstance(part.get("items"), Mapping):
@@ -380,9 +382,6 @@ def _defaults(schema: Schema, path: Path, of_default: Of, found: list[FieldError
             found.append(invalid(at, schema["default"], "must not have unknown fields"))
         reasons: list[FieldError] = []
         compile_check(schema)(schema["default"], None, reasons)
-        repeats = compile_repeats(schema)
-        if repeats is not None:
-            repeats(schema["default"], None, reasons)
         for reason in dict.fromkeys([*reasons, *of_default(schema, schema["default"])]):
             below = f"{at}.{reason.field}" if reason.field and reason.field != "<nil>" else at
             found.append(FieldError(reason=reason.reason, field=str(below), message=reason.message))

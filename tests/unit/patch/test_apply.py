@@ -191,6 +191,16 @@ def test_giving_up_the_last_label_leaves_the_rest_of_the_metadata() -> None:
     assert cluster.owned("me") == [".data.x"]
 
 
+def test_a_null_takes_nothing_from_others() -> None:
+    cluster = Cluster(CONFIG_MAP, "v1")
+    cluster.apply("you", {"metadata": {"name": "c"}, "data": {"x": "y"}})
+    cluster.apply("me", {"metadata": {"name": "c"}, "data": None})
+    assert cluster.obj["data"] == {"x": "y"}
+    assert (cluster.owned("me"), cluster.owned("you")) == ([".data"], [".data.x"])
+    cluster.apply("you", {"metadata": {"name": "c"}, "data": None})
+    assert cluster.obj["data"] is None
+
+
 def test_an_apply_without_effect_keeps_its_time() -> None:
     cluster = Cluster(DEPLOYMENT)
     config = {"spec": {"replicas": 1, **template({"name": "c", "resources": {"limits": {"cpu": "1000m"}}})["spec"]}}

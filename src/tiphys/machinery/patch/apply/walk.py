@@ -183,6 +183,10 @@ def _note(
     if old is new:
         return
     before, after = _treated(schema, old), _treated(schema, new)
+    if old is None:  # nothing, of whatever form
+        before = after
+    elif new is None:
+        after = before
     if after.form is _LEAF and before.form is _LEAF:
         if not after.same(old, new):
             changed[element] = LEAF
@@ -209,7 +213,11 @@ def _keep(element: str, inner: Difference, changed: FieldSet, removed: FieldSet)
 
 
 def merge(live: Any, config: Any, schema: ValueSchema) -> Any:
-    """The live value with everything that the configuration says; the live value itself when that is nothing new."""
+    """The live value with everything that the configuration says; the live value itself when that is nothing new.
+
+    A null says nothing of what is in a map or list that others may have a part of."""
+    if config is None and live is not None and resolved(schema, live).form is not _LEAF:
+        return live
     schema = resolved(schema, config)
     if schema.form is _LEAF:
         return live if live is not None and schema.same(live, config) else config

@@ -272,6 +272,7 @@ def test_defaults_fill_in_what_is_missing_or_wrongly_null() -> None:
         ("uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6ba7b810"),
         ("uuid4", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
         ("byte", "YWJj", "a!"),
+        ("byte", "YQ==", ""),
         ("mac", "01:23:45:67:89:ab", "01:23"),
         ("hexcolor", "#fff", "#ffff"),
         ("rgbcolor", "rgb(0, 10, 255)", "rgb(0, 10, 256)"),

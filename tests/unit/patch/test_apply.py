@@ -201,6 +201,15 @@ def test_a_null_takes_nothing_from_others() -> None:
     assert cluster.obj["data"] is None
 
 
+def test_what_is_applied_empty_stays_empty() -> None:
+    cluster = Cluster(CONFIG_MAP, "v1")
+    cluster.apply("me", {"metadata": {"name": "c"}, "data": {"x": "y"}})
+    cluster.apply("me", {"metadata": {"name": "c"}, "data": {}})
+    assert (cluster.obj["data"], cluster.owned("me")) == ({}, [".data"])
+    cluster.apply("me", {"metadata": {"name": "c"}})
+    assert "data" not in cluster.obj
+
+
 def test_an_apply_without_effect_keeps_its_time() -> None:
     cluster = Cluster(DEPLOYMENT)
     config = {"spec": {"replicas": 1, **template({"name": "c", "resources": {"limits": {"cpu": "1000m"}}})["spec"]}}

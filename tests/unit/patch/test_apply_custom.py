@@ -40,6 +40,17 @@ def test_parts_without_a_type_take_anything_and_know_their_fields() -> None:
     assert findings({"any": {"a": 1}}, SCHEMA) == [".any.a: expected string, got &value.valueUnstructured{Value:1}"]
 
 
+def test_null_and_empty_are_two_values_of_a_map_or_list() -> None:
+    for name, empty, full in (("kept", {}, {"b": 1}), ("any", {}, {"b": 1}), ("keyed", [], [{"k": "x"}])):
+        for one, other in ((None, empty), (empty, None)):
+            assert walk.compare({name: one}, {name: other}, SCHEMA) == ({f"f:{name}": {}}, {})
+            assert walk.merge({name: one}, {name: other}, SCHEMA) == {name: other}
+        inner = {"f:b": {}} if full == {"b": 1} else {'k:{"k":"x"}': {".": {}, "f:k": {}}}
+        assert walk.compare({name: None}, {name: full}, SCHEMA) == ({f"f:{name}": inner}, {})
+        assert walk.compare({name: full}, {name: None}, SCHEMA) == ({}, {f"f:{name}": inner})
+        assert walk.merge({name: full}, {name: None}, SCHEMA) == {name: full}
+
+
 def test_a_key_that_is_null_is_not_one_that_is_left_out() -> None:
     value = {"keyed": [{"v": 1}, {"k": None, "v": 2}]}
     assert findings(value, SCHEMA) == []

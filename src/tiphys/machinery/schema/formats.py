@@ -122,7 +122,7 @@ def _credit_card(text: str) -> bool:
 
 
 def _base64(text: str) -> bool:
-    return _accepts(lambda word: base64.b64decode(word, validate=True))(text)
+    return text != "" and _accepts(lambda word: base64.b64decode(word, validate=True))(text)
 
 
 def _uuid(version: str) -> Callable[[str], bool]:

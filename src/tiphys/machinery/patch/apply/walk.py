@@ -194,10 +194,8 @@ def _note(
         changed[element] = everything(new, schema)
         gone = field_set.difference({element: everything(old, schema)}, {element: changed[element]})
         removed.update(gone)
-    elif old is None or new is None:
-        if old is not new:
-            inner = compare(old, new, after)
-            _keep(element, inner, changed, removed)
+    elif (old is None or new is None) and not old and not new:  # null and nothing in it are two values
+        changed[element] = LEAF
     else:
         _keep(element, compare(old, new, after), changed, removed)
 
@@ -216,7 +214,7 @@ def merge(live: Any, config: Any, schema: ValueSchema) -> Any:
     """The live value with everything that the configuration says; the live value itself when that is nothing new.
 
     A null says nothing of what is in a map or list that others may have a part of."""
-    if config is None and live is not None and resolved(schema, live).form is not _LEAF:
+    if config is None and live and resolved(schema, live).form is not _LEAF:
         return live
     schema = resolved(schema, config)
     if schema.form is _LEAF:

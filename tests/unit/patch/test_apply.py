@@ -201,6 +201,14 @@ def test_a_null_takes_nothing_from_others() -> None:
     assert cluster.obj["data"] is None
 
 
+def test_what_somebody_owns_as_such_stays_when_it_is_emptied() -> None:
+    cluster = Cluster(CONFIG_MAP, "v1")
+    cluster.apply("me", {"metadata": {"name": "c"}, "data": {"x": "y"}})
+    cluster.apply("you", {"metadata": {"name": "c"}, "data": {}})
+    cluster.apply("me", {"metadata": {"name": "c"}})
+    assert (cluster.obj["data"], cluster.owned("you")) == ({}, [".data"])
+
+
 def test_what_is_applied_empty_stays_empty() -> None:
     cluster = Cluster(CONFIG_MAP, "v1")
     cluster.apply("me", {"metadata": {"name": "c"}, "data": {"x": "y"}})

@@ -122,7 +122,7 @@ def _applied(
         owned = given  # with the name, which keeps the metadata when the last label is given up
         for other in others:
             owned = field_set.union(owned, other.owned)
-        merged = _with_empty(prune(merged, schema, last.owned, owned), config)
+        merged = _with_nulls(prune(merged, schema, last.owned, owned), config)
     differences: dict[str, Difference | None] = {me.api_version: walk.compare(live, merged, schema)}
 
     def difference_in(version: str) -> Difference | None:
@@ -142,16 +142,16 @@ def _applied(
     return Applied(obj=merged, managers=managers.sorted_entries(after))
 
 
-def _with_empty(pruned: Any, config: Any) -> Any:
-    """What the configuration wants to be null or empty and had all for itself is that, not gone."""
+def _with_nulls(pruned: Any, config: Any) -> Any:
+    """What the configuration wants to be null and had all for itself is null, neither gone nor empty."""
     if not isinstance(pruned, dict) or not isinstance(config, dict):
         return pruned
     news: dict[str, Any] = {}
     for name, member in config.items():
         there = pruned.get(name, {})
-        if name not in pruned and (member is None or member == {}):
-            news[name] = member
-        elif isinstance(member, dict) and (below := _with_empty(there, member)) is not there:
+        if member is None and there in ({}, []):
+            news[name] = None
+        elif isinstance(member, dict) and (below := _with_nulls(there, member)) is not there:
             news[name] = below
     return {**pruned, **news} if news else pruned
 

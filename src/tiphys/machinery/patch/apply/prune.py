@@ -1,7 +1,7 @@
 """Removing what a manager gave up: fields that it applied before, applies no longer, and that nobody else owns.
 
-A field is removed with everything below it. What is nobody's, or an updater's, was not applied before and stays, also
-below a field that goes, unless it goes with it.
+A field is removed with everything below it; a map or list that is emptied stays when somebody owns it as such. What is
+nobody's, or an updater's, was not applied before and stays, also below a field that goes, unless it goes with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def _pruned(value: Any, schema: ValueSchema, last: FieldSet, owned: FieldSet, be
             continue
         rest = _pruned(member, below, mine, LEAF if theirs is None else theirs, below_last or applied_before, gone)
         if rest is not member:
-            if rest in ({}, []) and member:
+            emptied = bool(member) and rest in ({}, [])
+            if emptied and (theirs is None or not is_member(theirs)):
                 goes.add(element)
             else:
                 becomes[element] = rest

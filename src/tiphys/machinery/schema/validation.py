@@ -50,7 +50,7 @@ def number_text(number: float) -> str:
 def _fits(value: Any, kind: str) -> bool:
     found = type(value)
     if kind == "integer":
-        return found in (int, float) and value == value // 1 and _INT64[0] <= value <= _INT64[1]
+        return (found is int or (found is float and value.is_integer())) and _INT64[0] <= value <= _INT64[1]
     if kind == "number":
         return found is int or found is float
     return _TYPE_NAMES.get(found) == kind

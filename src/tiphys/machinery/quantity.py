@@ -8,7 +8,7 @@ Specified in the Kubernetes API reference under "Quantity". Errors: `ValueError`
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_UP, Context, Decimal
 
 from tiphys.machinery.bounded_cache import bounded_cache
 
@@ -17,7 +17,7 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_BY_POWER = {power: suffix for suffix, power in _DECIMAL.items()}
 _CONTEXT = Context(prec=60)
-_NANO = Decimal(1).scaleb(-9)
+_NANO, _MILLI = Decimal(1).scaleb(-9), Decimal(1).scaleb(-3)
 _LARGEST = Decimal(2**63 - 1)
 
 # The text that clients match on, with the expression as Kubernetes prints it.
@@ -128,6 +128,12 @@ def from_milli(value: int) -> Quantity:
 def from_amount(amount: Decimal, *, binary: bool = False) -> Quantity:
     """An exact amount of base units, in binary notation where that is asked for and possible."""
     return _canonical(amount, "binary" if binary else "decimal")
+
+
+def round_up_to_milli(quantity: Quantity) -> Quantity:
+    """The next larger amount (by size, whatever its sign) of whole thousandths, in the same notation."""
+    amount, notation = _split(quantity)
+    return _canonical(amount.quantize(_MILLI, rounding=ROUND_UP), notation)
 
 
 ZERO = Quantity("0")

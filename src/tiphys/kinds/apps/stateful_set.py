@@ -7,6 +7,7 @@ import msgspec
 from tiphys.kinds import cells
 from tiphys.kinds.apps.workload import SPEC, STATUS, labels_findings, validate_selector
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
+from tiphys.kinds.core.resource_defaults import default_requirements
 from tiphys.kinds.core.template import always_restarting, default_template, holder_warnings, validate_template
 from tiphys.kinds.core.volume_warnings import claim_warnings
 from tiphys.kinds.equality import same
@@ -71,6 +72,7 @@ def default(stateful_set: StatefulSet) -> None:
     for claim in spec.volumeClaimTemplates or ():
         if claim.spec.volumeMode is None:
             claim.spec.volumeMode = "Filesystem"
+        default_requirements(claim.spec.resources)
         if not claim.status.phase:
             claim.status.phase = "Pending"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiphys.kinds.core.resource_defaults import default_requirements
 from tiphys.kinds.types.core_v1 import (
     Container,
     EnvVarSource,
@@ -35,6 +36,8 @@ def default_container(container: AnyContainer) -> None:
         container.terminationMessagePolicy = "File"
     if container.resources is None:
         container.resources = ResourceRequirements()
+    else:
+        default_requirements(container.resources)
     if container.ports:
         for port in container.ports:
             if not port.protocol:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
+from tiphys.kinds.core.resource_defaults import default_amounts
 from tiphys.kinds.core.resource_validation import (
     container_resource_name,
     may_overcommit,
@@ -22,6 +23,8 @@ _SIDES = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 def default(limit_range: LimitRange) -> None:
     """A container's maximum is its default limit; a default limit its default request; a minimum as well."""
     for item in limit_range.spec.limits:
+        for side in _SIDES:
+            default_amounts(getattr(item, side))
         if item.type != CONTAINER:
             continue
         limits = dict(item.default or {})
@@ -39,8 +42,9 @@ def validate(limit_range: LimitRange) -> list[FieldError]:
     seen: set[str] = set()
     for position, item in enumerate(limit_range.spec.limits):
         path = LIMITS.index(position)
-        found += [invalid(path.child("type"), item.type, text) for text in label_key_findings(item.type)]
-        if not found and "/" not in item.type and item.type not in (CONTAINER, POD, CLAIM):
+        wrong = label_key_findings(item.type)
+        found += [invalid(path.child("type"), item.type, text) for text in wrong]
+        if not wrong and "/" not in item.type and item.type not in (CONTAINER, POD, CLAIM):
             detail = "must be a standard limit type or fully qualified"
             found.append(invalid(path.child("type"), item.type, detail))
         if item.type in seen:
@@ -63,7 +67,11 @@ def _item_findings(item: LimitRangeItem, path: Path) -> list[FieldError]:
             if getattr(item, side):
                 found.append(forbidden(path.child(side), "may not be specified when `type` is 'Pod'"))
     if item.type == CLAIM and "storage" not in (item.min or {}) and "storage" not in (item.max or {}):
-        found.append(required(LIMITS, "either minimum or maximum storage value is required, but neither was provided"))
+        found.append(
+            required(
+                path.child("limits"), "either minimum or maximum storage value is required, but neither was provided"
+            )
+        )
     for name in names:
         found += _order_findings(item, name, path)
     return found
@@ -105,10 +113,10 @@ def _order_findings(item: LimitRangeItem, name: str, path: Path) -> list[FieldEr
             detail = f"ratio {ratio} is greater than max/min = {float(high.amount / low.amount):f}"
             found.append(invalid(at, str(ratio), detail))
     request, limit_value = given("defaultRequest"), given("default")
-    if not may_overcommit(name) and item.type == CONTAINER and request is not None and request != limit_value:
-        detail = f"default request {request} for {name} must be equal to the default limit {limit_value}"
-        found.append(invalid(path.child("defaultRequest").key(name), str(request), detail))
-    return found
+    if request is None or limit_value is None or may_overcommit(name) or request.amount == limit_value.amount:
+        return found
+    detail = f"default value {limit_value} must equal to defaultRequest value {request} in {name}"
+    return [*found, invalid(path.child("defaultRequest").key(name), str(request), detail)]
 
 
 STRATEGY: Strategy[LimitRange] = Strategy(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tiphys.kinds import cells
 from tiphys.kinds.address_warnings import cidr_warnings
+from tiphys.kinds.core.resource_defaults import default_amounts
 from tiphys.kinds.core.resource_validation import amount_findings
 from tiphys.kinds.core.toleration_validation import validate_taints
 from tiphys.kinds.spec_and_status import keep_spec, keep_status
@@ -20,6 +21,8 @@ SPEC = Path("spec")
 
 def default(node: Node) -> None:
     """What a node has is what pods may use, unless it says less."""
+    default_amounts(node.status.capacity)
+    default_amounts(node.status.allocatable)
     if node.status.capacity and not node.status.allocatable:
         node.status.allocatable = dict(node.status.capacity)
     # Where the two disagree, the one network counts: writers of long ago know only that.

@@ -9,6 +9,7 @@ from tiphys.kinds.core.affinity_validation import validate_node_selector
 from tiphys.kinds.core.claim_spec_validation import VOLUME_MODES, validate_access_modes
 from tiphys.kinds.core.node_labels import REPLACEMENTS, term_warnings
 from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, modes_text
+from tiphys.kinds.core.resource_defaults import default_amounts
 from tiphys.kinds.core.volume_defaults import default_azure_disk, default_iscsi, default_rbd, default_scale_io
 from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, validate_csi_volume
 from tiphys.kinds.core.volume_validation import validate_host_path
@@ -50,6 +51,7 @@ def storage_class_of(volume: PersistentVolume) -> str:
 
 def default(volume: PersistentVolume) -> None:
     spec = volume.spec
+    default_amounts(spec.capacity)
     if not volume.status.phase:
         volume.status.phase = "Pending"
     if not spec.persistentVolumeReclaimPolicy:

@@ -7,6 +7,7 @@ import msgspec
 from tiphys.kinds import cells
 from tiphys.kinds.core.claim_spec_validation import validate_access_modes, validate_claim_spec
 from tiphys.kinds.core.pod_update_validation import difference
+from tiphys.kinds.core.resource_defaults import default_amounts, default_requirements
 from tiphys.kinds.core.resource_validation import amount_findings, is_native, resource_name
 from tiphys.kinds.core.volume_warnings import OLD_STORAGE_CLASS, claim_warnings
 from tiphys.kinds.equality import same
@@ -60,6 +61,9 @@ def default(claim: PersistentVolumeClaim) -> None:
         claim.status.phase = "Pending"
     if claim.spec.volumeMode is None:
         claim.spec.volumeMode = "Filesystem"
+    default_requirements(claim.spec.resources)
+    default_amounts(claim.status.capacity)
+    default_amounts(claim.status.allocatedResources)
     _join_data_sources(claim.spec)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tiphys.kinds.core.container_defaults import default_container, default_requests
 from tiphys.kinds.core.pod_amounts import REQUESTS, container_amounts
 from tiphys.kinds.core.qos import spec_qos_class
+from tiphys.kinds.core.resource_defaults import default_amounts, default_requirements
 from tiphys.kinds.core.resource_validation import POD_RESOURCES
 from tiphys.kinds.core.volume_defaults import default_volume
 from tiphys.kinds.types.core_v1 import Container, Pod, PodSecurityContext, PodSpec, PodTemplateSpec
@@ -56,6 +57,8 @@ def default_pod_spec(spec: PodSpec) -> None:
     elif spec.serviceAccount:
         spec.serviceAccountName = spec.serviceAccount
     _default_containers(spec)
+    default_amounts(spec.overhead)
+    default_requirements(spec.resources)
     if spec.volumes:
         for volume in spec.volumes:
             default_volume(volume)

@@ -22,8 +22,8 @@ from tiphys.kinds.core.eviction_validation import validate_eviction
 from tiphys.kinds.core.pod_amounts import REQUESTS, container_amounts
 from tiphys.kinds.core.resource_validation import (
     POD_RESOURCES,
-    container_resource_name,
     is_pod_resource,
+    validate_overhead,
     validate_requirements,
 )
 from tiphys.kinds.core.security_validation import validate_pod_security
@@ -114,11 +114,7 @@ def _validate_placement(spec: PodSpec, path: Path, found: list[FieldError]) -> N
     if spec.preemptionPolicy is not None and spec.preemptionPolicy not in PREEMPTION_POLICIES:
         found.append(_choice(path.child("preemptionPolicy"), spec.preemptionPolicy, PREEMPTION_POLICIES))
     if spec.overhead:
-        for name, amount in spec.overhead.items():
-            at = path.child("overhead").key(name)
-            found += [invalid(at, name, text) for text in container_resource_name(name)]
-            if amount.amount < 0:
-                found.append(invalid(at, str(amount), "must be greater than or equal to 0"))
+        found += validate_overhead(spec.overhead, path.child("overhead"))
 
 
 def _validate_identity(spec: PodSpec, path: Path, found: list[FieldError]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tiphys.kinds import cells, codec
+from tiphys.kinds.core.resource_defaults import default_amounts
 from tiphys.kinds.core.resource_validation import (
     COMPUTE_QUOTAS,
     CONTAINER_RESOURCES,
     COUNTED_OBJECTS,
+    is_extended,
     is_huge_page,
     resource_name,
 )
@@ -53,6 +55,11 @@ def _is_standard(name: str) -> bool:
     return name in QUOTA_RESOURCES or is_huge_page(name.removeprefix("requests."))
 
 
+def default(quota: ResourceQuota) -> None:
+    for amounts in (quota.spec.hard, quota.status.hard, quota.status.used):
+        default_amounts(amounts)
+
+
 def validate(quota: ResourceQuota) -> list[FieldError]:
     found = _hard_findings(quota.spec.hard, SPEC.child("hard"))
     found += _scope_findings(quota.spec)
@@ -72,7 +79,7 @@ def _amount_findings(name: str, amount: Quantity, path: Path) -> list[FieldError
     found: list[FieldError] = []
     if amount.amount < 0:
         found.append(invalid(path, str(amount), NOT_NEGATIVE))
-    if (name in COUNTED_OBJECTS or name.startswith("count/")) and amount.milli_value % 1000:
+    if (name in COUNTED_OBJECTS or is_extended(name)) and amount.milli_value % 1000:
         found.append(invalid(path, str(amount), "must be an integer"))
     return found
 
@@ -152,6 +159,7 @@ def amounts_text(quota: ResourceQuota, side: str) -> str:
 
 
 STRATEGY: Strategy[ResourceQuota] = Strategy(
+    default=default,
     prepare_for_create=clear_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=keep_spec,

@@ -144,6 +144,11 @@ def validate_requirements(
     return found
 
 
+def validate_overhead(overhead: dict[str, Quantity], path: Path) -> list[FieldError]:
+    """What a pod costs beside its containers: judged, and named to clients, like the limits of one."""
+    return validate_requirements(ResourceRequirements(limits=overhead), path)
+
+
 def requests_within_limits(requests: dict[str, Quantity], limits: dict[str, Quantity], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     for name, request in requests.items():

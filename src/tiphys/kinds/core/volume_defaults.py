@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiphys.kinds.core.container_defaults import default_field_selector, default_pull_policy, default_resource_selector
+from tiphys.kinds.core.resource_defaults import default_requirements
 from tiphys.kinds.types.core_v1 import (
     AzureDiskVolumeSource,
     DownwardAPIVolumeFile,
@@ -74,8 +75,10 @@ def _default_other(volume: Volume) -> None:
             volume.image.pullPolicy = default_pull_policy(volume.image.reference)
     elif volume.ephemeral is not None:
         template = volume.ephemeral.volumeClaimTemplate
-        if template is not None and template.spec.volumeMode is None:
-            template.spec.volumeMode = "Filesystem"
+        if template is not None:
+            if template.spec.volumeMode is None:
+                template.spec.volumeMode = "Filesystem"
+            default_requirements(template.spec.resources)
     elif volume.iscsi is not None:
         default_iscsi(volume.iscsi)
     elif volume.rbd is not None:

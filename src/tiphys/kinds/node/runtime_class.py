@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tiphys.kinds import cells
 from tiphys.kinds.core.node_labels import selector_warnings
-from tiphys.kinds.core.resource_validation import container_resource_name
+from tiphys.kinds.core.resource_validation import validate_overhead
 from tiphys.kinds.core.toleration_validation import validate_tolerations
 from tiphys.kinds.object_meta import immutable, label_name, validate_labels
 from tiphys.kinds.strategy import Strategy
+from tiphys.kinds.types.core_v1 import Toleration
 from tiphys.kinds.types.node_v1 import RuntimeClass
-from tiphys.machinery.field_errors import FieldError, Path, invalid
+from tiphys.machinery.field_errors import FieldError, Path, duplicate, invalid
+from tiphys.machinery.repetition import repeated
+
+SCHEDULING = Path("scheduling")
 
 
 def validate(runtime_class: RuntimeClass) -> list[FieldError]:
     found = [invalid(Path("handler"), runtime_class.handler, text) for text in label_name(runtime_class.handler)]
-    for name, amount in ((runtime_class.overhead.podFixed if runtime_class.overhead else None) or {}).items():
-        at = Path("overhead.podFixed").key(name)
-        found += [invalid(at, name, text) for text in container_resource_name(name)]
-        if amount.amount < 0:
-            found.append(invalid(at, str(amount), "must be greater than or equal to 0"))
+    if runtime_class.overhead is not None:
+        found += validate_overhead(runtime_class.overhead.podFixed or {}, Path("overhead"))
     if runtime_class.scheduling is not None:
-        found += validate_labels(runtime_class.scheduling.nodeSelector or {}, Path("scheduling.nodeSelector"))
-        found += validate_tolerations(runtime_class.scheduling.tolerations or (), Path("scheduling.tolerations"))
+        found += validate_labels(runtime_class.scheduling.nodeSelector or {}, SCHEDULING.child("nodeSelector"))
+        found += _toleration_findings(runtime_class.scheduling.tolerations or ())
     return found
+
+
+def _toleration_findings(tolerations: Sequence[Toleration]) -> list[FieldError]:
+    path = SCHEDULING.child("tolerations")
+    found = validate_tolerations(tolerations, path)
+    again = repeated((each.key or "", each.operator or "", each.value or "", each.effect or "") for each in tolerations)
+    return found + [duplicate(path.index(position), tolerations[position]) for position in sorted(again)]
 
 
 def warnings(runtime_class: RuntimeClass, old: RuntimeClass | None) -> list[str]:

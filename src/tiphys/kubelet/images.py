@@ -12,18 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tiphys.kinds.core.container_defaults import default_pull_policy
 from tiphys.kinds.types import core_v1
 from tiphys.kubelet.interface import CriMessage, ImageRecord
+from tiphys.machinery import image_reference
 
 FIRST_BACK_OFF_SECONDS = 10.0
 LONGEST_BACK_OFF_SECONDS = 300.0
 
-_REFERENCE = re.compile(
-    r"^(?:(?P<domain>(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
-    r"|\[[a-fA-F0-9:]+\])(?::[0-9]+)?)/)?"
-    r"(?P<path>[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,}))?$"
-)
 _DEFAULT_DOMAIN = "docker.io"
 
 
@@ -33,17 +29,16 @@ class ReferenceError_(ValueError):
 
 def full_reference(text: str) -> str:
     """`docker.io/library/busybox:latest` of `busybox`. ReferenceError_ when it cannot be one."""
-    match = _REFERENCE.match(text)
-    if match is None:
+    parts = image_reference.parts(text)
+    if parts is None:
         raise ReferenceError_(f'couldn\'t parse image name "{text}": invalid reference format')
-    domain, path = match.group("domain") or "", match.group("path")
+    domain, path, tag, digest = parts
     if domain and "." not in domain and ":" not in domain and domain != "localhost" and domain == domain.lower():
         domain, path = "", f"{domain}/{path}"
     if domain in ("", "index.docker.io"):
         domain = _DEFAULT_DOMAIN
     if domain == _DEFAULT_DOMAIN and "/" not in path:
         path = f"library/{path}"
-    tag, digest = match.group("tag"), match.group("digest")
     if not tag and not digest:
         tag = "latest"
     return f"{domain}/{path}" + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
@@ -51,11 +46,7 @@ def full_reference(text: str) -> str:
 
 def pull_policy(container: core_v1.Container | core_v1.EphemeralContainer) -> str:
     """Always, IfNotPresent or Never; images tagged `latest` are always pulled unless the pod says otherwise."""
-    if container.imagePullPolicy:
-        return container.imagePullPolicy
-    image = container.image or ""
-    tagged = image.rpartition("/")[2]
-    return "Always" if "@" not in tagged and (":" not in tagged or tagged.endswith(":latest")) else "IfNotPresent"
+    return container.imagePullPolicy or default_pull_policy(container.image)
 
 
 def pull_decision(policy: str, present: bool) -> Literal["use", "pull", "refuse"]:

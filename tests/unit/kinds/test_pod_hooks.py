@@ -124,8 +124,12 @@ def test_ports_on_the_host_network_are_the_hosts() -> None:
         ("nginx:1.25", "IfNotPresent"),
         ("example.com:5000/nginx", "Always"),
         ("example.com:5000/nginx:1", "IfNotPresent"),
-        ("nginx@sha256:abc", "IfNotPresent"),
-        ("", "Always"),
+        (f"nginx@sha256:{'a' * 64}", "IfNotPresent"),
+        (f"nginx:latest@sha256:{'a' * 64}", "Always"),
+        ("Nginx", "IfNotPresent"),
+        ("nginx ", "IfNotPresent"),
+        ("a" * 2000, "IfNotPresent"),
+        ("", "IfNotPresent"),
     ],
 )
 def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:

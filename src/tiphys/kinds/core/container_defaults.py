@@ -13,18 +13,22 @@ from tiphys.kinds.types.core_v1 import (
     ResourceFieldSelector,
     ResourceRequirements,
 )
+from tiphys.machinery import image_reference
+from tiphys.machinery.bounded_cache import bounded_cache
 from tiphys.machinery.quantity import ZERO
 
 AnyContainer = Container | EphemeralContainer
 
 
+@bounded_cache(2048)
 def default_pull_policy(image: str | None) -> str:
-    """Always for images that move (`:latest`, or neither tag nor digest), otherwise IfNotPresent."""
-    image = image or ""
-    if "@" in image:
+    """Always for images that move (`:latest`, or neither tag nor digest), otherwise IfNotPresent: also for what names
+    no image. Cached."""
+    parts = image_reference.parts(image or "")
+    if parts is None:
         return "IfNotPresent"
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
+    *_, tag, digest = parts
+    return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"
 
 
 def default_container(container: AnyContainer) -> None:

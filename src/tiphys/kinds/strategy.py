@@ -18,6 +18,9 @@ from tiphys.machinery.field_errors import FieldError
 
 T = TypeVar("T")
 
+# The propagation of kinds that own nothing: their objects go at once, whatever is said about dependents.
+NO_DEPENDENTS = "None"
+
 
 def nothing(*_: Any) -> None:
     """A hook that does nothing."""

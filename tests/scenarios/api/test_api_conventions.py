@@ -318,3 +318,38 @@ async def test_what_clients_accept(site: Site) -> None:
         assert (answer.code, answer.headers["Content-Type"]) == (200, media)
     assert (await site("GET", path, accept="text/html")).outcome == (406, "NotAcceptable")
     assert (await site("GET", path, accept="application/json;as=Wombat;v=v1;g=x")).outcome == (406, "NotAcceptable")
+
+
+# -- deletions
+
+
+@pytest.mark.parametrize(
+    ("kind", "plural", "content"),
+    [
+        ("StorageClass", "storageclasses", {"provisioner": "example.com/none"}),
+        ("CSIDriver", "csidrivers", {"spec": {}}),
+        ("CSINode", "csinodes", {"spec": {"drivers": []}}),
+        (
+            "VolumeAttachment",
+            "volumeattachments",
+            {"spec": {"attacher": "a.example.com", "nodeName": "n", "source": {"persistentVolumeName": "v"}}},
+        ),
+    ],
+)
+async def test_deleting_what_concerns_storage_answers_with_the_object(
+    site: Site, kind: str, plural: str, content: dict[str, Any]
+) -> None:
+    collection = f"/apis/storage.k8s.io/v1/{plural}"
+    assert (await site("POST", collection, {"metadata": {"name": "gone"}, **content})).code == 201
+    answer = await site("DELETE", f"{collection}/gone")
+    assert (answer.code, answer.body["kind"], answer.body["metadata"]["name"]) == (200, kind, "gone")
+
+
+@pytest.mark.parametrize("policy", ["Foreground", "Orphan", "Background"])
+async def test_events_go_at_once_for_they_own_nothing(site: Site, policy: str) -> None:
+    collection, about = "/api/v1/namespaces/one/events", {"kind": "Pod", "name": "p", "namespace": "one"}
+    event = {"metadata": {"name": "gone"}, "involvedObject": about, "reason": "R", "type": "Normal"}
+    assert (await site("POST", collection, event)).code == 201
+    answer = await site("DELETE", f"{collection}/gone", {"propagationPolicy": policy})
+    assert (answer.code, answer.body["kind"]) == (200, "Status")
+    assert (await site("GET", f"{collection}/gone")).code == 404

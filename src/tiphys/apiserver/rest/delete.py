@@ -13,6 +13,7 @@ from typing import Any
 from tiphys.apiserver.request import flag, integer
 from tiphys.apiserver.rest.context import WriteContext
 from tiphys.apiserver.rest.update import pending_finalizers, shallow
+from tiphys.kinds.strategy import NO_DEPENDENTS
 from tiphys.kinds.types import meta_v1
 from tiphys.machinery import errors, field_errors, timestamps
 from tiphys.machinery.field_errors import Path
@@ -35,6 +36,10 @@ ANSWERS_OBJECT = frozenset(
         "persistentvolumes",
         "persistentvolumeclaims",
         "resourcequotas",
+        "storageclasses",
+        "csidrivers",
+        "csinodes",
+        "volumeattachments",
     }
 )
 
@@ -172,7 +177,7 @@ def _finalizers(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions)
     if not obj.metadata.deletionTimestamp:
         needed = context.resource.strategy.deletion_finalizers
         current += [finalizer for finalizer in needed if finalizer not in current]
-    orphan, foreground = _orphans(context, current, options), _foreground(current, options)
+    orphan, foreground = _orphans(context, current, options), _foreground(context, current, options)
     kept = [word for word in current if word not in (ORPHAN, FOREGROUND)]
     if orphan:
         kept.append(ORPHAN)
@@ -184,6 +189,8 @@ def _finalizers(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions)
 
 
 def _orphans(context: WriteContext, current: list[str], options: meta_v1.DeleteOptions) -> bool:
+    if context.resource.strategy.default_propagation == NO_DEPENDENTS:
+        return False
     if options.orphanDependents is not None:
         return options.orphanDependents
     if options.propagationPolicy is not None:
@@ -193,7 +200,9 @@ def _orphans(context: WriteContext, current: list[str], options: meta_v1.DeleteO
     return context.resource.strategy.default_propagation == "Orphan"
 
 
-def _foreground(current: list[str], options: meta_v1.DeleteOptions) -> bool:
+def _foreground(context: WriteContext, current: list[str], options: meta_v1.DeleteOptions) -> bool:
+    if context.resource.strategy.default_propagation == NO_DEPENDENTS:
+        return False
     if options.orphanDependents is not None:
         return False
     if options.propagationPolicy is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.kinds import cells
 from tiphys.kinds.object_meta import label_key_findings
-from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.strategy import NO_DEPENDENTS, Column, Strategy
 from tiphys.kinds.types.core_v1 import Event, ObjectReference
 from tiphys.machinery.duration import age
 from tiphys.machinery.field_errors import FieldError, Path, invalid, required
@@ -128,6 +128,7 @@ def fields(event: Event) -> dict[str, str]:
 STRATEGY: Strategy[Event] = Strategy(
     default=default,
     validate=validate,
+    default_propagation=NO_DEPENDENTS,
     columns=(
         Column(name="Last Seen", cell=_last_seen),
         cells.text("Type", lambda event: event.type or ""),

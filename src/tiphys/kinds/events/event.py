@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiphys.kinds import cells
 from tiphys.kinds.core.event import TYPES, namespace_findings, object_text, reporting_findings
 from tiphys.kinds.object_meta import immutable
-from tiphys.kinds.strategy import Column, Strategy
+from tiphys.kinds.strategy import NO_DEPENDENTS, Column, Strategy
 from tiphys.kinds.types.events_v1 import Event, EventSeries
 from tiphys.machinery.duration import age
 from tiphys.machinery.field_errors import FieldError, Path, invalid, required
@@ -98,6 +98,7 @@ def fields(event: Event) -> dict[str, str]:
 
 STRATEGY: Strategy[Event] = Strategy(
     validate=validate,
+    default_propagation=NO_DEPENDENTS,
     validate_update=validate_update,
     columns=(
         Column(name="Last Seen", cell=_last_seen),

@@ -28,6 +28,7 @@ _SHOWN_EMPTY: dict[str, tuple[str, ...]] = {
     "CustomResourceDefinitionStatus": ("conditions", "storedVersions"),
     "DeviceClaim": ("requests",),
     "EndpointSlice": ("endpoints", "ports"),
+    "HPAScalingRules": ("policies",),
     "HorizontalPodAutoscalerStatus": ("currentMetrics",),
     "ProjectedVolumeSource": ("sources",),
     "ResourcePolicyRule": ("namespaces",),

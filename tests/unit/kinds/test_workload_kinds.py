@@ -604,3 +604,10 @@ def test_budget_columns() -> None:
         "Allowed Disruptions": 2,
         "Age": "<unknown>",
     }
+
+
+@pytest.mark.parametrize("field", ["maxSurge", "maxUnavailable"])
+@pytest.mark.parametrize(("document", "strategy"), [(DEPLOYMENT, "strategy"), (DAEMON_SET, "updateStrategy")])
+def test_nothing_is_no_percentage(document: dict[str, Any], strategy: str, field: str) -> None:
+    found = create_findings(changed(document, {f"spec.{strategy}": {"rollingUpdate": {field: ""}}}))
+    assert (f"spec.{strategy}.rollingUpdate.{field}", "Invalid") in [finding[:2] for finding in found]

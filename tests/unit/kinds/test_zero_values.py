@@ -88,3 +88,11 @@ def test_schemas_within_schemas() -> None:
     kept = {"type": "string", "default": "", "maxLength": 0}
     assert found["schema"]["openAPIV3Schema"] == {"type": "object", "properties": {"a": kept}}
     assert found["storage"] is False, "what is required is always shown"
+
+
+def test_empty_scaling_policies_are_no_default_ones() -> None:
+    behavior = {"scaleUp": {"policies": []}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"maxReplicas": 3, "scaleTargetRef": target, "behavior": behavior}
+    autoscaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {}, "spec": spec}
+    assert dropped(autoscaler)["spec"]["behavior"] == behavior

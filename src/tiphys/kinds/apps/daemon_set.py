@@ -76,7 +76,7 @@ def _update_findings(update: DaemonSetUpdateStrategy, path: Path) -> list[FieldE
     rolling, at = update.rollingUpdate, path.child("rollingUpdate")
     if rolling is None:
         return [required(at)]
-    unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+    unavailable, surge = (0 if value is None else value for value in (rolling.maxUnavailable, rolling.maxSurge))
     found = validate_int_or_percent(unavailable, at.child("maxUnavailable"))
     found += validate_int_or_percent(surge, at.child("maxSurge"))
     found += at_most_hundred_percent(unavailable, at.child("maxUnavailable"))

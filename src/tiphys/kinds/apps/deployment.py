@@ -61,7 +61,7 @@ def _strategy_findings(strategy: DeploymentStrategy, path: Path) -> list[FieldEr
         return [not_supported(path, strategy, (RECREATE, ROLLING_UPDATE))]
     if rolling is None:
         return [required(at, "this should be defaulted and never be nil")]
-    unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+    unavailable, surge = (0 if value is None else value for value in (rolling.maxUnavailable, rolling.maxSurge))
     found = validate_int_or_percent(unavailable, at.child("maxUnavailable"))
     found += validate_int_or_percent(surge, at.child("maxSurge"))
     if is_zero(unavailable) and is_zero(surge):

@@ -466,7 +466,14 @@ def test_who_reports_an_event_is_always_shown() -> None:
 
 def test_an_empty_ssh_key_is_none() -> None:
     secret = core("Secret", type="kubernetes.io/ssh-auth", stringData={"ssh-privatekey": ""})
-    assert create_findings(secret) == [("data[ssh-privatekey]", "Required", "Required value")]
+    assert create_findings(secret) == [("data[%s][ssh-privatekey]", "Required", "Required value")]
+
+
+def test_what_is_wrong_with_the_json_of_a_secret_is_said_as_go_says_it() -> None:
+    secret = core("Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": "x"})
+    detail = "invalid character 'x' looking for beginning of value"
+    expected = f'Invalid value: "<secret contents redacted>": {detail}'
+    assert create_findings(secret) == [("data[.dockerconfigjson]", "Invalid", expected)]
 
 
 def test_accounts_keep_the_names_of_their_secrets() -> None:

@@ -1173,3 +1173,18 @@ def test_service_networks_stay(after: list[str], expected: list[str]) -> None:
     networks = thing("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.0.0.0/24"]})
     found = update_findings(stored(networks), changed(networks, {"spec.cidrs": after}))
     assert [field for field, _, _ in found] == expected
+
+
+def test_a_runtime_class_tolerates_everything_once() -> None:
+    toleration = {"key": "a", "operator": "Exists", "effect": "NoSchedule"}
+    tolerations = [toleration, {**toleration, "effect": "NoExecute"}, {**toleration, "tolerationSeconds": None}]
+    ((field, reason, _),) = create_findings(changed(RUNTIME, {"scheduling": {"tolerations": tolerations}}))
+    assert (field, reason) == ("scheduling.tolerations[2]", "Duplicate")
+
+
+def test_a_webhook_names_its_service() -> None:
+    at = "webhooks[0].clientConfig.service"
+    assert create_findings(changed(HOOKS, {"webhooks.0.clientConfig": {"service": {}}})) == [
+        (f"{at}.name", "Required", "Required value: service name is required"),
+        (f"{at}.namespace", "Required", "Required value: service namespace is required"),
+    ]

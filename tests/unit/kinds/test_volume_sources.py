@@ -60,7 +60,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         {"gcePersistentDisk": {"pdName": "a", "partition": 256}},
         [
             (
-                f"{ONE}.gcePersistentDisk.partition",
+                f"{ONE}.persistentDisk.partition",
                 "Invalid",
                 "Invalid value: 256: must be between 1 and 255, inclusive",
             ),

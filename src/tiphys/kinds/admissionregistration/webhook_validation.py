@@ -158,9 +158,9 @@ def _url_findings(url: str, path: Path) -> list[FieldError]:
 def _service_findings(service: ServiceReference | Any, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     if not service.name:
-        found.append(required(path.child("name")))
+        found.append(required(path.child("name"), "service name is required"))
     if not service.namespace:
-        found.append(required(path.child("namespace")))
+        found.append(required(path.child("namespace"), "service namespace is required"))
     if service.port is not None:
         for text in port_number(service.port):
             found.append(invalid(path.child("port"), service.port, f"port is not valid: {text}"))

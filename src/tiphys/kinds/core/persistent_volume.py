@@ -143,9 +143,11 @@ def _source_findings(spec: PersistentVolumeSpec, path: Path, name: str) -> list[
     given = [source for source in SOURCES if getattr(spec, source) is not None]
     if not given:
         return [required(path, "must specify a volume type")]
-    found += [forbidden(path.child(source), "may not specify more than 1 volume type") for source in given[1:]]
+    for source in given[1:]:
+        at = path.child("cephFS" if source == "cephfs" else source)  # as clients know it
+        found.append(forbidden(at, "may not specify more than 1 volume type"))
     source = given[0]
-    at = path.child(source)
+    at = path.child("persistentDisk" if source == "gcePersistentDisk" else source)  # as clients know it
     if spec.hostPath is not None and source == "hostPath":
         found += validate_host_path(spec.hostPath, at)
         if spec.hostPath.path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":

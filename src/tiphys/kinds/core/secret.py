@@ -13,10 +13,12 @@ from tiphys.kinds.object_meta import immutable
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.core_v1 import Secret
 from tiphys.kinds.value_findings import config_key
+from tiphys.machinery import json_faults
 from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, required, too_long
 
 OPAQUE = "Opaque"
 DATA = Path("data")
+OF_TYPE = Path("data[%s]")  # as clients know it
 _TLS_KEYS, _SSH_KEY = ("tls.crt", "tls.key"), "ssh-privatekey"
 
 
@@ -44,9 +46,9 @@ def validate(secret: Secret) -> list[FieldError]:
         found += _json_findings(data, ".dockerconfigjson")
     elif secret.type == "kubernetes.io/basic-auth":
         if "username" not in data and "password" not in data:
-            found += [required(DATA.key("username")), required(DATA.key("password"))]
+            found += [required(OF_TYPE.key("username")), required(OF_TYPE.key("password"))]
     elif secret.type == "kubernetes.io/ssh-auth":
-        found += [] if data.get(_SSH_KEY) else [required(DATA.key(_SSH_KEY))]  # an empty key is none
+        found += [] if data.get(_SSH_KEY) else [required(OF_TYPE.key(_SSH_KEY))]  # an empty key is none
     elif secret.type == "kubernetes.io/tls":
         found += [required(DATA.key(key)) for key in _TLS_KEYS if key not in data]
     return found
@@ -58,7 +60,8 @@ def _json_findings(data: dict[str, bytes], key: str) -> list[FieldError]:
     try:
         msgspec.json.decode(data[key], type=dict)
     except msgspec.MsgspecError as problem:
-        return [invalid(DATA.key(key), "<secret contents redacted>", str(problem))]
+        text = json_faults.find(data[key]) or str(problem)
+        return [invalid(DATA.key(key), "<secret contents redacted>", text)]
     return []
 
 

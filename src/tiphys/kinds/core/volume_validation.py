@@ -53,6 +53,8 @@ DIRECTORY_MODE = "must be a number between 0 and 01777 (octal), both inclusive"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
+# How clients know the source that is one too many, where that is not its name.
+_SECOND = {"downwardAPI": "downwarAPI", "cephfs": "cephFS"}
 _sources = operator.attrgetter(*SOURCES)
 
 
@@ -88,12 +90,12 @@ def _source_findings(volume: Volume, path: Path) -> list[FieldError]:
         if source is None:
             continue
         if count:
-            found.append(forbidden(path.child(name), "may not specify more than 1 volume type"))
+            found.append(forbidden(path.child(_SECOND.get(name, name)), "may not specify more than 1 volume type"))
             continue
         count += 1
         check = CHECKS.get(name)
         if check is not None:
-            found += check(source, path.child(name))
+            found += check(source, path.child("persistentDisk" if name == "gcePersistentDisk" else name))
     if not count:
         found.append(required(path, "must specify a volume type"))
     return found

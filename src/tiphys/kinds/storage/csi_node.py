@@ -35,11 +35,12 @@ def _driver_findings(driver: CSINodeDriver, path: Path) -> list[FieldError]:
         found.append(too_long(path.child("nodeID"), NODE_ID_LIMIT_BYTES))
     keys = driver.topologyKeys or []
     again = repeated(keys)
-    for position, key in enumerate(keys):
-        at = path.child("topologyKeys").index(position)
+    for position, key in enumerate(keys):  # clients know them by the driver's path
+        if not key:
+            found.append(required(path, key))
         if position in again:
-            found.append(duplicate(at, key))
-        found += [invalid(at, key, text) for text in label_key_findings(key)]
+            found.append(duplicate(path, key))
+        found += [invalid(path, key, text) for text in label_key_findings(key)]
     if driver.allocatable is not None:
         found += not_negative(driver.allocatable.count, path.child("allocatable", "count"))
     return found

@@ -47,6 +47,37 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         thing("Secret", type="kubernetes.io/basic-auth"),
         [(f"data[%s][{key}]", "Required", "Required value") for key in ("username", "password")],
     ),
+    (
+        "processor percentage",
+        thing(
+            "HorizontalPodAutoscaler",
+            "autoscaling/v1",
+            spec={
+                "maxReplicas": 3,
+                "scaleTargetRef": {"kind": "Deployment", "name": "a"},
+                "targetCPUUtilizationPercentage": -1,
+            },
+        ),
+        [
+            (
+                "spec.metrics[0].resource.target.averageUtilization",
+                "Invalid",
+                "Invalid value: -1: must be greater than 0",
+            )
+        ],
+    ),
+    (
+        "roles to join",
+        thing(
+            "ClusterRole",
+            "rbac.authorization.k8s.io/v1",
+            aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"/x": "y"}}]},
+        ),
+        [
+            ("aggregationRule.clusterRoleSelectors[0].matchLabels", "Invalid", NAME_PART),
+            ("aggregationRule.clusterRoleSelectors[0]", "Invalid", "Invalid value: null: invalid label selector."),
+        ],
+    ),
     ("topology key twice", drivers("a", "a"), [("spec.drivers[0]", "Duplicate", 'Duplicate value: "a"')]),
     ("topology key", drivers("/x"), [("spec.drivers[0]", "Invalid", NAME_PART)]),
 ]

@@ -168,11 +168,6 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str, st
                 'Invalid value: {"matchExpressions":[{"key":"a","operator":"Is"}],"matchLabels":{"app":"web"}}:'
                 " invalid label selector",
             ),
-            (
-                "spec.template.metadata.labels",
-                "Invalid",
-                'Invalid value: {"app":"web"}: `selector` does not match template `labels`',
-            ),
         ],
     ),
     (
@@ -611,3 +606,28 @@ def test_budget_columns() -> None:
 def test_nothing_is_no_percentage(document: dict[str, Any], strategy: str, field: str) -> None:
     found = create_findings(changed(document, {f"spec.{strategy}": {"rollingUpdate": {field: ""}}}))
     assert (f"spec.{strategy}.rollingUpdate.{field}", "Invalid") in [finding[:2] for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (DEPLOYMENT, [("spec.selector.matchLabels", "Invalid"), ("spec.selector", "Invalid")]),
+        (REPLICA_SET, [("spec.selector.matchLabels", "Invalid"), ("spec.selector", "Invalid")]),
+        (DAEMON_SET, [("spec.selector.matchLabels", "Invalid")]),
+        (STATEFUL_SET, [("spec.selector.matchLabels", "Invalid"), ("spec.selector", "Invalid")]),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+)
+def test_with_a_selector_that_cannot_be_read_nothing_is_looked_for(
+    document: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    found = create_findings(changed(document, {"spec.selector.matchLabels": {"/x": "y"}}))
+    assert [finding[:2] for finding in found] == expected
+
+
+def test_a_replica_set_without_a_template_lacks_containers_alone() -> None:
+    found = create_findings(changed(REPLICA_SET, {"spec.template": NOTHING}))
+    assert [finding[:2] for finding in found] == [
+        ("spec.template.metadata.labels", "Invalid"),
+        ("spec.template.spec.containers", "Required"),
+    ]

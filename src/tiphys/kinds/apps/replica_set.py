@@ -17,8 +17,9 @@ from tiphys.machinery.field_errors import FieldError, Path
 def default(replica_set: ReplicaSet) -> None:
     if replica_set.spec.replicas is None:
         replica_set.spec.replicas = 1
-    if replica_set.spec.template is not None:
-        default_template(replica_set.spec.template)
+    if replica_set.spec.template is None:
+        replica_set.spec.template = PodTemplateSpec()
+    default_template(replica_set.spec.template)
 
 
 def validate(replica_set: ReplicaSet) -> list[FieldError]:

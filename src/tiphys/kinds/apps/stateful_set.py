@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tiphys.kinds import cells
-from tiphys.kinds.apps.workload import SPEC, STATUS, labels_findings, validate_selector
+from tiphys.kinds.apps.workload import SPEC, STATUS, selector_and_labels_findings
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.resource_defaults import default_requirements
 from tiphys.kinds.core.template import always_restarting, default_template, holder_warnings, validate_template
@@ -102,8 +102,7 @@ def _spec_findings(spec: StatefulSetSpec) -> list[FieldError]:
     found += none_negative(spec, SPEC, "replicas", "minReadySeconds")
     if spec.ordinals is not None:
         found += not_negative(spec.ordinals.start, SPEC.child("ordinals", "start"))
-    found += validate_selector(spec.selector)
-    found += labels_findings(spec.selector, spec.template)
+    found += selector_and_labels_findings(spec.selector, spec.template)
     return found + always_restarting(spec.template, SPEC.child("template"), "StatefulSet")
 
 

@@ -13,11 +13,14 @@ SPEC, STATUS = Path("spec"), Path("status")
 
 
 def validate_selector_and_template(selector: LabelSelector, template: PodTemplateSpec, kind: str) -> list[FieldError]:
-    """The selector is given, and finds pods of the template; those restart always."""
+    """The selector is given, and finds pods of the template; those restart always. With one that cannot be read nothing
+    is looked for, and of ReplicaSets and Deployments the template is not looked at."""
     found = validate_selector(selector)
-    if kind == "ReplicaSet" and not is_empty(selector) and selector_of(selector) == labels.NOTHING:
-        found.append(invalid(SPEC.child("selector"), selector, "invalid label selector"))
-    return found + validate_matching_template(template, _selector_of(selector), kind)
+    if not found or is_empty(selector):
+        return found + validate_matching_template(template, _selector_of(selector), kind)
+    if kind == "ReplicaSet":
+        return [*found, invalid(SPEC.child("selector"), selector, "invalid label selector")]
+    return found + _template_findings(template, kind)
 
 
 def validate_selector(selector: LabelSelector) -> list[FieldError]:
@@ -29,9 +32,12 @@ def _selector_of(selector: LabelSelector) -> labels.Selector:
     return labels.NOTHING if is_empty(selector) else selector_of(selector)
 
 
-def labels_findings(selector: LabelSelector, template: PodTemplateSpec) -> list[FieldError]:
-    """The selector finds the pods of the template."""
-    return _match_findings(_selector_of(selector), template)
+def selector_and_labels_findings(selector: LabelSelector, template: PodTemplateSpec) -> list[FieldError]:
+    """The selector is given, and finds the pods of the template."""
+    found = validate_selector(selector)
+    if found and not is_empty(selector):
+        return [*found, invalid(SPEC.child("selector"), selector, "")]
+    return found + _match_findings(_selector_of(selector), template)
 
 
 def _match_findings(selector: labels.Selector, template: PodTemplateSpec) -> list[FieldError]:
@@ -41,6 +47,9 @@ def _match_findings(selector: labels.Selector, template: PodTemplateSpec) -> lis
 
 
 def validate_matching_template(template: PodTemplateSpec, selector: labels.Selector, kind: str) -> list[FieldError]:
+    return _match_findings(selector, template) + _template_findings(template, kind)
+
+
+def _template_findings(template: PodTemplateSpec, kind: str) -> list[FieldError]:
     path = SPEC.child("template")
-    found = _match_findings(selector, template)
-    return found + validate_template(template, path) + always_restarting(template, path, kind)
+    return validate_template(template, path) + always_restarting(template, path, kind)

@@ -33,7 +33,8 @@ def validate(autoscaler: HorizontalPodAutoscaler) -> list[FieldError]:
         found.append(invalid(SPEC.child("maxReplicas"), spec.maxReplicas, detail))
     percent = spec.targetCPUUtilizationPercentage
     if percent is not None and percent < 1:
-        at = SPEC.child("targetCPUUtilizationPercentage")
+        # Clients know it by the metric that it stands for.
+        at = SPEC.child("metrics").index(0).child("resource", "target", "averageUtilization")
         found.append(invalid(at, percent, "must be greater than 0"))
     if minimum == 0 and METRICS not in (autoscaler.metadata.annotations or {}):
         # The other metrics that this version has no field for; without them cpu is the only one.

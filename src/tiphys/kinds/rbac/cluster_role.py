@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from tiphys.kinds import cells
-from tiphys.kinds.core.template import selector_of
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.object_meta import path_segment_name
 from tiphys.kinds.rbac.role_validation import validate_rules
 from tiphys.kinds.strategy import Strategy
 from tiphys.kinds.types.rbac_v1 import ClusterRole
-from tiphys.machinery import labels
 from tiphys.machinery.field_errors import FieldError, Path, invalid, required
 
 
@@ -22,7 +20,7 @@ def validate(role: ClusterRole) -> list[FieldError]:
             found.append(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
         for position, selector in enumerate(selectors or ()):
             wrong = validate_label_selector(selector, path.index(position))
-            if wrong and selector_of(selector) == labels.NOTHING:
+            if wrong:
                 wrong.append(invalid(path.index(position), None, "invalid label selector."))
             found += wrong
     return found

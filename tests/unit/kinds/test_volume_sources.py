@@ -159,6 +159,18 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str, str]]]] = [
         ],
     ),
     (
+        "all that is wrong with flocker",
+        {"flocker": {"datasetName": "a/b", "datasetUUID": "b"}},
+        [
+            (
+                f"{ONE}.flocker",
+                "Invalid",
+                'Invalid value: "resource": datasetName and datasetUUID can not be specified simultaneously',
+            ),
+            (f"{ONE}.flocker.datasetName", "Invalid", "Invalid value: \"a/b\": must not contain '/'"),
+        ],
+    ),
+    (
         "flocker's slash",
         {"flocker": {"datasetName": "a/b"}},
         [

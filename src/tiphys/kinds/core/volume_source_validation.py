@@ -192,9 +192,12 @@ def _flocker(source: Any, path: Path) -> list[FieldError]:
     name = source.datasetName or ""
     if not name and not source.datasetUUID:
         return [required(path, "one of datasetName and datasetUUID is required")]
+    found: list[FieldError] = []
     if name and source.datasetUUID:
-        return [invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously")]
-    return [invalid(path.child("datasetName"), name, "must not contain '/'")] if "/" in name else []
+        found.append(invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously"))
+    if "/" in name:
+        found.append(invalid(path.child("datasetName"), name, "must not contain '/'"))
+    return found
 
 
 def _glusterfs(source: Any, path: Path) -> list[FieldError]:

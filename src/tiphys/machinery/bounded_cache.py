@@ -15,15 +15,13 @@ LONGEST = 512
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
 _TEXTS = (str, bytes)
 
 
-def _texts_taken(function: Callable[..., Any]) -> int:
-    """How many arguments a function has of which each is a text; 0 when one is not. Such functions are asked most
-    often, so there the check has to cost least."""
+def _takes_one_text(function: Callable[..., Any]) -> bool:
+    """Such functions are asked most often: there the check costs least."""
     hints = [hint for name, hint in function.__annotations__.items() if name != "return"]
-    return len(hints) if all(hint in ("str", "bytes", *_TEXTS) for hint in hints) else 0
+    return len(hints) == 1 and hints[0] in ("str", "bytes", *_TEXTS)
 
 
 def bounded_cache(entries: int, longest: int = LONGEST) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -32,25 +30,13 @@ def bounded_cache(entries: int, longest: int = LONGEST) -> Callable[[Callable[P,
 
     def decorated(function: Callable[P, T]) -> Callable[P, T]:
         remembered: Any = functools.lru_cache(maxsize=entries)(function)
-        taken = _texts_taken(function)
-        if taken == 1:
+        if _takes_one_text(function):
 
             @functools.wraps(function)
             def call_with_text(text: Any) -> Any:
                 return remembered(text) if len(text) <= longest else function(text)  # type: ignore[call-arg]
 
             return call_with_text  # type: ignore[return-value]
-
-        if taken:
-
-            @functools.wraps(function)
-            def call_with_texts(*texts: Any) -> Any:
-                for text in texts:
-                    if len(text) > longest:
-                        return function(*texts)  # type: ignore[call-arg]
-                return remembered(*texts)
-
-            return call_with_texts  # type: ignore[return-value]
 
         @functools.wraps(function)
         def call(*arguments: P.args, **named: P.kwargs) -> T:

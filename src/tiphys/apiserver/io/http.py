@@ -236,13 +236,14 @@ class HttpConnection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url.append(url)
-        self._header_bytes += len(url)
-        if self._header_bytes > HEADER_BYTES_LIMIT:
-            raise _Refused(Refusal(431))
+        self._count_header(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
-        self._header_bytes += len(name) + len(value)
+        self._count_header(len(name) + len(value))
+
+    def _count_header(self, count: int) -> None:
+        self._header_bytes += count
         if self._header_bytes > HEADER_BYTES_LIMIT:
             raise _Refused(Refusal(431))
 

@@ -223,7 +223,7 @@ def _applied(context: WriteContext, old: Any, asked: Application) -> Any:
     resource = context.resource
     struct = resource.type
     config = asked.config
-    if not context.subresource and "status" in resource.subresources and _keeps_status(resource):
+    if not context.subresource and ownership.keeps_status(resource):
         config = {name: value for name, value in config.items() if name != "status"}
     schema = apply_schema.of_type(struct)
     _refuse(fitting.findings(asked.given, schema), asked.given)
@@ -258,13 +258,8 @@ def _written(context: WriteContext, fields: FieldSet) -> FieldSet:
     if context.subresource == "status":
         others = fields.keys() - {"f:status"} if isinstance(resource, CustomResource) else {"f:spec"}
     else:
-        others = {"f:status"} if "status" in resource.subresources and _keeps_status(resource) else set()
+        others = {"f:status"} if ownership.keeps_status(resource) else set()
     return {name: below for name, below in fields.items() if name not in others}
-
-
-def _keeps_status(resource: Resource) -> bool:
-    """Whether a write of the object itself leaves its status alone."""
-    return resource.strategy.has_status or isinstance(resource, CustomResource)
 
 
 def created(context: WriteContext, asked: Application) -> Any:

@@ -177,7 +177,9 @@ def _finalizers(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions)
     if not obj.metadata.deletionTimestamp:
         needed = context.resource.strategy.deletion_finalizers
         current += [finalizer for finalizer in needed if finalizer not in current]
-    orphan, foreground = _orphans(context, current, options), _foreground(context, current, options)
+    has_dependents = context.resource.strategy.default_propagation != NO_DEPENDENTS
+    orphan = has_dependents and _orphans(context, current, options)
+    foreground = has_dependents and _foreground(current, options)
     kept = [word for word in current if word not in (ORPHAN, FOREGROUND)]
     if orphan:
         kept.append(ORPHAN)
@@ -189,8 +191,6 @@ def _finalizers(context: WriteContext, obj: Any, options: meta_v1.DeleteOptions)
 
 
 def _orphans(context: WriteContext, current: list[str], options: meta_v1.DeleteOptions) -> bool:
-    if context.resource.strategy.default_propagation == NO_DEPENDENTS:
-        return False
     if options.orphanDependents is not None:
         return options.orphanDependents
     if options.propagationPolicy is not None:
@@ -200,9 +200,7 @@ def _orphans(context: WriteContext, current: list[str], options: meta_v1.DeleteO
     return context.resource.strategy.default_propagation == "Orphan"
 
 
-def _foreground(context: WriteContext, current: list[str], options: meta_v1.DeleteOptions) -> bool:
-    if context.resource.strategy.default_propagation == NO_DEPENDENTS:
-        return False
+def _foreground(current: list[str], options: meta_v1.DeleteOptions) -> bool:
     if options.orphanDependents is not None:
         return False
     if options.propagationPolicy is not None:

@@ -119,7 +119,7 @@ def _record_creation(context: WriteContext, new: Any) -> None:
     resource, struct = context.resource, type(new)
     empty = field_differences.empty(struct)
     changed = managers.ownable(field_differences.difference(empty, new).changed)
-    if "f:status" in changed and _keeps_status(resource):
+    if "f:status" in changed and keeps_status(resource):
         del changed["f:status"]  # what an object begins with there is the server's
     came_with = managers.canonical(managers_of(new.metadata.managedFields))
     if came_with:
@@ -165,15 +165,16 @@ def _record_change(context: WriteContext, new: Any, old: Any) -> None:
     new.metadata.managedFields = current if asked is None and after == before else entries_of(after)
 
 
-def _keeps_status(resource: Resource) -> bool:
-    """Whether what a write of the object itself finds in the status is the server's (defaults of a schema, too)."""
+def keeps_status(resource: Resource) -> bool:
+    """Whether a write of the object itself leaves its status alone: what it finds there is the server's (defaults of a
+    schema, too)."""
     return "status" in resource.subresources and (resource.strategy.has_status or isinstance(resource, CustomResource))
 
 
 def _own_part(context: WriteContext, difference: Difference) -> Difference:
     """Without what the server noted in the status of an object that was written itself."""
     resource = context.resource
-    if context.subresource or not _keeps_status(resource):
+    if context.subresource or not keeps_status(resource):
         return difference
     parts = ({name: below for name, below in part.items() if name != "f:status"} for part in difference)
     return Difference(*parts)

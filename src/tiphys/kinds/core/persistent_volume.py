@@ -11,7 +11,7 @@ from tiphys.kinds.core.node_labels import REPLACEMENTS, term_warnings
 from tiphys.kinds.core.persistent_volume_claim import CLASS_ANNOTATION, modes_text
 from tiphys.kinds.core.resource_defaults import default_amounts
 from tiphys.kinds.core.volume_defaults import default_azure_disk, default_iscsi, default_rbd, default_scale_io
-from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, validate_csi_volume
+from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, one_too_many, source_path, validate_csi_volume
 from tiphys.kinds.core.volume_validation import validate_host_path
 from tiphys.kinds.core.volume_warnings import OLD_STORAGE_CLASS, source_warnings
 from tiphys.kinds.object_meta import immutable, subdomain_name
@@ -143,11 +143,9 @@ def _source_findings(spec: PersistentVolumeSpec, path: Path, name: str) -> list[
     given = [source for source in SOURCES if getattr(spec, source) is not None]
     if not given:
         return [required(path, "must specify a volume type")]
-    for source in given[1:]:
-        at = path.child("cephFS" if source == "cephfs" else source)  # as clients know it
-        found.append(forbidden(at, "may not specify more than 1 volume type"))
+    found += [one_too_many(source, path) for source in given[1:]]
     source = given[0]
-    at = path.child("persistentDisk" if source == "gcePersistentDisk" else source)  # as clients know it
+    at = source_path(source, path)
     if spec.hostPath is not None and source == "hostPath":
         found += validate_host_path(spec.hostPath, at)
         if spec.hostPath.path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":

@@ -12,7 +12,7 @@ from typing import Any
 from tiphys.kinds.object_meta import label_name, subdomain_name
 from tiphys.kinds.types.core_v1 import ISCSIPersistentVolumeSource
 from tiphys.kinds.value_findings import in_range, local_descending_path
-from tiphys.machinery.field_errors import FieldError, Path, invalid, not_supported, required, too_long
+from tiphys.machinery.field_errors import FieldError, Path, forbidden, invalid, not_supported, required, too_long
 
 FILE_MODE_MESSAGE = "must be a number between 0 and 0777 (octal), both inclusive"
 _ISCSI_FORMS = {
@@ -27,6 +27,20 @@ _CACHING_MODES = ("None", "ReadOnly", "ReadWrite")
 _DISK_KINDS = ("Dedicated", "Managed", "Shared")
 _BLOB_DISK = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
 _MANAGED_DISK = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"
+
+
+# How clients know sources in the paths of findings, where that is not their name.
+_AS_ONLY_ONE = {"gcePersistentDisk": "persistentDisk"}
+_AS_ONE_TOO_MANY = {"downwardAPI": "downwarAPI", "cephfs": "cephFS"}
+
+
+def source_path(source: str, path: Path) -> Path:
+    """The path of what is wrong with a source of this name."""
+    return path.child(_AS_ONLY_ONE.get(source, source))
+
+
+def one_too_many(source: str, path: Path) -> FieldError:
+    return forbidden(path.child(_AS_ONE_TOO_MANY.get(source, source)), "may not specify more than 1 volume type")
 
 
 def file_mode_findings(mode: int | None, path: Path) -> list[FieldError]:

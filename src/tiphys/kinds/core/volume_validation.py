@@ -15,7 +15,13 @@ from tiphys.kinds.core.account_volume import is_account_volume
 from tiphys.kinds.core.claim_spec_validation import validate_claim_spec
 from tiphys.kinds.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
 from tiphys.kinds.core.volume_defaults import SOURCES
-from tiphys.kinds.core.volume_source_validation import OTHER_SOURCES, file_mode_findings, iscsi_name_findings
+from tiphys.kinds.core.volume_source_validation import (
+    OTHER_SOURCES,
+    file_mode_findings,
+    iscsi_name_findings,
+    one_too_many,
+    source_path,
+)
 from tiphys.kinds.label_selectors import validate_label_selector
 from tiphys.kinds.object_meta import (
     label_key_findings,
@@ -53,8 +59,6 @@ DIRECTORY_MODE = "must be a number between 0 and 01777 (octal), both inclusive"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
-# How clients know the source that is one too many, where that is not its name.
-_SECOND = {"downwardAPI": "downwarAPI", "cephfs": "cephFS"}
 _sources = operator.attrgetter(*SOURCES)
 
 
@@ -90,12 +94,12 @@ def _source_findings(volume: Volume, path: Path) -> list[FieldError]:
         if source is None:
             continue
         if count:
-            found.append(forbidden(path.child(_SECOND.get(name, name)), "may not specify more than 1 volume type"))
+            found.append(one_too_many(name, path))
             continue
         count += 1
         check = CHECKS.get(name)
         if check is not None:
-            found += check(source, path.child("persistentDisk" if name == "gcePersistentDisk" else name))
+            found += check(source, source_path(name, path))
     if not count:
         found.append(required(path, "must specify a volume type"))
     return found
